@@ -1,0 +1,1 @@
+//! The agent: reconciles its own cluster and reports health.

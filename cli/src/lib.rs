@@ -1,0 +1,1 @@
+//! The command line: talks the gRPC API and nothing else.

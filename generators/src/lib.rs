@@ -1,0 +1,1 @@
+//! ApplicationSet to applications: a pure, deterministic expansion.

@@ -1,0 +1,1 @@
+//! Source tree to bundle: plain manifests today.

@@ -1,0 +1,1 @@
+//! The hub: sources, controllers, agent sessions, Fleet API.

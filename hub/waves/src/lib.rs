@@ -1,0 +1,1 @@
+//! The promotion engine: planner and run state machine, pure.

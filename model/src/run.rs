@@ -1,0 +1,360 @@
+//! A run: one attempt to bring a release to its members, as it is stored.
+//!
+//! Owns the nouns of the state machine: header, frozen plan, members, their states and causes.
+//! Never moves them: `tidegate-waves` does. A run is stored as a header plus one record per member.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    digest::Digest,
+    duration::Span,
+    ids::{AppUid, ClusterUid, Epoch, Generation, ReleaseId, RunId, SetUid},
+    policy::Policy,
+    release::EntryContent,
+    strategy::Strategy,
+};
+
+/// Header of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Run {
+    /// Its id.
+    pub id: RunId,
+    /// The set.
+    pub set: SetUid,
+    /// The release it brings.
+    pub release: ReleaseId,
+    /// The release's number.
+    pub release_number: u64,
+    /// The release's content id: approvals and reports are bound to it.
+    pub content: Digest,
+    /// The hub's term when the run began.
+    pub epoch: Epoch,
+    /// When it began, by the hub's clock. Reports received before are no evidence.
+    pub started_at: Timestamp,
+    /// When it reached a terminal state.
+    pub finished_at: Option<Timestamp>,
+    /// Frozen copy of the set's strategy.
+    pub strategy: Strategy,
+    /// Frozen waves and order.
+    pub plan: Plan,
+    /// Where it is.
+    pub state: RunState,
+    /// Why it is there.
+    pub cause: Option<Cause>,
+    /// Index of the open wave; the number of waves when all are done.
+    pub wave: usize,
+    /// State to return to on resume.
+    pub paused: Option<Paused>,
+    /// A person or policy asked for something that the next step carries out.
+    pub request: Option<Request>,
+    /// Soak of the open wave.
+    pub soak: SoakClock,
+    /// Approvals given, bound to wave and content.
+    pub approvals: Vec<Approval>,
+}
+
+/// The frozen waves of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Plan {
+    /// In order.
+    pub waves: Vec<PlannedWave>,
+    /// Members that no wave picked and the strategy excludes; they keep what they run.
+    pub excluded: Vec<MemberId>,
+}
+
+/// One wave of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlannedWave {
+    /// The wave's name in the strategy (`all` for `AllAtOnce`).
+    pub name: String,
+    /// Its members in the order of assignment.
+    pub members: Vec<MemberId>,
+    /// How many may be under way at once.
+    pub concurrency: usize,
+}
+
+/// A member: one cluster with those applications of the set that one wave selects. A cluster is in
+/// several waves only when waves split its applications by label, hence the wave's index.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MemberId {
+    /// Index of its wave; `u32::MAX` for excluded ones.
+    pub wave: u32,
+    /// The cluster.
+    pub cluster: ClusterUid,
+}
+
+/// One member of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Member {
+    /// Which.
+    pub id: MemberId,
+    /// The cluster's name, for people.
+    pub cluster_name: String,
+    /// Its applications; all move together.
+    pub apps: BTreeMap<AppUid, MemberApp>,
+    /// Where it is: the worst of its applications.
+    pub state: MemberState,
+    /// Why it failed, or what is wrong.
+    pub cause: Option<Cause>,
+    /// Since when, by the hub's clock, it has been at the run's content and healthy.
+    pub healthy_since: Option<Timestamp>,
+    /// Time used up of its progress deadline; stands still while it is unreachable.
+    pub progress: ProgressClock,
+    /// Since when it cannot be reached.
+    pub unreachable_since: Option<Timestamp>,
+}
+
+/// One application of a member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MemberApp {
+    /// Its name, for people.
+    pub name: String,
+    /// What the release brings.
+    pub target: EntryContent,
+    /// Prune and drift of the release.
+    pub policy: Policy,
+    /// The bundle it ran healthy before this run, to go back to.
+    pub last_good: Option<LastGood>,
+    /// Generation of this run's assignment (or of the one it already ran, if unchanged).
+    pub generation: Option<Generation>,
+    /// Digest of that assignment: what a report must echo.
+    pub assignment: Option<Digest>,
+    /// Generation of the assignment that takes it back.
+    pub revert: Option<Generation>,
+    /// Digest of that assignment.
+    pub revert_assignment: Option<Digest>,
+}
+
+/// What an application last ran through a whole wave, healthy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LastGood {
+    /// The bundle.
+    pub bundle: Digest,
+    /// Its policy.
+    pub policy: Policy,
+    /// The release it came from.
+    pub release: u64,
+}
+
+/// Where a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RunState {
+    /// Planned, not begun.
+    Planned,
+    /// A gate of the open wave is closed.
+    WaitingGate,
+    /// Members of the open wave are under way.
+    Rolling,
+    /// Every member of the open wave is healthy; the wave must stay so.
+    Soaking,
+    /// Every wave is done.
+    Succeeded,
+    /// Stopped by a person, or by a regression in an earlier wave.
+    Paused,
+    /// A failure used up the budget; decides between rollback and failure.
+    Breached,
+    /// Members are being taken back.
+    RollingBack,
+    /// Every touched member is back.
+    RolledBack,
+    /// Some member could not be taken back.
+    RollbackFailed,
+    /// A newer release took over.
+    Superseded,
+    /// Stopped for good by a person.
+    Cancelled,
+    /// Failed, and nothing takes it back by itself.
+    Failed,
+}
+
+impl RunState {
+    /// Whether it never changes again.
+    pub fn is_terminal(self) -> bool {
+        matches!(
+            self,
+            Self::Succeeded
+                | Self::RolledBack
+                | Self::RollbackFailed
+                | Self::Superseded
+                | Self::Cancelled
+                | Self::Failed
+        )
+    }
+}
+
+/// Where a member is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum MemberState {
+    /// Its turn has not come.
+    Queued,
+    /// It already runs the content; counts only after a report received in this run.
+    Unchanged,
+    /// The assignment is written.
+    Assigned,
+    /// The agent holds it.
+    Accepted,
+    /// The agent applies it.
+    Applying,
+    /// Applied; health is being watched.
+    Verifying,
+    /// Healthy at this run's content for the health window.
+    Healthy,
+    /// Its wave has soaked.
+    Soaked,
+    /// Failed.
+    Failed,
+    /// Not healthy within its progress deadline.
+    TimedOut,
+    /// Cannot be reached.
+    Unreachable,
+    /// Left out.
+    Skipped,
+    /// Being taken back.
+    Reverting,
+    /// Back at its last known good.
+    Reverted,
+}
+
+impl MemberState {
+    /// Whether it takes a place of the wave's concurrency.
+    pub fn is_in_flight(self) -> bool {
+        matches!(
+            self,
+            Self::Assigned | Self::Accepted | Self::Applying | Self::Verifying
+        )
+    }
+
+    /// Whether it counts as failed.
+    pub fn is_failed(self) -> bool {
+        matches!(self, Self::Failed | Self::TimedOut)
+    }
+}
+
+/// Why something is in its state: a code for programs and a sentence for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Cause {
+    /// Stable, for programs.
+    pub code: CauseCode,
+    /// For people: what, where.
+    pub message: String,
+}
+
+/// Stable causes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CauseCode {
+    /// A member failed.
+    MemberFailed,
+    /// A member's objects are Degraded.
+    Degraded,
+    /// A member could not apply.
+    ApplyFailed,
+    /// A member's application could not be rendered.
+    Unrendered,
+    /// A member ran into its progress deadline.
+    DeadlineExceeded,
+    /// A member cannot be reached.
+    Unreachable,
+    /// A member of an earlier wave is no longer healthy.
+    Regression,
+    /// A person asked.
+    Requested,
+    /// A newer release took over.
+    NewerRelease,
+    /// An application has nothing to go back to; what runs was left.
+    NoLastKnownGood,
+    /// The member's cluster was removed.
+    ClusterRemoved,
+}
+
+/// A paused run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Paused {
+    /// State to return to.
+    pub from: RunState,
+    /// A person paused it; otherwise a regression did, and its end resumes the run.
+    pub by_person: bool,
+}
+
+/// Something asked of a run; the next step carries it out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Request {
+    /// What.
+    pub verb: RequestVerb,
+    /// Who, from the authenticated identity.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What can be asked of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RequestVerb {
+    /// Stop assigning; the soak clock stops too.
+    Pause,
+    /// Go on.
+    Resume,
+    /// Stop for good; members keep what they run.
+    Cancel,
+    /// Take every touched member back to its last known good.
+    Rollback,
+}
+
+/// How much of a soak is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SoakClock {
+    /// Done so far.
+    pub done: Span,
+    /// When it last ran; `None` while it stands.
+    pub running_since: Option<Timestamp>,
+}
+
+/// How much of a progress deadline is used up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProgressClock {
+    /// Used up so far.
+    pub used: Span,
+    /// When it last ran; `None` while it stands.
+    pub running_since: Option<Timestamp>,
+}
+
+/// A person's yes to one wave of one run at one content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Approval {
+    /// Index of the wave.
+    pub wave: usize,
+    /// Before or after it.
+    pub position: GatePosition,
+    /// The release content it was given for.
+    pub content: Digest,
+    /// Who, from the authenticated identity.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
+    /// When, by the hub's clock.
+    pub at: Timestamp,
+}
+
+/// Which gate of a wave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum GatePosition {
+    /// Before its first assignment.
+    Before,
+    /// After its soak.
+    After,
+}

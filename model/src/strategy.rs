@@ -1,0 +1,377 @@
+//! How a release reaches its members: waves, gates, budgets, rollback (design/waves.md, "Spec").
+//!
+//! Owns the document and its defaults. Fields that this version cannot honour are unknown fields,
+//! so they are refused instead of ignored. Never plans: `tidegate-waves` does.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::{duration::Span, selector::Selector};
+
+/// The strategy of a set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Strategy {
+    /// How members are ordered.
+    #[serde(rename = "type", default)]
+    pub kind: StrategyType,
+    /// In order; only with type Waves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waves: Vec<Wave>,
+    /// What happens to members that no wave picks.
+    #[serde(default)]
+    pub unmatched: Unmatched,
+    /// What a newer release does to an open run.
+    #[serde(default)]
+    pub supersede: Supersede,
+    /// When and how to go back.
+    #[serde(default)]
+    pub rollback: Rollback,
+}
+
+impl Default for Strategy {
+    fn default() -> Self {
+        Self {
+            kind: StrategyType::AllAtOnce,
+            waves: Vec::new(),
+            unmatched: Unmatched::default(),
+            supersede: Supersede::default(),
+            rollback: Rollback::default(),
+        }
+    }
+}
+
+/// How members are ordered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StrategyType {
+    /// One wave with everybody in it, all at the same time.
+    #[default]
+    AllAtOnce,
+    /// The waves written down.
+    Waves,
+}
+
+/// One wave.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Wave {
+    /// Unique in the strategy.
+    pub name: String,
+    /// Who belongs to it: the first wave that picks a member has it.
+    #[serde(default)]
+    pub select: Select,
+    /// In which order members are assigned.
+    #[serde(default)]
+    pub order: Order,
+    /// How many at most; the rest falls through to later waves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Limit>,
+    /// Members under way at once; a percentage is rounded down, at least 1. Default 1 in the first
+    /// wave, 25 % after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_concurrency: Option<Amount>,
+    /// From Assigned to healthy, per member; stands still while it is unreachable.
+    #[serde(default = "fifteen_minutes")]
+    pub progress_deadline: Span,
+    /// What to do about members that cannot be reached.
+    #[serde(default)]
+    pub unreachable: Unreachable,
+    /// A member must be healthy at this run's content for so long without a break.
+    #[serde(default = "thirty_seconds")]
+    pub health_window: Span,
+    /// Time that the whole wave must stay healthy before the next opens.
+    #[serde(default)]
+    pub soak: Soak,
+    /// What else must be given before and after.
+    #[serde(default)]
+    pub gates: Gates,
+}
+
+fn fifteen_minutes() -> Span {
+    Span::secs(15 * 60)
+}
+
+fn thirty_seconds() -> Span {
+    Span::secs(30)
+}
+
+/// Who belongs to a wave.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Select {
+    /// By the cluster's labels.
+    #[serde(default)]
+    pub clusters: Selector,
+    /// By the application's labels.
+    #[serde(default)]
+    pub applications: Selector,
+}
+
+/// The order within a wave: by a label, then by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Order {
+    /// A cluster label; integers compare as integers, a missing label comes last.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub by_label: String,
+}
+
+/// How many members a wave takes at most: exactly one of the two.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Limit {
+    /// A number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
+    /// A share of the matching members, rounded up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub percent: Option<u32>,
+}
+
+/// A number or a percentage: `3` or `"25%"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Amount {
+    /// So many.
+    Count(u32),
+    /// So many of a hundred, 0 to 100.
+    Percent(u32),
+}
+
+impl Amount {
+    /// Of `total`, rounded down, at least 1.
+    pub fn floor_at_least_one(self, total: usize) -> usize {
+        let n = match self {
+            Self::Count(count) => count as usize,
+            Self::Percent(percent) => total * percent as usize / 100,
+        };
+        n.max(1)
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count(count) => write!(f, "{count}"),
+            Self::Percent(percent) => write!(f, "{percent}%"),
+        }
+    }
+}
+
+impl Serialize for Amount {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Count(count) => serializer.serialize_u32(*count),
+            Self::Percent(_) => serializer.collect_str(self),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = Amount;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number of at least 1, or a percentage such as \"25%\"")
+            }
+
+            fn visit_u64<E: de::Error>(self, n: u64) -> Result<Amount, E> {
+                let n = u32::try_from(n).ok().filter(|n| *n > 0);
+                n.map(Amount::Count)
+                    .ok_or_else(|| E::custom("must be at least 1"))
+            }
+
+            fn visit_i64<E: de::Error>(self, n: i64) -> Result<Amount, E> {
+                u64::try_from(n)
+                    .map_err(|_| E::custom("must be at least 1"))
+                    .and_then(|n| self.visit_u64(n))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Amount, E> {
+                let percent = text
+                    .strip_suffix('%')
+                    .and_then(|digits| digits.parse().ok());
+                percent
+                    .filter(|percent| (1..=100).contains(percent))
+                    .map(Amount::Percent)
+                    .ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// What to do about members that cannot be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Unreachable {
+    /// How long silence is nothing special.
+    #[serde(default = "ten_minutes")]
+    pub grace: Span,
+    /// And after that.
+    #[serde(default)]
+    pub then: UnreachableThen,
+}
+
+fn ten_minutes() -> Span {
+    Span::secs(10 * 60)
+}
+
+impl Default for Unreachable {
+    fn default() -> Self {
+        Self {
+            grace: ten_minutes(),
+            then: UnreachableThen::Wait,
+        }
+    }
+}
+
+/// What happens to an unreachable member after the grace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnreachableThen {
+    /// The wave waits for it and says so.
+    #[default]
+    Wait,
+}
+
+/// Time that the whole wave must stay healthy. The clock runs only while all its members are
+/// healthy at the run's content and the run is not paused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Soak {
+    /// How long in all.
+    #[serde(default)]
+    pub time: Span,
+}
+
+/// What else must be given before and after a wave.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Gates {
+    /// Before the first member is assigned.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<Gate>,
+    /// After the soak.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<Gate>,
+}
+
+/// One gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Gate {
+    /// A person says yes to this run, wave and content.
+    Approval(ApprovalGate),
+}
+
+/// A person's yes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ApprovalGate {}
+
+/// What happens to members that no wave picks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Unmatched {
+    /// Refused, naming them.
+    #[default]
+    Error,
+    /// They join the last wave.
+    LastWave,
+    /// They keep what they run.
+    Exclude,
+}
+
+/// What a newer release does to an open run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Supersede {
+    /// When.
+    #[serde(default)]
+    pub newer: SupersedeWhen,
+}
+
+/// When a newer release takes over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SupersedeWhen {
+    /// When the open wave is settled.
+    #[default]
+    FinishWave,
+}
+
+/// When and how to go back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Rollback {
+    /// What starts it without a person. Without any, a failed run stops and waits.
+    #[serde(default = "automatic")]
+    pub on: Vec<RollbackOn>,
+}
+
+fn automatic() -> Vec<RollbackOn> {
+    vec![RollbackOn::Budget, RollbackOn::Deadline]
+}
+
+impl Default for Rollback {
+    fn default() -> Self {
+        Self { on: automatic() }
+    }
+}
+
+/// What starts a rollback. A person can always.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RollbackOn {
+    /// A member failed (the failure budget is zero).
+    Budget,
+    /// A member ran into its progress deadline.
+    Deadline,
+    /// Only a person: the value that stands for "not automatic" when written alone.
+    Manual,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_those_of_the_design() {
+        let wave: Wave = serde_json::from_str(r#"{"name": "canary"}"#).unwrap();
+        assert_eq!(wave.health_window, Span::secs(30));
+        assert_eq!(wave.progress_deadline, Span::secs(900));
+        assert_eq!(wave.unreachable.grace, Span::secs(600));
+        let strategy = Strategy::default();
+        assert_eq!(
+            strategy.rollback.on,
+            [RollbackOn::Budget, RollbackOn::Deadline]
+        );
+        assert_eq!(strategy.unmatched, Unmatched::Error);
+    }
+
+    #[test]
+    fn amounts_are_numbers_or_percentages() {
+        let read = |text| serde_json::from_str::<Amount>(text);
+        assert_eq!(read("3").unwrap(), Amount::Count(3));
+        assert_eq!(read("\"25%\"").unwrap(), Amount::Percent(25));
+        assert_eq!(Amount::Percent(25).floor_at_least_one(7), 1);
+        assert_eq!(Amount::Percent(50).floor_at_least_one(7), 3);
+        for bad in ["0", "-1", "\"0%\"", "\"101%\"", "\"x\"", "1.5"] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_honoured_is_refused() {
+        for text in [
+            r#"{"name": "a", "failureBudget": 1}"#,
+            r#"{"name": "a", "unreachable": {"then": "defer"}}"#,
+            r#"{"name": "a", "gates": {"before": [{"window": {}}]}}"#,
+        ] {
+            assert!(serde_json::from_str::<Wave>(text).is_err(), "{text}");
+        }
+    }
+}
