@@ -3,6 +3,8 @@
 //! Owns the shape, its defaults and the checks that need no fleet. Unknown fields are errors that
 //! name the field. Never expands: `tidegate-generators` does.
 
+mod validate;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

@@ -21,6 +21,9 @@ pub struct Pin {
     pub app: AppUid,
     /// The bundle it stays at.
     pub bundle: Digest,
+    /// The bundle that was taken back. It never opens the pin, even where it differs from the good
+    /// one only by what a deny does not see: a missing object, a label.
+    pub bad: Digest,
     /// What opens it.
     pub release: PinRelease,
     /// Why.

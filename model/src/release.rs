@@ -62,6 +62,10 @@ pub struct ReleaseEntry {
     pub content: EntryContent,
     /// Prune and drift.
     pub policy: Policy,
+    /// Namespace for namespaced objects that name none.
+    pub namespace: String,
+    /// A person approved that this content removes more than the brake allows.
+    pub prune_approved: bool,
 }
 
 /// What an application of a release consists of.
@@ -87,7 +91,8 @@ impl EntryContent {
     }
 }
 
-/// The content id of a release with these entries: who made it, when and why are left out.
+/// The content id of a release with these entries: who made it, when, why and
+/// what was approved on the way are left out.
 pub fn content_id(entries: &[ReleaseEntry]) -> Digest {
     let mut rows: Vec<_> = entries
         .iter()

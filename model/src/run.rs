@@ -47,6 +47,9 @@ pub struct Run {
     pub cause: Option<Cause>,
     /// Index of the open wave; the number of waves when all are done.
     pub wave: usize,
+    /// Which gate of the open wave is closed while the state (or the one to resume) is
+    /// [`RunState::WaitingGate`].
+    pub gate: Option<GatePosition>,
     /// State to return to on resume.
     pub paused: Option<Paused>,
     /// A person or policy asked for something that the next step carries out.
@@ -55,6 +58,34 @@ pub struct Run {
     pub soak: SoakClock,
     /// Approvals given, bound to wave and content.
     pub approvals: Vec<Approval>,
+    /// Who set the rollback off; kept once it began.
+    pub rollback: Option<RollbackBy>,
+    /// The run's own clock.
+    pub clock: RunClock,
+}
+
+/// The run's own clock: hub time in which somebody looked after the run. All its waits are measured
+/// on it, so neither a step of the hub's clock nor an outage of the hub shortens a soak or eats up
+/// a deadline. It stands while a person has paused the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunClock {
+    /// What it shows. Begins with the run's `started_at` and only moves forward.
+    pub shows: Timestamp,
+    /// What the hub's clock showed then.
+    pub hub: Timestamp,
+}
+
+/// Who set a rollback off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RollbackBy {
+    /// A person asked; otherwise the strategy did.
+    pub by_person: bool,
+    /// The authenticated identity, or `system`.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// The frozen waves of a run.
@@ -104,11 +135,14 @@ pub struct Member {
     pub state: MemberState,
     /// Why it failed, or what is wrong.
     pub cause: Option<Cause>,
-    /// Since when, by the hub's clock, it has been at the run's content and healthy.
+    /// Since when, by the run's clock, it has been seen at the run's content and healthy.
     pub healthy_since: Option<Timestamp>,
+    /// It was [`MemberState::Healthy`] once in this run, so it is no longer under way even if it
+    /// falls back.
+    pub reached: bool,
     /// Time used up of its progress deadline; stands still while it is unreachable.
     pub progress: ProgressClock,
-    /// Since when it cannot be reached.
+    /// Since when, by the hub's clock, it cannot be reached.
     pub unreachable_since: Option<Timestamp>,
 }
 
@@ -116,18 +150,24 @@ pub struct Member {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MemberApp {
-    /// Its name, for people.
+    /// `project/name`, for annotations and people.
     pub name: String,
     /// What the release brings.
     pub target: EntryContent,
     /// Prune and drift of the release.
     pub policy: Policy,
+    /// Namespace for namespaced objects that name none.
+    pub namespace: String,
+    /// A person approved that this content removes more than the brake allows.
+    pub prune_approved: bool,
     /// The bundle it ran healthy before this run, to go back to.
     pub last_good: Option<LastGood>,
     /// Generation of this run's assignment (or of the one it already ran, if unchanged).
     pub generation: Option<Generation>,
     /// Digest of that assignment: what a report must echo.
     pub assignment: Option<Digest>,
+    /// This run wrote that assignment; a rollback takes back nothing else.
+    pub touched: bool,
     /// Generation of the assignment that takes it back.
     pub revert: Option<Generation>,
     /// Digest of that assignment.
@@ -142,6 +182,8 @@ pub struct LastGood {
     pub bundle: Digest,
     /// Its policy.
     pub policy: Policy,
+    /// Namespace for namespaced objects that named none.
+    pub namespace: String,
     /// The release it came from.
     pub release: u64,
 }
@@ -178,7 +220,8 @@ pub enum RunState {
 }
 
 impl RunState {
-    /// Whether it never changes again.
+    /// Whether it never changes again by itself: a person can still roll a Succeeded, Failed or
+    /// Cancelled run back, as long as no newer one began.
     pub fn is_terminal(self) -> bool {
         matches!(
             self,
@@ -275,6 +318,12 @@ pub enum CauseCode {
     NoLastKnownGood,
     /// The member's cluster was removed.
     ClusterRemoved,
+    /// The member's applications were removed from the set.
+    ApplicationRemoved,
+    /// Applied, and not healthy yet.
+    NotHealthy,
+    /// The agent holds back a prune until a person approves it.
+    PruneHeld,
 }
 
 /// A paused run.
@@ -318,7 +367,7 @@ pub enum RequestVerb {
 pub struct SoakClock {
     /// Done so far.
     pub done: Span,
-    /// When it last ran; `None` while it stands.
+    /// Since when, by the run's clock, it runs; `None` while it stands.
     pub running_since: Option<Timestamp>,
 }
 
@@ -328,7 +377,7 @@ pub struct SoakClock {
 pub struct ProgressClock {
     /// Used up so far.
     pub used: Span,
-    /// When it last ran; `None` while it stands.
+    /// Since when, by the run's clock, it runs; `None` while it stands.
     pub running_since: Option<Timestamp>,
 }
 

@@ -88,6 +88,24 @@ pub struct Wave {
     pub gates: Gates,
 }
 
+impl Wave {
+    /// A wave of this name that picks everybody, with the defaults of the design.
+    pub fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            select: Select::default(),
+            order: Order::default(),
+            limit: None,
+            max_concurrency: None,
+            progress_deadline: fifteen_minutes(),
+            unreachable: Unreachable::default(),
+            health_window: thirty_seconds(),
+            soak: Soak::default(),
+            gates: Gates::default(),
+        }
+    }
+}
+
 fn fifteen_minutes() -> Span {
     Span::secs(15 * 60)
 }
