@@ -1,1 +1,33 @@
 //! The promotion engine: planner and run state machine, pure.
+//!
+//! Owns every decision of a rollout: who belongs to which wave ([`plan`]), how a run begins
+//! ([`start`]) and moves ([`step`]), what counts as evidence, when it goes back, what a pin holds
+//! back ([`admit`]), what a run waits for ([`explain`]) and what must never happen
+//! ([`invariants`]). Never does I/O, reads a clock, makes an id or sees an object's content: the
+//! hub gathers [`Facts`], commits what a step returns in one transaction and calls again.
+
+pub mod admit;
+mod budget;
+mod effect;
+mod evidence;
+mod explain;
+mod facts;
+pub mod invariants;
+mod plan;
+mod rollback;
+mod start;
+mod step;
+mod validate;
+
+pub use self::{
+    effect::{Action, Assign, AssignKind, Audit, Effect, Step},
+    explain::{BlockCode, Blocking, explain},
+    facts::{AppFacts, ClusterFacts, Evidence, Facts},
+    plan::{Candidate, PlanError, Planned, plan},
+    start::{AppStart, Begin, start},
+    step::step,
+    validate::{StrategyError, StrategyErrors, validate},
+};
+
+/// Actor of everything that the engine decides by itself.
+pub const SYSTEM: &str = "system";

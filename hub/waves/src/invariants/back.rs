@@ -1,0 +1,172 @@
+//! Rollback, pins and superseding: invariants 26 to 31 and 33.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tidegate_model::{
+    assignment::{Assignment, Desired},
+    deny::{Deny, Pin, PinRelease},
+    ids::AppUid,
+    run::{LastGood, MemberState, RequestVerb, RunState},
+};
+
+use super::{Transition, Verdict, settled, touched};
+use crate::{
+    Effect,
+    admit::{Admit, Candidate},
+};
+
+/// 26: nothing that holds a denied object is admitted.
+pub fn i26_sticky_rollback(
+    candidates: &[Candidate],
+    denies: &BTreeSet<Deny>,
+    admitted: &BTreeMap<AppUid, Admit>,
+) -> Verdict {
+    let bad: Vec<_> = candidates
+        .iter()
+        .filter(|candidate| candidate.objects.iter().any(|object| denies.contains(object)))
+        .collect();
+    let through = bad.iter().filter(|candidate| {
+        !admitted.get(&candidate.app).is_some_and(Admit::is_held)
+    });
+    Verdict::of(
+        !bad.is_empty(),
+        through.map(|candidate| format!("{} goes with a denied object", candidate.app)),
+    )
+}
+
+/// 27: a pinned application gets other content only by what opens its pin.
+pub fn i27_pin_dominance(
+    candidates: &[Candidate],
+    pins: &[Pin],
+    admitted: &BTreeMap<AppUid, Admit>,
+) -> Verdict {
+    let mut premise = false;
+    let mut problems = Vec::new();
+    for candidate in candidates {
+        let Some(pin) = pins.iter().find(|pin| pin.app == candidate.app) else { continue };
+        premise = true;
+        let goes = admitted.get(&candidate.app);
+        let may = match pin.release {
+            PinRelease::Converged => candidate.bundle == pin.bundle,
+            PinRelease::Changed => candidate.bundle != pin.bad,
+            PinRelease::Manual => false,
+        };
+        let opens = goes == Some(&Admit::Go { opens_pin: true });
+        if !(goes.is_some_and(Admit::is_held) || opens && may) {
+            problems.push(format!("{} leaves its pin by {goes:?}", candidate.app));
+        }
+    }
+    Verdict::of(premise, problems.into_iter())
+}
+
+/// 28: back only what this run wrote, to the application's own last known good; forward only the
+/// release's content.
+pub fn i28_rollback_target(step: &Transition<'_>) -> Verdict {
+    let mut premise = false;
+    let mut problems = Vec::new();
+    for assign in step.assigns(crate::AssignKind::Revert) {
+        premise = true;
+        let known = step.members.get(&assign.member);
+        let app = known.and_then(|member| member.apps.get(&assign.assignment.app));
+        let good = app.filter(|app| app.touched).and_then(|app| app.last_good.as_ref());
+        if !good.is_some_and(|good| is_content(&assign.assignment, good)) {
+            problems.push(format!("{assign:?} does not go back to {good:?}"));
+        }
+    }
+    for assign in step.forward() {
+        let member = step.members_after.get(&assign.member);
+        let app = member.and_then(|member| member.apps.get(&assign.assignment.app));
+        if app.and_then(|app| app.target.bundle()) != assign.assignment.bundle() {
+            problems.push(format!("{assign:?} is not the release's content"));
+        }
+    }
+    Verdict::of(premise, problems.into_iter())
+}
+
+/// 29: `RolledBack` only when everybody that the run wrote is back, gone, or will get the revert
+/// before anything else.
+pub fn i29_rollback_reaches_all(step: &Transition<'_>) -> Verdict {
+    use MemberState::{Reverted, Skipped, Unreachable};
+    if step.after.run.state != RunState::RolledBack || step.run.state == RunState::RolledBack {
+        return Verdict::Idle;
+    }
+    let astray = step.members_after.values().filter(|member| touched(member)).filter(|member| {
+        let pending = step.alive(member).filter(|(_, app)| app.touched).all(|(_, app)| app.revert.is_some());
+        match member.state {
+            Reverted | Unreachable => !pending,
+            Skipped => {
+                let cluster = step.facts.clusters.get(&member.id.cluster);
+                step.alive(member).any(|(_, app)| app.touched) && !cluster.is_some_and(|c| c.removed)
+            }
+            _ => true,
+        }
+    });
+    let problems = astray.map(|member| format!("{:?} is {:?}", member.id, member.state));
+    Verdict::of(step.members_after.values().any(touched), problems)
+}
+
+/// 30: a rollback opens no wave, moves nothing forward and records no new content as good.
+pub fn i30_rollback_is_no_promotion(step: &Transition<'_>) -> Verdict {
+    if step.after.run.rollback.is_none() {
+        return Verdict::Idle;
+    }
+    let mut problems: Vec<_> =
+        step.forward().map(|assign| format!("{:?} moves forward", assign.member)).collect();
+    if step.run.wave != step.after.run.wave {
+        problems.push("the wave moved".to_owned());
+    }
+    for effect in &step.after.effects {
+        let Effect::RecordLastGood { app, good, .. } = effect else { continue };
+        let mut members = step.members.values();
+        let known = members.find_map(|member| member.apps.get(app));
+        if known.and_then(|known| known.last_good.as_ref()) != Some(good) {
+            problems.push(format!("{app} gets a new last known good"));
+        }
+    }
+    Verdict::of(true, problems.into_iter())
+}
+
+/// 31: a newer release takes over only between two assignments: nobody in the open wave is under
+/// way, except who is cut off.
+pub fn i31_supersede_safety(step: &Transition<'_>) -> Verdict {
+    let superseded = step.after.run.state == RunState::Superseded;
+    if !superseded || step.run.state == RunState::Superseded || step.facts.newer_run {
+        return Verdict::Idle;
+    }
+    let on_the_way = step
+        .members_after
+        .values()
+        .filter(|member| touched(member) && !settled(member))
+        .filter(|member| member.state != MemberState::Unreachable);
+    let mut problems: Vec<_> =
+        on_the_way.map(|member| format!("{:?} is {:?}", member.id, member.state)).collect();
+    problems.extend(step.forward().map(|assign| format!("{:?} is assigned", assign.member)));
+    if step.facts.newer_release.is_none() {
+        problems.push("there is no newer release".to_owned());
+    }
+    Verdict::of(true, problems.into_iter())
+}
+
+/// 33: a run that is over assigns nothing, and only a person's rollback wakes it.
+pub fn i33_no_zombie_run(step: &Transition<'_>) -> Verdict {
+    if !step.run.state.is_terminal() {
+        return Verdict::Idle;
+    }
+    let woken = step.run.request.as_ref().is_some_and(|request| request.verb == RequestVerb::Rollback);
+    let moved = step.after.run.state != step.run.state || !step.after.changed.is_empty();
+    let mut problems: Vec<_> =
+        step.forward().map(|assign| format!("{:?} is assigned", assign.member)).collect();
+    if moved && !woken {
+        problems.push("it moved by itself".to_owned());
+    }
+    Verdict::of(true, problems.into_iter())
+}
+
+fn is_content(assignment: &Assignment, good: &LastGood) -> bool {
+    match &assignment.desired {
+        Desired::Run { bundle, policy, namespace, .. } => {
+            *bundle == good.bundle && *policy == good.policy && *namespace == good.namespace
+        }
+        Desired::Tombstone { .. } => false,
+    }
+}

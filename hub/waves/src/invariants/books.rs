@@ -1,0 +1,160 @@
+//! Membership, crash, clock, audit and explanation: invariants 6, 7, 34, 35, 38 to 41.
+
+use std::collections::BTreeSet;
+
+use jiff::SignedDuration;
+use tidegate_model::run::{CauseCode, MemberApp, MemberState, Run, RunState};
+
+use super::{Transition, Verdict, failed};
+use crate::{Action, AssignKind, Effect, Step, step::advance};
+
+/// 6: what was frozen when the run was planned never changes.
+pub fn i06_immutability(step: &Transition<'_>) -> Verdict {
+    let mut problems = Vec::new();
+    if frozen(step.run) != frozen(&step.after.run) {
+        problems.push("the header's frozen part changed".to_owned());
+    }
+    let app = |app: &MemberApp| {
+        (app.target.clone(), app.policy.clone(), app.namespace.clone(), app.last_good.clone())
+    };
+    for (id, after) in &step.after.changed {
+        let Some(before) = step.members.get(id) else {
+            problems.push(format!("{id:?} appeared"));
+            continue;
+        };
+        let same = before.apps.keys().eq(after.apps.keys())
+            && before.apps.values().map(app).eq(after.apps.values().map(app))
+            && before.id == after.id;
+        if !same {
+            problems.push(format!("{id:?} is to run something else"));
+        }
+    }
+    Verdict::of(step.after.more, problems.into_iter())
+}
+
+fn frozen(run: &Run) -> impl PartialEq + use<'_> {
+    (
+        (run.id, run.set, run.release, run.release_number, run.content),
+        (&run.strategy, &run.plan, run.started_at, run.epoch),
+    )
+}
+
+/// 7: waves share no member and together are the membership.
+pub fn i07_partition(step: &Transition<'_>) -> Verdict {
+    let ids: Vec<_> = step.run.plan.waves.iter().flat_map(|wave| &wave.members).collect();
+    let unique: BTreeSet<_> = ids.iter().copied().collect();
+    let problems = [
+        (unique.len() != ids.len()).then(|| "a member is in two waves".to_owned()),
+        (!unique.iter().copied().eq(step.members_after.keys()))
+            .then(|| "the waves are not the membership".to_owned()),
+    ];
+    Verdict::of(step.run.plan.waves.len() > 1, problems.into_iter().flatten())
+}
+
+/// 34: only planned members get anything, and only their own applications.
+pub fn i34_added_member(step: &Transition<'_>) -> Verdict {
+    let mut premise = false;
+    let mut problems = Vec::new();
+    for assign in step.assigns(AssignKind::Forward).chain(step.assigns(AssignKind::Revert)) {
+        premise = true;
+        let member = step.members.get(&assign.member);
+        let own = member.is_some_and(|member| member.apps.contains_key(&assign.assignment.app))
+            && assign.member.cluster == assign.assignment.cluster;
+        if !own {
+            problems.push(format!("{:?} is no member with {}", assign.member, assign.assignment.app));
+        }
+    }
+    Verdict::of(premise, problems.into_iter())
+}
+
+/// 35: a removal neither ends the run nor takes a failure back.
+pub fn i35_removed_member(step: &Transition<'_>) -> Verdict {
+    let gone = |code| matches!(code, CauseCode::ClusterRemoved | CauseCode::ApplicationRemoved);
+    let cut = step.moved().any(|(before, after)| {
+        after.state == MemberState::Skipped
+            && before.state != MemberState::Skipped
+            && after.cause.as_ref().is_some_and(|cause| gone(cause.code))
+    });
+    let mut problems = Vec::new();
+    if step.after.run.cause.as_ref().is_some_and(|cause| gone(cause.code)) {
+        problems.push("a removal became the run's cause".to_owned());
+    }
+    let back = step.run.rollback.is_some() || step.after.run.rollback.is_some();
+    let forgiven = step.moved().filter(|(before, after)| !back && failed(before) && !failed(after));
+    problems.extend(forgiven.map(|(before, _)| format!("{:?} was forgiven", before.id)));
+    Verdict::of(cut, problems.into_iter())
+}
+
+/// 38: the same step again gives the same; and once stored, the same facts give no second
+/// assignment of anything.
+pub fn i38_crash_equivalence(step: &Transition<'_>) -> Verdict {
+    let (run, changed, effects) = advance(step.run, step.members, step.facts, step.now);
+    let mut problems = Vec::new();
+    if (&run, &changed, &effects) != (&step.after.run, &step.after.changed, &step.after.effects) {
+        problems.push("a repeated step differs".to_owned());
+    }
+    let apps = |effects: &[Effect]| -> BTreeSet<_> {
+        let assigns = effects.iter().filter_map(|effect| match effect {
+            Effect::Assign(assign) => Some((assign.kind == AssignKind::Forward, assign.assignment.app)),
+            _ => None,
+        });
+        assigns.collect()
+    };
+    let (_, _, again) = advance(&step.after.run, step.members_after, step.facts, step.now);
+    let first = apps(&effects);
+    let twice: Vec<_> = apps(&again).intersection(&first).copied().collect();
+    if !twice.is_empty() {
+        problems.push(format!("{twice:?} are assigned twice"));
+    }
+    Verdict::of(!first.is_empty(), problems.into_iter())
+}
+
+/// 39: the run's clock never goes back, counts nothing when the hub's does, and no more than a
+/// minute of silence.
+pub fn i39_clock_skew(step: &Transition<'_>) -> Verdict {
+    let (before, after) = (step.run.clock, step.after.run.clock);
+    let gap = step.now.duration_since(before.hub);
+    let moved = after.shows.duration_since(before.shows);
+    let longest = SignedDuration::from_secs(2 * Step::HEARTBEAT_SECS);
+    let most = gap.clamp(SignedDuration::ZERO, longest);
+    let problem = (moved.is_negative() || moved > most)
+        .then(|| format!("the run's clock moved {moved:?} in {gap:?}"));
+    Verdict::of(gap.is_negative() || gap > longest, problem.into_iter())
+}
+
+/// 40: every decision has its record, exactly one.
+pub fn i40_audit_completeness(step: &Transition<'_>) -> Verdict {
+    let audits = |action| step.audits().filter(|audit| audit.action == action).count();
+    let effects = |is: fn(&Effect) -> bool| step.after.effects.iter().filter(|e| is(e)).count();
+    let entered = |state| usize::from(step.run.state != state && step.after.run.state == state);
+    let members = |is: fn(MemberState) -> bool| {
+        step.moved().filter(|(before, after)| !is(before.state) && is(after.state)).count()
+    };
+    let over = !step.run.state.is_terminal() && step.after.run.state.is_terminal();
+    let mut rows = vec![
+        (Action::Assign, step.forward().count()),
+        (Action::Revert, step.assigns(AssignKind::Revert).count()),
+        (Action::Pin, effects(|effect| matches!(effect, Effect::Pin(_)))),
+        (Action::Deny, effects(|effect| matches!(effect, Effect::Deny { .. }))),
+        (Action::FailMember, members(|s| matches!(s, MemberState::Failed | MemberState::TimedOut))),
+        (Action::Breach, entered(RunState::Breached)),
+    ];
+    if step.run.request.is_none() {
+        rows.push((Action::Pause, entered(RunState::Paused)));
+        rows.push((Action::Rollback, entered(RunState::RollingBack)));
+        rows.push((Action::Finish, usize::from(over)));
+    }
+    let wrong = rows.iter().filter(|(action, count)| audits(*action) != *count);
+    let problems = wrong.map(|(action, count)| {
+        format!("{} records of {count} times {action}", audits(*action))
+    });
+    Verdict::of(rows.iter().any(|(_, count)| *count > 0), problems)
+}
+
+/// 41 (its first half): a run that is not over always says what it waits for.
+pub fn i41_explainability(step: &Transition<'_>) -> Verdict {
+    let open = !step.after.run.state.is_terminal();
+    let silent = (open && step.after.report.is_empty())
+        .then(|| format!("nothing is said of a run that is {:?}", step.after.run.state));
+    Verdict::of(open, silent.into_iter())
+}

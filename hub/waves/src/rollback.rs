@@ -1,0 +1,293 @@
+//! The way back.
+//!
+//! Owns which members are taken back to what, the pins and denies that make it stick, and when the
+//! rollback is over. A revert is a new generation with old content: it heeds no gate, soak or order
+//! of waves (invariant 30). Members that the run never wrote are never written (invariant 28), and
+//! nothing is ever deleted for want of something to go back to.
+
+use tidegate_model::{
+    assignment::Desired,
+    deny::{Pin, PinRelease},
+    digest::Digest,
+    run::{
+        Cause, CauseCode, LastGood, Member, MemberApp, MemberId, MemberState, ProgressClock,
+        RollbackBy, RunState,
+    },
+};
+
+use crate::{
+    Action, AppFacts, Assign, AssignKind, Audit, ClusterFacts, Effect, SYSTEM,
+    evidence::{Side, Stage, is_alive, see},
+    step::{
+        Work,
+        assign::{self, Order},
+        finish::finish,
+        member::{gone, is_touched, skip, stop, unreachable_since},
+        work::elapsed,
+    },
+};
+
+/// Sets a run on its way back.
+pub(crate) fn begin(work: &mut Work<'_>, by: RollbackBy) {
+    work.run.state = RunState::RollingBack;
+    work.run.paused = None;
+    work.run.gate = None;
+    work.run.soak.running_since = None;
+    work.run.finished_at = None;
+    work.audit(Action::Rollback, &by.actor, &by.reason);
+    work.run.rollback = Some(by);
+}
+
+/// Moves the rollback on: evidence of reverts first, then the next reverts, last wave first.
+pub(crate) fn advance(work: &mut Work<'_>) {
+    let touched: Vec<_> = work
+        .members()
+        .rev()
+        .filter(|member| is_touched(member))
+        .map(|member| member.id.clone())
+        .collect();
+    for id in &touched {
+        let Some(member) = work.member(id) else { continue };
+        let moved = if is_begun(member) { follow(work, member) } else { take_back(work, member) };
+        if let Some((next, effects)) = moved
+            && !work.put(next, effects)
+        {
+            return;
+        }
+    }
+    settle(work, &touched);
+}
+
+/// Whether the rollback of this member was decided.
+pub(crate) fn is_begun(member: &Member) -> bool {
+    let reverts = member.apps.values().any(|app| app.revert.is_some());
+    reverts || matches!(member.state, MemberState::Skipped)
+}
+
+/// Whether nothing more is waited for. A cluster that cannot be reached gets its revert before
+/// anything else when it comes back, because it is the last word on it.
+pub(crate) fn is_over(member: &Member) -> bool {
+    use MemberState::{Failed, Reverted, Skipped, Unreachable};
+    is_begun(member) && matches!(member.state, Failed | Reverted | Skipped | Unreachable)
+}
+
+fn settle(work: &mut Work<'_>, touched: &[MemberId]) {
+    let members = || touched.iter().filter_map(|id| work.member(id));
+    if !members().all(is_over) {
+        return;
+    }
+    let stuck = members().find(|member| member.state == MemberState::Failed);
+    let homeless = members().find(|member| has_cause(member, CauseCode::NoLastKnownGood));
+    let (state, cause) = match stuck.or(homeless) {
+        Some(member) => {
+            let message = member.cause.as_ref().map_or("", |cause| &cause.message);
+            let code = member.cause.as_ref().map_or(CauseCode::MemberFailed, |cause| cause.code);
+            let message = format!("cluster {}: {message}", member.cluster_name);
+            (RunState::RollbackFailed, Some(Cause { code, message }))
+        }
+        None => (RunState::RolledBack, None),
+    };
+    finish(work, state, cause, SYSTEM);
+}
+
+fn has_cause(member: &Member, code: CauseCode) -> bool {
+    member.cause.as_ref().is_some_and(|cause| cause.code == code)
+}
+
+/// Writes the reverts of one member; `None` while its generations are not known.
+fn take_back(work: &Work<'_>, member: &Member) -> Option<(Member, Vec<Effect>)> {
+    let mut next = member.clone();
+    let cluster = work.cluster(&member.id)?;
+    if let Some(cause) = gone(member, Some(cluster)) {
+        let effect = skip(&mut next, cause);
+        return Some((next, vec![effect]));
+    }
+    let mut effects = Vec::new();
+    let mut homeless = Vec::new();
+    for (uid, app) in next.apps.iter_mut().filter(|(_, app)| app.touched) {
+        let facts = cluster.apps.get(uid)?;
+        if !is_alive(Some(facts)) {
+            continue;
+        }
+        let Some(good) = app.last_good.clone() else {
+            homeless.push(app.name.clone());
+            continue;
+        };
+        if app.target.bundle() == Some(good.bundle)
+            && app.policy == good.policy
+            && app.namespace == good.namespace
+        {
+            // It went from its last known good to other content and back: it is home already.
+            app.revert = app.generation;
+            app.revert_assignment = app.assignment;
+            continue;
+        }
+        let order = Order { id: &member.id, uid: *uid, app, facts, desired: back_to(work, &good) };
+        let assignment = order.assignment(work);
+        app.revert = Some(assignment.generation);
+        app.revert_assignment = Some(assignment.digest());
+        effects.push(assign::audit(&work.run, &member.id, facts, &assignment, Action::Revert));
+        let assign = Assign { member: member.id.clone(), kind: AssignKind::Revert, assignment };
+        effects.push(Effect::Assign(assign));
+        effects.extend(stick(work, &member.id, *uid, app, &good));
+    }
+    place(work, &mut next, &homeless, &mut effects);
+    Some((next, effects))
+}
+
+fn back_to(work: &Work<'_>, good: &LastGood) -> Desired {
+    Desired::Run {
+        bundle: good.bundle,
+        policy: good.policy.clone(),
+        namespace: good.namespace.clone(),
+        run: work.run.id,
+        // What the release added is removed by the agent's own rules: a rollback approves no
+        // deletion that a person has not seen.
+        prune_approved: false,
+    }
+}
+
+/// Puts the member on its way, or aside when there is nothing to go back to.
+fn place(work: &Work<'_>, next: &mut Member, homeless: &[String], effects: &mut Vec<Effect>) {
+    next.cause = (!homeless.is_empty()).then(|| Cause {
+        code: CauseCode::NoLastKnownGood,
+        message: format!("{} has no last known good; what runs was left", homeless.join(", ")),
+    });
+    next.healthy_since = None;
+    if next.apps.values().any(|app| app.revert.is_some()) {
+        next.state = MemberState::Reverting;
+        next.progress = ProgressClock { running_since: Some(work.now), ..ProgressClock::default() };
+        if let Some(cause) = &next.cause {
+            effects.push(record(next, None, Action::SkipMember, SYSTEM, &cause.message));
+        }
+    } else {
+        let cause = next.cause.take().unwrap_or_else(|| Cause {
+            code: CauseCode::ApplicationRemoved,
+            message: "its applications were removed from the set".to_owned(),
+        });
+        effects.push(skip(next, cause));
+    }
+}
+
+/// Pin and denies of one application. Content that did not change is neither pinned nor denied.
+fn stick(
+    work: &Work<'_>,
+    id: &MemberId,
+    uid: tidegate_model::ids::AppUid,
+    app: &MemberApp,
+    good: &LastGood,
+) -> Vec<Effect> {
+    let by = work.run.rollback.as_ref();
+    let Some((bad, by)) = app.target.bundle().filter(|bad| *bad != good.bundle).zip(by) else {
+        return Vec::new();
+    };
+    let release = if by.by_person { PinRelease::Converged } else { PinRelease::Changed };
+    let pin = Pin {
+        app: uid,
+        bundle: good.bundle,
+        bad,
+        release,
+        reason: by.reason.clone(),
+        actor: by.actor.clone(),
+        run: work.run.id,
+        created_at: work.hub_now,
+    };
+    let audit = |action| {
+        Effect::Audit(Audit {
+            action,
+            actor: by.actor.clone(),
+            wave: id.wave as usize,
+            member: Some(id.clone()),
+            app: Some(uid),
+            cause: work.run.cause.clone(),
+            reason: by.reason.clone(),
+            before: Some(bad),
+            after: Some(good.bundle),
+        })
+    };
+    vec![
+        Effect::Pin(pin),
+        audit(Action::Pin),
+        Effect::Deny { set: work.run.set, app: uid, bad, good: good.bundle },
+        audit(Action::Deny),
+    ]
+}
+
+/// Brings a member on its way back up to date with the evidence.
+fn follow(work: &Work<'_>, member: &Member) -> Option<(Member, Vec<Effect>)> {
+    use MemberState::{Reverting, Unreachable};
+    let cluster = work.cluster(&member.id);
+    if !matches!(member.state, Reverting | Unreachable) {
+        return None;
+    }
+    let mut next = member.clone();
+    if let Some(cause) = gone(member, cluster) {
+        let effect = skip(&mut next, cause);
+        return Some((next, vec![effect]));
+    }
+    next.unreachable_since = unreachable_since(cluster);
+    let spec = work.spec(member.id.wave as usize);
+    let seen = see(member, cluster, Side::Revert, work.times());
+    let mut effects = Vec::new();
+    if let Some(since) = next.unreachable_since {
+        stop(&mut next, work.now);
+        if elapsed(since, work.hub_now) >= spec.unreachable.grace.0 {
+            next.state = Unreachable;
+        }
+    } else if seen.stage == Stage::Healthy {
+        stop(&mut next, work.now);
+        next.state = MemberState::Reverted;
+        effects.extend(restore_good(&next, cluster));
+    } else {
+        next.state = Reverting;
+        if seen.waits_for_person() {
+            stop(&mut next, work.now);
+        } else {
+            let since = *next.progress.running_since.get_or_insert(work.now);
+            let used = next.progress.used.0.saturating_add(elapsed(since, work.now));
+            if used >= spec.progress_deadline.0 {
+                let last = seen.problem.map_or_else(String::new, |cause| cause.message);
+                let message = format!(
+                    "not healthy at its last known good within {}: {last}",
+                    spec.progress_deadline
+                );
+                stop(&mut next, work.now);
+                next.state = MemberState::Failed;
+                effects.push(record(&next, None, Action::FailMember, SYSTEM, &message));
+                next.cause = Some(Cause { code: CauseCode::DeadlineExceeded, message });
+            }
+        }
+    }
+    (next != *member || !effects.is_empty()).then_some((next, effects))
+}
+
+/// What it went back to is its last known good again, whatever this run recorded in between.
+fn restore_good(member: &Member, cluster: Option<&ClusterFacts>) -> Vec<Effect> {
+    let facts = |uid| -> Option<&AppFacts> { cluster.and_then(|cluster| cluster.apps.get(uid)) };
+    let apps = member.apps.iter().filter(|(uid, app)| app.revert.is_some() && is_alive(facts(uid)));
+    apps.filter_map(|(uid, app)| {
+        let good: LastGood = app.last_good.clone()?;
+        Some(Effect::RecordLastGood { cluster: member.id.cluster, app: *uid, good })
+    })
+    .collect()
+}
+
+fn record(
+    member: &Member,
+    after: Option<Digest>,
+    action: Action,
+    actor: &str,
+    reason: &str,
+) -> Effect {
+    Effect::Audit(Audit {
+        action,
+        actor: actor.to_owned(),
+        wave: member.id.wave as usize,
+        member: Some(member.id.clone()),
+        app: None,
+        cause: member.cause.clone(),
+        reason: format!("cluster {}: {reason}", member.cluster_name),
+        before: None,
+        after,
+    })
+}

@@ -1,0 +1,73 @@
+//! One step of a run: from what is known now to what is to be written.
+//!
+//! Idempotent: the same run with the same facts at the same time gives the same step, and a step
+//! that was stored gives nothing new. Owns the order of a step: request, evidence, decision, at most
+//! one change of the run's state. Never writes; the caller commits all of it or nothing.
+
+pub(crate) mod assign;
+pub(crate) mod decide;
+pub(crate) mod finish;
+pub(crate) mod member;
+mod request;
+pub(crate) mod work;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use tidegate_model::run::{Member, MemberId, Run, RunState};
+
+pub(crate) use self::work::Work;
+use crate::{Facts, Step, explain, invariants, rollback};
+
+/// Moves a run as far as one transaction allows.
+pub fn step(
+    run: &Run,
+    members: &BTreeMap<MemberId, Member>,
+    facts: &Facts,
+    now: Timestamp,
+) -> Step {
+    let (next, changed, effects) = advance(run, members, facts, now);
+    let more = !changed.is_empty() || !effects.is_empty() || !same_but_clock(run, &next);
+    let mut after = members.clone();
+    after.extend(changed.clone());
+    let report = explain(&next, &after, facts, now);
+    let step = Step { run: next, changed, effects, more, report };
+    if cfg!(debug_assertions) {
+        let members_after = &after;
+        let after = &step;
+        let transition =
+            invariants::Transition { run, members, facts, now, after, members_after };
+        let broken = invariants::check(&transition);
+        debug_assert!(broken.is_empty(), "step of run {} breaks {broken:?}", run.id);
+    }
+    step
+}
+
+/// The step without its report.
+pub(crate) fn advance(
+    run: &Run,
+    members: &BTreeMap<MemberId, Member>,
+    facts: &Facts,
+    now: Timestamp,
+) -> work::Moved {
+    let mut work = Work::new(run, members, facts, now);
+    request::carry_out(&mut work);
+    if facts.newer_run {
+        finish::supersede_by_run(&mut work);
+    }
+    match work.run.state {
+        state if state.is_terminal() => {}
+        RunState::RollingBack => rollback::advance(&mut work),
+        _ => {
+            work.observe();
+            decide::decide(&mut work);
+        }
+    }
+    work.finish()
+}
+
+/// Whether two headers differ in nothing but what the clock shows.
+pub(crate) fn same_but_clock(a: &Run, b: &Run) -> bool {
+    let soak = |run: &Run| run.soak.running_since.is_some();
+    soak(a) == soak(b) && Run { clock: b.clock, soak: b.soak, ..a.clone() } == *b
+}

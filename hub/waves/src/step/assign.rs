@@ -1,0 +1,164 @@
+//! Who is assigned next.
+//!
+//! Owns concurrency and the next generation. Never opens a wave.
+
+use jiff::Timestamp;
+use tidegate_model::{
+    assignment::{Assignment, Desired},
+    ids::{AppUid, Generation},
+    run::{Member, MemberApp, MemberId, MemberState, Run},
+};
+
+use super::{
+    member::{is_regressed, is_touched, unreachable_since},
+    work::Work,
+};
+use crate::{
+    Action, AppFacts, Assign, AssignKind, Audit, Effect, SYSTEM,
+    evidence::is_alive,
+    start::runs_target,
+};
+
+/// Assigns the next members of the open wave, in its order, as far as concurrency and the step have
+/// room; says whether any.
+pub(crate) fn assign(work: &mut Work<'_>) -> bool {
+    let wave = work.run.wave;
+    if work.wave_members(wave).any(is_regressed) {
+        return false;
+    }
+    let under_way = work.wave_members(wave).filter(|member| is_under_way(member)).count();
+    let concurrency = work.run.plan.waves.get(wave).map_or(0, |wave| wave.concurrency);
+    let mut free = concurrency.saturating_sub(under_way);
+    let queue: Vec<_> = work
+        .wave_members(wave)
+        .filter(|member| is_assignable(work, member))
+        .map(|member| member.id.clone())
+        .collect();
+    let mut any = false;
+    for id in queue {
+        if free == 0 {
+            break;
+        }
+        let Some((member, effects)) = forward(work, &id) else { continue };
+        let touched = is_touched(&member);
+        if !work.put(member, effects) {
+            break;
+        }
+        any = true;
+        free -= usize::from(touched);
+    }
+    any
+}
+
+/// Whether it takes a place of its wave's concurrency: written by this run and never healthy since,
+/// reachable or not.
+pub(crate) fn is_under_way(member: &Member) -> bool {
+    is_touched(member)
+        && !member.reached
+        && !matches!(member.state, MemberState::Skipped | MemberState::Soaked)
+}
+
+/// An unreachable cluster is not assigned before it is back: an order that waits for its return
+/// would be carried out when nobody looks. One with unknown generations cannot be.
+fn is_assignable(work: &Work<'_>, member: &Member) -> bool {
+    let cluster = work.cluster(&member.id);
+    member.state == MemberState::Queued
+        && unreachable_since(cluster).is_none()
+        && cluster.is_some_and(|cluster| {
+            member.apps.keys().all(|app| cluster.apps.contains_key(app))
+        })
+}
+
+fn forward(work: &Work<'_>, id: &MemberId) -> Option<(Member, Vec<Effect>)> {
+    let mut member = work.member(id)?.clone();
+    let cluster = work.cluster(id)?;
+    let mut effects = Vec::new();
+    for (uid, app) in &mut member.apps {
+        let facts = cluster.apps.get(uid)?;
+        if app.generation.is_some() || !is_alive(Some(facts)) {
+            continue;
+        }
+        if let Some(current) = facts.current.as_ref().filter(|current| runs_target(app, current)) {
+            app.generation = Some(current.generation);
+            app.assignment = Some(current.digest());
+            continue;
+        }
+        let desired = Desired::Run {
+            bundle: app.target.bundle()?,
+            policy: app.policy.clone(),
+            namespace: app.namespace.clone(),
+            run: work.run.id,
+            prune_approved: app.prune_approved,
+        };
+        let order = Order { id, uid: *uid, app, facts, desired };
+        let assignment = order.assignment(work);
+        app.generation = Some(assignment.generation);
+        app.assignment = Some(assignment.digest());
+        app.touched = true;
+        effects.push(audit(&work.run, id, facts, &assignment, Action::Assign));
+        effects.push(Effect::Assign(Assign {
+            member: id.clone(),
+            kind: AssignKind::Forward,
+            assignment,
+        }));
+    }
+    settle_state(&mut member, work.now);
+    Some((member, effects))
+}
+
+fn settle_state(member: &mut Member, now: Timestamp) {
+    let touched = is_touched(member);
+    member.state = if touched { MemberState::Assigned } else { MemberState::Unchanged };
+    member.progress.running_since = Some(now);
+    member.cause = None;
+}
+
+/// The next last word on one application.
+pub(crate) struct Order<'a> {
+    pub(crate) id: &'a MemberId,
+    pub(crate) uid: AppUid,
+    pub(crate) app: &'a MemberApp,
+    pub(crate) facts: &'a AppFacts,
+    pub(crate) desired: Desired,
+}
+
+impl Order<'_> {
+    /// Its generation is above every one that was ever used (invariant 5).
+    pub(crate) fn assignment(&self, work: &Work<'_>) -> Assignment {
+        let current = self.facts.current.as_ref().map(|current| current.generation);
+        let known = [Some(self.facts.highest), current, self.app.generation, self.app.revert];
+        let highest = known.into_iter().flatten().max().unwrap_or(Generation(0));
+        Assignment {
+            cluster: self.id.cluster,
+            app: self.uid,
+            app_name: self.app.name.clone(),
+            generation: highest.next(),
+            epoch: work.facts.epoch,
+            desired: self.desired.clone(),
+        }
+    }
+}
+
+/// The record of an assignment.
+pub(crate) fn audit(
+    run: &Run,
+    id: &MemberId,
+    facts: &AppFacts,
+    assignment: &Assignment,
+    action: Action,
+) -> Effect {
+    Effect::Audit(Audit {
+        action,
+        actor: SYSTEM.to_owned(),
+        wave: id.wave as usize,
+        member: Some(id.clone()),
+        app: Some(assignment.app),
+        cause: run.cause.clone(),
+        reason: format!(
+            "{}: generation {} of run {}",
+            assignment.app_name, assignment.generation, run.id
+        ),
+        before: facts.current.as_ref().and_then(Assignment::bundle),
+        after: assignment.bundle(),
+    })
+}

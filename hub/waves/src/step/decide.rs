@@ -1,0 +1,277 @@
+//! What becomes of the run, now that its members are up to date.
+//!
+//! Owns the run's states on the way forward and out of it: doors and gates, soak, breach,
+//! regression, supersede. Never looks at a report: members carry what the evidence says. Makes at
+//! most one change of state a step, and none that lets something happen while members wait to be
+//! stored.
+
+use std::time::Duration;
+
+use tidegate_model::run::{
+    Cause, CauseCode, GatePosition, Member, MemberState, Paused, RollbackBy, RunState, SoakClock,
+};
+
+use super::{assign, finish, member, work::{Work, elapsed, is_opened}};
+use crate::{Action, SYSTEM, evidence, rollback};
+
+/// Decides.
+pub(crate) fn decide(work: &mut Work<'_>) {
+    if work.paused_by_person() {
+        return;
+    }
+    if work.run.state == RunState::Breached {
+        return answer_breach(work);
+    }
+    let failed = work.members().find(|member| member.state.is_failed()).cloned();
+    if let Some(failed) = failed {
+        return breach(work, &failed);
+    }
+    let regressed = work
+        .members()
+        .find(|known| known.state == MemberState::Soaked && member::is_regressed(known))
+        .cloned();
+    match (work.run.state, regressed) {
+        (RunState::Paused, Some(_)) => wait_for_recovery(work),
+        (RunState::Paused, None) => go_on(work),
+        (_, Some(regressed)) => pause(work, &regressed),
+        (RunState::WaitingGate, None) if is_opened(&work.run) => after_gate(work),
+        (RunState::Planned | RunState::WaitingGate, None) => door(work),
+        (RunState::Rolling, None) => roll(work),
+        (RunState::Soaking, None) => soak(work),
+        (_, None) => {}
+    }
+}
+
+/// Stands before the open wave.
+fn door(work: &mut Work<'_>) {
+    if work.is_truncated() {
+        return;
+    }
+    let wave = work.run.wave;
+    if wave >= work.run.plan.waves.len() {
+        return finish::finish(work, RunState::Succeeded, None, SYSTEM);
+    }
+    if let Some(newer) = work.facts.newer_release {
+        return finish::supersede(work, newer);
+    }
+    if work.wave_members(wave).all(|member| member.state == MemberState::Skipped) {
+        // Nobody is there to be asked about: an empty wave skips its gates too.
+        work.run.wave += 1;
+        work.run.gate = None;
+        work.run.state = RunState::WaitingGate;
+        return;
+    }
+    let gated = !work.spec(wave).gates.before.is_empty();
+    match approver(work, GatePosition::Before) {
+        None if gated => return close_gate(work, GatePosition::Before),
+        Some(actor) if gated => pass_gate(work, &actor),
+        _ => {}
+    }
+    work.run.state = RunState::Rolling;
+    work.run.gate = None;
+    work.run.soak = SoakClock::default();
+    let name = work.run.plan.waves.get(wave).map_or("", |wave| &wave.name);
+    let reason = format!("wave {name} opens");
+    work.decide(Action::OpenWave, reason);
+}
+
+fn close_gate(work: &mut Work<'_>, position: GatePosition) {
+    if work.run.state == RunState::WaitingGate && work.run.gate == Some(position) {
+        return;
+    }
+    work.run.state = RunState::WaitingGate;
+    work.run.gate = Some(position);
+    work.decide(Action::CloseGate, format!("{position:?}: a person must approve"));
+}
+
+fn pass_gate(work: &mut Work<'_>, actor: &str) {
+    work.decide(Action::PassGate, format!("approved by {actor}"));
+}
+
+/// Who approved this gate of the open wave for this content.
+fn approver(work: &Work<'_>, position: GatePosition) -> Option<String> {
+    let run = &work.run;
+    let given = run.approvals.iter().find(|approval| {
+        approval.wave == run.wave
+            && approval.position == position
+            && approval.content == run.content
+    });
+    given.map(|approval| approval.actor.clone())
+}
+
+fn roll(work: &mut Work<'_>) {
+    if work.is_truncated() {
+        return;
+    }
+    let wave = work.run.wave;
+    if work.wave_members(wave).all(is_settled) {
+        work.run.state = RunState::Soaking;
+        work.run.soak.running_since = Some(work.now);
+        return;
+    }
+    let assigned = assign::assign(work);
+    let only_silence = work
+        .wave_members(wave)
+        .all(|member| is_settled(member) || member.state == MemberState::Unreachable);
+    if let Some(newer) = work.facts.newer_release
+        && !assigned
+        && only_silence
+    {
+        // The wave waits for clusters that are cut off; the newer release must not starve with it.
+        finish::supersede(work, newer);
+    }
+}
+
+fn soak(work: &mut Work<'_>) {
+    let wave = work.run.wave;
+    if !work.wave_members(wave).all(is_settled) {
+        stop_soak(work);
+        work.run.state = RunState::Rolling;
+        return;
+    }
+    if work.run.soak.running_since.is_none() {
+        work.run.soak.running_since = Some(work.now);
+    }
+    if work.is_truncated() || soaked(work) < work.spec(wave).soak.time.0 {
+        return;
+    }
+    let gated = !work.spec(wave).gates.after.is_empty();
+    match approver(work, GatePosition::After) {
+        None if gated => {
+            work.run.soak = SoakClock { done: work.spec(wave).soak.time, running_since: None };
+            return close_gate(work, GatePosition::After);
+        }
+        Some(actor) if gated => pass_gate(work, &actor),
+        _ => {}
+    }
+    finish_wave(work);
+}
+
+fn after_gate(work: &mut Work<'_>) {
+    if !work.wave_members(work.run.wave).all(is_settled) {
+        work.run.state = RunState::Rolling;
+        work.run.gate = None;
+        return;
+    }
+    if work.is_truncated() {
+        return;
+    }
+    if let Some(actor) = approver(work, GatePosition::After) {
+        pass_gate(work, &actor);
+        finish_wave(work);
+    } else if let Some(newer) = work.facts.newer_release {
+        finish::supersede(work, newer);
+    }
+}
+
+/// Nothing is in flight and everybody is healthy. The next step records what ran well and stands
+/// before the next wave.
+fn finish_wave(work: &mut Work<'_>) {
+    let name = work.run.plan.waves.get(work.run.wave).map_or("", |wave| &wave.name);
+    let reason = format!("wave {name} is done");
+    work.decide(Action::FinishWave, reason);
+    work.run.wave += 1;
+    work.run.gate = None;
+    work.run.soak = SoakClock::default();
+    work.run.state = RunState::WaitingGate;
+}
+
+pub(crate) fn is_settled(member: &Member) -> bool {
+    matches!(member.state, MemberState::Healthy | MemberState::Skipped)
+}
+
+/// How long the open wave has soaked: what is banked, and since then no more than the member with
+/// the least unbroken health has.
+fn soaked(work: &Work<'_>) -> Duration {
+    let Some(since) = work.run.soak.running_since else { return work.run.soak.done.0 };
+    let members = work.wave_members(work.run.wave);
+    let least = members
+        .filter(|member| member.state == MemberState::Healthy)
+        .map(|member| {
+            let cluster = work.cluster(&member.id);
+            let seen = evidence::see(member, cluster, evidence::Side::Forward, work.times());
+            seen.credit.unwrap_or(Duration::MAX)
+        })
+        .min();
+    let shown = elapsed(since, work.now);
+    work.run.soak.done.0.saturating_add(least.map_or(shown, |least| least.min(shown)))
+}
+
+/// Moves what has soaked into the bank, so that what follows cannot take it back. Called whenever
+/// the run's clock is stored.
+pub(crate) fn bank_soak(work: &mut Work<'_>) {
+    if work.run.state == RunState::Soaking && work.run.soak.running_since.is_some() {
+        work.run.soak.done.0 = soaked(work);
+        work.run.soak.running_since = Some(work.now);
+    }
+}
+
+/// Stops the soak clock. What is not banked is lost: nobody knows when health ended.
+pub(crate) fn stop_soak(work: &mut Work<'_>) {
+    work.run.soak.running_since = None;
+}
+
+fn pause(work: &mut Work<'_>, regressed: &Member) {
+    stop_soak(work);
+    work.run.paused = Some(Paused { from: work.run.state, by_person: false });
+    work.run.state = RunState::Paused;
+    let message = describe(work, regressed);
+    work.run.cause = Some(Cause { code: CauseCode::Regression, message: message.clone() });
+    work.decide(Action::Pause, message);
+}
+
+/// Paused by a regression that goes on. A newer release may hold the repair: before an unopened
+/// wave nothing is in flight, and it takes over.
+fn wait_for_recovery(work: &mut Work<'_>) {
+    if let Some(newer) = work.facts.newer_release
+        && !is_opened(&work.run)
+        && !work.is_truncated()
+    {
+        finish::supersede(work, newer);
+    }
+}
+
+fn go_on(work: &mut Work<'_>) {
+    let Some(paused) = work.run.paused.take() else { return };
+    work.run.state = paused.from;
+    work.run.cause = None;
+    work.decide(Action::Resume, "every member of the earlier waves is healthy again");
+}
+
+fn breach(work: &mut Work<'_>, failed: &Member) {
+    let message = describe(work, failed);
+    let code = failed.cause.as_ref().map_or(CauseCode::MemberFailed, |cause| cause.code);
+    stop_soak(work);
+    work.run.paused = None;
+    work.run.gate = None;
+    work.run.state = RunState::Breached;
+    work.run.cause = Some(Cause { code, message: message.clone() });
+    work.decide(Action::Breach, message);
+}
+
+/// Goes back if the strategy says so, and if something that this run wrote failed: a member that it
+/// never wrote says nothing against what it wrote elsewhere, and a rollback would deny content that
+/// works.
+fn answer_breach(work: &mut Work<'_>) {
+    use tidegate_model::strategy::RollbackOn;
+    let on = &work.run.strategy.rollback.on;
+    let automatic = work.members().filter(|known| member::is_touched(known)).any(|member| {
+        match member.state {
+            MemberState::Failed => on.contains(&RollbackOn::Budget),
+            MemberState::TimedOut => on.contains(&RollbackOn::Deadline),
+            _ => false,
+        }
+    });
+    if !automatic {
+        return finish::finish(work, RunState::Failed, None, SYSTEM);
+    }
+    let reason = work.run.cause.as_ref().map(|cause| cause.message.clone()).unwrap_or_default();
+    rollback::begin(work, RollbackBy { by_person: false, actor: SYSTEM.to_owned(), reason });
+}
+
+fn describe(work: &Work<'_>, member: &Member) -> String {
+    let wave = work.run.plan.waves.get(member.id.wave as usize);
+    let cause = member.cause.as_ref().map(|cause| cause.message.clone()).unwrap_or_default();
+    let wave = wave.map_or("", |wave| &wave.name);
+    format!("wave {wave}, cluster {}: {cause}", member.cluster_name)
+}

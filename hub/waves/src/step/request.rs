@@ -1,0 +1,97 @@
+//! What a person asked for.
+//!
+//! Owns which request fits which state. A request that does not fit is dropped with a record that
+//! says why; it never stops the run.
+
+use tidegate_model::run::{
+    Cause, CauseCode, Paused, Request, RequestVerb, RollbackBy, RunState,
+};
+
+use super::{finish, work::Work};
+use crate::{Action, rollback};
+
+/// Carries the request out and removes it.
+pub(crate) fn carry_out(work: &mut Work<'_>) {
+    let Some(request) = work.run.request.take() else { return };
+    let refused = match request.verb {
+        RequestVerb::Pause => pause(work, &request),
+        RequestVerb::Resume => resume(work, &request),
+        RequestVerb::Cancel => cancel(work, &request),
+        RequestVerb::Rollback => roll_back(work, &request),
+    };
+    if let Err(problem) = refused {
+        let reason = format!("{:?} ({}): {problem}", request.verb, request.reason);
+        work.audit(Action::Refuse, &request.actor, reason);
+    }
+}
+
+fn pause(work: &mut Work<'_>, request: &Request) -> Result<(), &'static str> {
+    let from = match (work.run.state, work.run.paused) {
+        (RunState::Paused, Some(Paused { by_person: true, .. })) => {
+            return Err("the run is paused already");
+        }
+        (RunState::Paused, Some(Paused { from, .. })) => from,
+        (RunState::Breached | RunState::RollingBack, _) => {
+            return Err("the run is going back; let it finish, or cancel it");
+        }
+        (state, _) if state.is_terminal() => return Err("the run is over"),
+        (state, _) => state,
+    };
+    super::decide::stop_soak(work);
+    work.run.state = RunState::Paused;
+    work.run.paused = Some(Paused { from, by_person: true });
+    work.run.cause = Some(asked(request, "paused"));
+    work.audit(Action::Pause, &request.actor, &request.reason);
+    Ok(())
+}
+
+fn resume(work: &mut Work<'_>, request: &Request) -> Result<(), &'static str> {
+    match (work.run.state, work.run.paused) {
+        (RunState::Paused, Some(Paused { from, by_person: true })) => {
+            work.run.state = from;
+            work.run.paused = None;
+            work.run.cause = None;
+            work.audit(Action::Resume, &request.actor, &request.reason);
+            Ok(())
+        }
+        (RunState::Paused, _) => Err(
+            "a member of an earlier wave is not healthy; the run goes on by itself when it is, or \
+             cancel it or roll it back",
+        ),
+        _ => Err("the run is not paused"),
+    }
+}
+
+fn cancel(work: &mut Work<'_>, request: &Request) -> Result<(), &'static str> {
+    if work.run.state.is_terminal() {
+        return Err("the run is over");
+    }
+    let cause = asked(request, "cancelled");
+    finish::finish(work, RunState::Cancelled, Some(cause), &request.actor);
+    Ok(())
+}
+
+fn roll_back(work: &mut Work<'_>, request: &Request) -> Result<(), &'static str> {
+    match work.run.state {
+        RunState::RollingBack => return Err("the run is going back already"),
+        RunState::RolledBack | RunState::RollbackFailed => return Err("the run went back already"),
+        RunState::Superseded => return Err("a newer release took over; roll that one back"),
+        _ if work.facts.newer_run => return Err("a newer run began; roll that one back"),
+        _ => {}
+    }
+    let by = RollbackBy {
+        by_person: true,
+        actor: request.actor.clone(),
+        reason: request.reason.clone(),
+    };
+    work.run.cause = Some(asked(request, "rolled back"));
+    rollback::begin(work, by);
+    Ok(())
+}
+
+fn asked(request: &Request, what: &str) -> Cause {
+    Cause {
+        code: CauseCode::Requested,
+        message: format!("{what} by {}: {}", request.actor, request.reason),
+    }
+}

@@ -1,0 +1,134 @@
+//! What can be said about a strategy before any cluster is known.
+//!
+//! Owns the rules that a strategy must keep, for the moment when a set is written and again before
+//! it is planned. Never plans.
+
+use std::{collections::BTreeSet, fmt};
+
+use tidegate_model::strategy::{
+    Amount, Limit, RollbackOn, Strategy, StrategyType, Wave,
+};
+
+/// One thing that is wrong with a strategy.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct StrategyError {
+    /// The wave's name; `None` for the strategy as a whole.
+    pub wave: Option<String>,
+    /// The field within the strategy, as it is written.
+    pub field: String,
+    /// What is wrong and what to do.
+    pub problem: String,
+}
+
+impl fmt::Display for StrategyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "strategy.{}", self.field)?;
+        if let Some(wave) = &self.wave {
+            write!(f, " (wave {wave:?})")?;
+        }
+        write!(f, ": {}", self.problem)
+    }
+}
+
+/// Everything that is wrong with a strategy, never empty.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("failed to use the strategy: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+pub struct StrategyErrors(pub Vec<StrategyError>);
+
+/// Checks a strategy on its own.
+pub fn validate(strategy: &Strategy) -> Result<(), StrategyErrors> {
+    let mut found = Found::default();
+    match strategy.kind {
+        StrategyType::AllAtOnce if !strategy.waves.is_empty() => {
+            found.whole("waves", "type AllAtOnce has no waves; remove them or set type: Waves");
+        }
+        StrategyType::Waves if strategy.waves.is_empty() => {
+            found.whole("waves", "type Waves needs at least one wave; add one or set type: AllAtOnce");
+        }
+        StrategyType::AllAtOnce | StrategyType::Waves => {}
+    }
+    let on = &strategy.rollback.on;
+    if on.contains(&RollbackOn::Manual) && on.len() > 1 {
+        found.whole(
+            "rollback.on",
+            "manual means that nothing rolls back by itself; write it alone or leave it out",
+        );
+    }
+    let mut names = BTreeSet::new();
+    for (index, wave) in strategy.waves.iter().enumerate() {
+        if !names.insert(wave.name.as_str()) {
+            found.wave(index, wave, "name", "another wave has this name; rename one of them");
+        }
+        check_wave(index, wave, &mut found);
+    }
+    if found.0.is_empty() { Ok(()) } else { Err(StrategyErrors(found.0)) }
+}
+
+fn check_wave(index: usize, wave: &Wave, found: &mut Found) {
+    if wave.name.trim().is_empty() {
+        found.wave(index, wave, "name", "it is empty; name the wave, for example canary");
+    }
+    for (field, selector) in [
+        ("select.clusters", &wave.select.clusters),
+        ("select.applications", &wave.select.applications),
+    ] {
+        if let Err(error) = selector.validate() {
+            found.wave(index, wave, field, &error.to_string());
+        }
+    }
+    match wave.limit {
+        Some(Limit { count: Some(_), percent: Some(_) }) => {
+            found.wave(index, wave, "limit", "it has both count and percent; keep one");
+        }
+        Some(Limit { count: None, percent: None }) => {
+            found.wave(index, wave, "limit", "it has neither count nor percent; write one or remove limit");
+        }
+        Some(Limit { count: Some(0), .. }) => {
+            found.wave(index, wave, "limit.count", "it must be at least 1; remove the wave if nobody is to be in it");
+        }
+        Some(Limit { percent: Some(percent), .. }) if !(1..=100).contains(&percent) => {
+            found.wave(index, wave, "limit.percent", "it must be between 1 and 100");
+        }
+        Some(_) | None => {}
+    }
+    if matches!(wave.max_concurrency, Some(Amount::Count(0) | Amount::Percent(0))) {
+        found.wave(index, wave, "maxConcurrency", "it must be at least 1; nobody would ever be assigned");
+    }
+    if wave.progress_deadline <= wave.health_window {
+        found.wave(
+            index,
+            wave,
+            "progressDeadline",
+            &format!(
+                "{} is not longer than the healthWindow of {}, so every member would time out; make it longer",
+                wave.progress_deadline, wave.health_window
+            ),
+        );
+    }
+    for (field, gates) in [("gates.before", &wave.gates.before), ("gates.after", &wave.gates.after)] {
+        if gates.len() > 1 {
+            found.wave(index, wave, field, "approval is listed more than once; one is enough");
+        }
+    }
+}
+
+#[derive(Default)]
+struct Found(Vec<StrategyError>);
+
+impl Found {
+    fn whole(&mut self, field: &str, problem: &str) {
+        self.0.push(StrategyError {
+            wave: None,
+            field: field.to_owned(),
+            problem: problem.to_owned(),
+        });
+    }
+
+    fn wave(&mut self, index: usize, wave: &Wave, field: &str, problem: &str) {
+        self.0.push(StrategyError {
+            wave: Some(wave.name.clone()),
+            field: format!("waves[{index}].{field}"),
+            problem: problem.to_owned(),
+        });
+    }
+}

@@ -1,0 +1,250 @@
+//! Fleets, releases and strategies to begin with.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::json;
+use tidegate_model::{
+    assignment::{Assignment, Desired},
+    digest::Digest,
+    ids::{AppUid, ClusterUid, Epoch, Generation, ReleaseId, RunId, SetUid},
+    policy::Policy,
+    release::{EntryContent, Release, ReleaseEntry, content_id},
+    run::LastGood,
+    strategy::{ApprovalGate, Gate, Order, Strategy, StrategyType, Wave},
+};
+use tidegate_waves::{AppStart, Begin, Candidate, Planned, plan, start};
+
+use crate::{
+    agent::{Agent, Kind},
+    world::{App, Session, World},
+};
+
+macro_rules! id {
+    ($name:ident, $kind:ident, $tag:literal) => {
+        pub(crate) fn $name(n: u64) -> $kind {
+            let bytes = Digest::of($tag, &n.into());
+            let bytes: [u8; 16] = bytes.as_bytes()[..16].try_into().unwrap();
+            serde_json::from_value(json!(uuid_text(u128::from_be_bytes(bytes)))).unwrap()
+        }
+    };
+}
+
+fn uuid_text(n: u128) -> String {
+    let hex = format!("{n:032x}");
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
+
+id!(cluster, ClusterUid, "cluster");
+id!(app, AppUid, "app");
+id!(run_id, RunId, "run");
+id!(set_id, SetUid, "set");
+id!(release_id, ReleaseId, "release");
+
+pub(crate) fn bundle(name: &str) -> Digest {
+    Digest::of("bundle", &json!(name))
+}
+
+pub(crate) fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+pub(crate) fn at(secs: i64) -> Timestamp {
+    Timestamp::from_second(1_700_000_000 + secs).unwrap()
+}
+
+/// What ran before the release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Before {
+    /// Nothing.
+    Nothing,
+    /// Other content that ran well.
+    Old,
+    /// Other content of which nobody knows whether it ran well.
+    Unproven,
+    /// The release's content.
+    Target,
+}
+
+/// One application of a fleet.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) cluster: u64,
+    pub(crate) app: u64,
+    pub(crate) env: &'static str,
+    pub(crate) tier: &'static str,
+    pub(crate) before: Before,
+    pub(crate) kind: Kind,
+    pub(crate) rendered: bool,
+}
+
+/// An application with old content that ran well and good new content.
+pub(crate) fn row(cluster: u64, env: &'static str) -> Row {
+    Row { cluster, app: cluster, env, tier: "web", before: Before::Old, kind: Kind::Good, rendered: true }
+}
+
+pub(crate) fn target(row: &Row) -> Digest {
+    bundle(&format!("{:?} {}", row.kind, row.app))
+}
+
+pub(crate) fn old(row: &Row) -> Digest {
+    bundle(&format!("old {}", row.app))
+}
+
+pub(crate) fn candidates(rows: &[Row]) -> Vec<Candidate> {
+    let candidate = |row: &Row| Candidate {
+        cluster: cluster(row.cluster),
+        cluster_name: format!("c{}", row.cluster),
+        cluster_labels: labels(&[("env", row.env), ("rank", &row.cluster.to_string())]),
+        app: app(row.app),
+        app_labels: labels(&[("tier", row.tier)]),
+    };
+    rows.iter().map(candidate).collect()
+}
+
+pub(crate) fn release(rows: &[Row]) -> Release {
+    let mut entries: Vec<_> = rows
+        .iter()
+        .map(|row| ReleaseEntry {
+            app: app(row.app),
+            name: format!("web-{}", row.app),
+            cluster: cluster(row.cluster),
+            content: if row.rendered {
+                EntryContent::Bundle(target(row))
+            } else {
+                EntryContent::Unrendered { cause: "kustomization.yaml:3: no such file".to_owned() }
+            },
+            policy: Policy::default(),
+            namespace: "shop".to_owned(),
+            prune_approved: false,
+        })
+        .collect();
+    entries.sort_by_key(|entry| entry.app);
+    Release {
+        id: release_id(4),
+        set: set_id(1),
+        number: 4,
+        content: content_id(&entries),
+        entries,
+        sources: Vec::new(),
+        set_version: 1,
+        cause: "git".to_owned(),
+        created_at: at(-10),
+    }
+}
+
+fn current(row: &Row) -> Option<Assignment> {
+    let bundle = match row.before {
+        Before::Nothing => return None,
+        Before::Old | Before::Unproven => old(row),
+        Before::Target => target(row),
+    };
+    Some(Assignment {
+        cluster: cluster(row.cluster),
+        app: app(row.app),
+        app_name: format!("p/web-{}", row.app),
+        generation: Generation(3),
+        epoch: Epoch(6),
+        desired: Desired::Run {
+            bundle,
+            policy: Policy::default(),
+            namespace: "shop".to_owned(),
+            run: run_id(0),
+            prune_approved: false,
+        },
+    })
+}
+
+fn last_good(row: &Row) -> Option<LastGood> {
+    let good = LastGood {
+        bundle: old(row),
+        policy: Policy::default(),
+        namespace: "shop".to_owned(),
+        release: 3,
+    };
+    (row.before == Before::Old).then_some(good)
+}
+
+/// A fleet of which nothing is cut off, at the moment when a run begins.
+pub(crate) fn world(strategy: &Strategy, rows: &[Row]) -> World {
+    let planned: Planned = plan(strategy, &candidates(rows), 1).unwrap();
+    let starts = rows.iter().map(|row| {
+        let start = AppStart {
+            name: format!("p/web-{}", row.app),
+            current: current(row),
+            last_good: last_good(row),
+        };
+        (app(row.app), start)
+    });
+    let (run, members) = start(&Begin {
+        id: run_id(1),
+        epoch: Epoch(7),
+        now: at(0),
+        release: &release(rows),
+        strategy,
+        planned: &planned,
+        apps: &starts.collect(),
+    });
+    let mut world = World {
+        now: at(-600),
+        truth: std::time::Duration::from_secs(1000),
+        run,
+        members,
+        apps: BTreeMap::new(),
+        sessions: BTreeMap::new(),
+        agents: BTreeMap::new(),
+        kinds: rows.iter().map(|row| (target(row), row.kind)).collect(),
+        newer_release: None,
+        newer_run: false,
+        pins: Vec::new(),
+        denies: Vec::new(),
+        audits: Vec::new(),
+        assigned: Vec::new(),
+        last: None,
+        premises: BTreeMap::new(),
+        true_soak: std::time::Duration::ZERO,
+        strict_truth: true,
+    };
+    populate(&mut world, rows);
+    world
+}
+
+/// The hub's records, and agents that have long since applied what ran before.
+fn populate(world: &mut World, rows: &[Row]) {
+    for row in rows {
+        let known = App {
+            cluster: Some(cluster(row.cluster)),
+            highest: Generation(if row.before == Before::Nothing { 0 } else { 3 }),
+            current: current(row),
+            last_good: last_good(row),
+            ..App::default()
+        };
+        world.apps.insert(app(row.app), known);
+        world.sessions.insert(cluster(row.cluster), Session::default());
+        world.agents.insert(cluster(row.cluster), Agent::default());
+    }
+    let clusters: Vec<_> = world.sessions.keys().copied().collect();
+    for cluster in clusters {
+        for _ in 0..5 {
+            world.work(cluster);
+        }
+        while world.deliver(cluster) {}
+    }
+    world.truth += std::time::Duration::from_secs(600);
+    world.now = at(0);
+}
+
+/// Waves by the label `env`, in this order.
+pub(crate) fn waves(envs: &[&str]) -> Strategy {
+    let wave = |env: &&str| {
+        let mut wave = Wave::named(env);
+        wave.select.clusters.match_labels = labels(&[("env", env)]);
+        wave.order = Order { by_label: "rank".to_owned() };
+        wave
+    };
+    Strategy { kind: StrategyType::Waves, waves: envs.iter().map(wave).collect(), ..Strategy::default() }
+}
+
+pub(crate) fn approval() -> Vec<Gate> {
+    vec![Gate::Approval(ApprovalGate {})]
+}

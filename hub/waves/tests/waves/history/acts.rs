@@ -1,0 +1,161 @@
+//! Everything that can happen between two steps.
+
+use proptest::{
+    prelude::{Just, Strategy, any, prop_oneof},
+    sample::select,
+};
+use tidegate_model::{
+    health::Health,
+    run::{GatePosition, RequestVerb},
+};
+use tidegate_waves::{Step, step};
+
+use super::{clearing, setup::Setup};
+use crate::{agent::Kind, fixture::bundle, world::World};
+
+/// One thing that happens.
+#[derive(Clone, Debug)]
+pub(crate) enum Act {
+    /// The hub makes one step.
+    Step,
+    /// The hub makes one step and dies before it is stored.
+    Crash,
+    /// Agents work, reports and heartbeats arrive, time passes, the hub steps until it rests.
+    Rounds(u8),
+    Work(usize),
+    Deliver(usize),
+    Heartbeat(usize),
+    Tick(i64),
+    /// The hub's clock is set.
+    Jump(i64),
+    Flap(usize, Health),
+    Lie(usize, u64),
+    Disconnect(usize),
+    Reconnect(usize),
+    RemoveCluster(usize),
+    RemoveApp(usize),
+    Ask(RequestVerb),
+    Approve(bool, GatePosition),
+    ApproveAll,
+    NewerRelease,
+    NewerRun,
+    /// The hub is away, and so is every session.
+    HubDown(i64),
+    /// A person approves a prune: same content, new word.
+    ApprovePrune(usize),
+    /// Everything the run waits for is cleared in a copy of the world: it must move.
+    Clear,
+}
+
+pub(crate) fn any_acts() -> impl Strategy<Value = Vec<Act>> {
+    proptest::collection::vec(any_act(), 1..60)
+}
+
+fn any_act() -> impl Strategy<Value = Act> {
+    let n = || 0..6_usize;
+    let health = select(vec![Health::Progressing, Health::Missing, Health::Degraded, Health::Healthy]);
+    let verb = select(vec![
+        RequestVerb::Pause,
+        RequestVerb::Resume,
+        RequestVerb::Resume,
+        RequestVerb::Cancel,
+        RequestVerb::Rollback,
+    ]);
+    let position = select(vec![GatePosition::Before, GatePosition::After]);
+    prop_oneof![
+        20 => Just(Act::Step),
+        3 => Just(Act::Crash),
+        20 => (1..12_u8).prop_map(Act::Rounds),
+        8 => n().prop_map(Act::Work),
+        8 => n().prop_map(Act::Deliver),
+        8 => n().prop_map(Act::Heartbeat),
+        8 => (1..40_i64).prop_map(Act::Tick),
+        2 => select(vec![-3600, -300, -20, 20, 3600]).prop_map(Act::Jump),
+        3 => (n(), health).prop_map(|(n, health)| Act::Flap(n, health)),
+        2 => (n(), 0..3_u64).prop_map(|(n, back)| Act::Lie(n, back)),
+        3 => n().prop_map(Act::Disconnect),
+        4 => n().prop_map(Act::Reconnect),
+        1 => n().prop_map(Act::RemoveCluster),
+        1 => n().prop_map(Act::RemoveApp),
+        2 => verb.prop_map(Act::Ask),
+        2 => (any::<bool>(), position).prop_map(|(right, position)| Act::Approve(right, position)),
+        3 => Just(Act::ApproveAll),
+        1 => Just(Act::NewerRelease),
+        1 => prop_oneof![9 => Just(Act::Step), 1 => Just(Act::NewerRun)],
+        1 => (10..4000_i64).prop_map(Act::HubDown),
+        2 => n().prop_map(Act::ApprovePrune),
+        3 => Just(Act::Clear),
+    ]
+}
+
+impl Act {
+    pub(crate) fn on(&self, world: &mut World, setup: &Setup) {
+        match *self {
+            Self::Step => drop(world.step()),
+            Self::Crash => {
+                let lost: Step = step(&world.run, &world.members, &world.facts(), world.now);
+                world.step();
+                assert_eq!(Some(lost), world.last, "the step after the crash differs");
+            }
+            Self::Rounds(n) => (0..n).for_each(|_| world.round(7)),
+            Self::Work(n) => world.work(setup.cluster(n)),
+            Self::Deliver(n) => drop(world.deliver(setup.cluster(n))),
+            Self::Heartbeat(n) => world.heartbeat(setup.cluster(n)),
+            Self::Tick(secs) => world.tick(secs),
+            Self::Jump(secs) => {
+                // Nobody can tell a clock that was set forward from time.
+                world.strict_truth &= secs < 0;
+                world.jump(secs);
+            }
+            Self::Flap(n, health) => {
+                let (cluster, app) = (setup.cluster(n), setup.app(n));
+                let truth = world.truth;
+                world.agents.get_mut(&cluster).unwrap().set_health(app, health, truth);
+            }
+            Self::Lie(n, back) => world.lie(setup.app(n), back),
+            Self::Disconnect(n) => world.disconnect(setup.cluster(n)),
+            Self::Reconnect(n) => world.reconnect(setup.cluster(n)),
+            Self::RemoveCluster(n) => {
+                world.sessions.get_mut(&setup.cluster(n)).unwrap().removed = true;
+            }
+            Self::RemoveApp(n) => world.apps.get_mut(&setup.app(n)).unwrap().removed = true,
+            Self::Ask(verb) => world.ask(verb),
+            Self::Approve(right, position) => {
+                let content = if right { world.run.content } else { bundle("other") };
+                world.approve(world.run.wave, position, content);
+            }
+            Self::ApproveAll => {
+                let content = world.run.content;
+                for wave in 0..world.run.plan.waves.len() {
+                    world.approve(wave, GatePosition::Before, content);
+                    world.approve(wave, GatePosition::After, content);
+                }
+            }
+            Self::NewerRelease => world.newer_release = Some(5),
+            Self::NewerRun => world.newer_run = true,
+            Self::HubDown(secs) => {
+                let clusters: Vec<_> = world.sessions.keys().copied().collect();
+                clusters.iter().for_each(|cluster| world.disconnect(*cluster));
+                clusters.iter().for_each(|cluster| world.work(*cluster));
+                world.tick(secs);
+                clusters.iter().for_each(|cluster| world.reconnect(*cluster));
+            }
+            Self::ApprovePrune(n) => approve_prune(world, setup, n),
+            Self::Clear => clearing::check(world),
+        }
+    }
+}
+
+fn approve_prune(world: &mut World, setup: &Setup, n: usize) {
+    use tidegate_model::assignment::Desired;
+    let known = world.apps.get_mut(&setup.app(n)).unwrap();
+    let Some(current) = known.current.as_mut() else { return };
+    current.generation = known.highest.next();
+    known.highest = current.generation;
+    if let Desired::Run { prune_approved, bundle, .. } = &mut current.desired {
+        *prune_approved = true;
+        if world.kinds.get(bundle) == Some(&Kind::Prunes) {
+            world.kinds.insert(*bundle, Kind::Good);
+        }
+    }
+}

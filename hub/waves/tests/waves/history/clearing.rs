@@ -1,0 +1,82 @@
+//! Invariant 41, second half: clearing exactly what `explain` names lets a step happen.
+
+use tidegate_model::{
+    duration::Span,
+    health::Health,
+    report::{Phase, Report},
+    run::{GatePosition, MemberId, RequestVerb},
+};
+use tidegate_waves::{BlockCode, Blocking};
+
+use crate::world::World;
+
+/// Clears every named cause in a copy of the world; it must move.
+pub(crate) fn check(world: &World) {
+    let said = world.explain();
+    assert_eq!(said.is_empty(), world.run.state.is_terminal() && world.run.request.is_none());
+    if said.is_empty() {
+        return;
+    }
+    let mut copy = world.clone();
+    copy.strict_truth = false;
+    let pending = said.iter().any(|blocking| blocking.code == BlockCode::StepPending);
+    said.iter().for_each(|blocking| clear(&mut copy, blocking));
+    for _ in 0..20 {
+        if copy.step() {
+            return;
+        }
+        assert!(!pending, "a step was said to be pending, and nothing moves");
+        // Time is what soaks and windows name; whoever is connected goes on vouching.
+        let clusters: Vec<_> = copy.sessions.keys().copied().collect();
+        copy.tick(15);
+        for cluster in clusters {
+            let session = copy.sessions.get_mut(&cluster).unwrap();
+            if session.confirmed.is_some() {
+                session.confirmed = Some(copy.now);
+            }
+        }
+    }
+    panic!("nothing moves although these were cleared: {said:#?}\n{:#?}", copy.explain());
+}
+
+fn clear(world: &mut World, blocking: &Blocking) {
+    match blocking.code {
+        BlockCode::StepPending | BlockCode::Soak | BlockCode::NoFacts => {}
+        BlockCode::PausedByPerson => world.ask(RequestVerb::Resume),
+        BlockCode::Approval => {
+            let position = blocking.position.unwrap_or(GatePosition::Before);
+            world.approve(blocking.wave, position, world.run.content);
+        }
+        BlockCode::Unreachable => world.reconnect(blocking.cluster_uid().unwrap()),
+        BlockCode::NotConfirmed | BlockCode::HealthWindow => {
+            let cluster = blocking.cluster_uid().unwrap();
+            world.sessions.get_mut(&cluster).unwrap().confirmed = Some(world.now);
+        }
+        BlockCode::Regression | BlockCode::NotHealthy | BlockCode::PruneHeld => {
+            let id = blocking.member.as_ref().unwrap();
+            world.reconnect(id.cluster);
+            report_healthy(world, id);
+        }
+    }
+}
+
+/// The member's agent reports that everything is well, and has been for long.
+fn report_healthy(world: &mut World, id: &MemberId) {
+    let apps = world.members[id].apps.clone();
+    for (uid, app) in apps {
+        let expected = app.revert.zip(app.revert_assignment).or(app.generation.zip(app.assignment));
+        let Some((generation, digest)) = expected else { continue };
+        world.ingest(Report {
+            app: uid,
+            generation,
+            digest,
+            phase: Phase::Applied,
+            health: Health::Healthy,
+            healthy_for: Span::secs(86_400),
+            drift: Vec::new(),
+            problems: Vec::new(),
+            held_prune: None,
+        });
+    }
+    world.sessions.get_mut(&id.cluster).unwrap().confirmed = Some(world.now);
+}

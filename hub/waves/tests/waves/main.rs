@@ -1,0 +1,17 @@
+//! Tests of the promotion engine against simulated agents around the production `step`.
+//!
+//! `world` is the hub's rim and the agents; `history` drives it at random and holds the invariants;
+//! the other modules show one rule each by example.
+
+mod admitting;
+mod agent;
+mod clock;
+mod crowd;
+mod failing;
+mod fixture;
+mod history;
+mod planning;
+mod requests;
+mod rolling;
+mod strategies;
+mod world;
