@@ -1,2 +1,10 @@
 //! The `tidegate` binary: parse, run, exit code.
-fn main() {}
+
+use std::process::ExitCode;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    // Fails only if another provider was installed before, which then serves as well.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    tidegate::run(std::env::args_os()).await
+}

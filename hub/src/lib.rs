@@ -1,1 +1,31 @@
 //! The hub: sources, controllers, agent sessions, Fleet API.
+//!
+//! Owns the truth (its store) and every decision about it. One binary, `tidegate-hub`; the library
+//! is there for its tests and for processes that embed a hub. Where to read first is in
+//! ARCHITECTURE.md, "Follow one change through the code".
+
+pub mod api;
+pub mod audit;
+pub mod backend;
+pub mod changes;
+pub mod clock;
+pub mod config;
+pub mod controller;
+pub mod db;
+mod doors;
+pub mod enroll;
+pub mod evidence;
+pub mod git;
+pub mod health;
+pub mod identity;
+pub mod init;
+pub mod layout;
+pub mod link;
+pub mod poller;
+pub mod promote;
+pub mod publish;
+pub mod records;
+pub mod retire;
+pub mod runtime;
+pub mod state;
+pub mod telemetry;

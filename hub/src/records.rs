@@ -358,3 +358,17 @@ pub struct AuditHead {
     /// Hash of its last record.
     pub hash: Digest,
 }
+
+impl HoldKind {
+    /// Its name, stored and shown.
+    pub fn as_str(self) -> &'static str {
+        wire::Named::stored(self)
+    }
+}
+
+impl Role {
+    /// Its name, stored and shown.
+    pub fn as_str(self) -> &'static str {
+        wire::Named::stored(self)
+    }
+}

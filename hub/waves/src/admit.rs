@@ -56,7 +56,10 @@ pub fn admit(
 ) -> BTreeMap<AppUid, Admit> {
     let pins: BTreeMap<_, _> = pins.iter().map(|pin| (pin.app, pin)).collect();
     let judge = |candidate: &Candidate| judge(candidate, pins.get(&candidate.app).copied(), denies);
-    candidates.iter().map(|candidate| (candidate.app, judge(candidate))).collect()
+    candidates
+        .iter()
+        .map(|candidate| (candidate.app, judge(candidate)))
+        .collect()
 }
 
 fn judge(candidate: &Candidate, pin: Option<&Pin>, denies: &BTreeSet<Deny>) -> Admit {
@@ -70,20 +73,31 @@ fn judge(candidate: &Candidate, pin: Option<&Pin>, denies: &BTreeSet<Deny>) -> A
         let reason = format!(
             "it holds content that was rolled back: {}; change {} in the source",
             bad.join(", "),
-            if bad.len() == 1 { "this object" } else { "these objects" },
+            if bad.len() == 1 {
+                "this object"
+            } else {
+                "these objects"
+            },
         );
         let reason = match pin {
             Some(pin) => format!("{reason}, or unpin the application ({})", said(pin)),
             None => format!("{reason}, or remove the denies"),
         };
-        return Admit::Held { reason, pinned: pin.is_some() };
+        return Admit::Held {
+            reason,
+            pinned: pin.is_some(),
+        };
     }
-    let Some(pin) = pin else { return Admit::Go { opens_pin: false } };
+    let Some(pin) = pin else {
+        return Admit::Go { opens_pin: false };
+    };
     let problem = match pin.release {
         PinRelease::Changed if candidate.bundle != pin.bad => None,
         PinRelease::Changed => Some("it is what was rolled back; change it in the source"),
         PinRelease::Converged if candidate.bundle == pin.bundle => None,
-        PinRelease::Converged => Some("it is not yet what the application is pinned to; revert the source"),
+        PinRelease::Converged => {
+            Some("it is not yet what the application is pinned to; revert the source")
+        }
         PinRelease::Manual => Some("the pin opens by unpin only"),
     };
     match problem {
@@ -96,5 +110,10 @@ fn judge(candidate: &Candidate, pin: Option<&Pin>, denies: &BTreeSet<Deny>) -> A
 }
 
 fn said(pin: &Pin) -> String {
-    format!("pinned to {} by {}: {}", pin.bundle.short(), pin.actor, pin.reason)
+    format!(
+        "pinned to {} by {}: {}",
+        pin.bundle.short(),
+        pin.actor,
+        pin.reason
+    )
 }

@@ -114,11 +114,7 @@ pub(crate) fn see(
 }
 
 /// The evidence, if it speaks of exactly what is expected.
-fn counting<'a>(
-    app: &MemberApp,
-    facts: &'a AppFacts,
-    side: Side,
-) -> Option<&'a Evidence> {
+fn counting<'a>(app: &MemberApp, facts: &'a AppFacts, side: Side) -> Option<&'a Evidence> {
     let expected = expected(app, side)?;
     let evidence = facts.evidence.as_ref()?;
     let report = &evidence.report;
@@ -162,17 +158,25 @@ impl Seen {
             Phase::Removed => Stage::Silent,
         };
         self.stage = self.stage.min(stage);
-        self.credit = self.credit.zip(credit(evidence, now)).map(|(a, b)| a.min(b));
+        self.credit = self
+            .credit
+            .zip(credit(evidence, now))
+            .map(|(a, b)| a.min(b));
         if let Some(held) = prune_held {
             self.prune_held = true;
-            let message =
-                format!("{}: a prune of {} objects is held back: {}", app.name, held.count, held.reason);
+            let message = format!(
+                "{}: a prune of {} objects is held back: {}",
+                app.name, held.count, held.reason
+            );
             self.note(CauseCode::PruneHeld, message);
         } else if stage != Stage::Healthy {
             self.otherwise_unwell = true;
         }
         if report.phase == Phase::Failed {
-            self.note(CauseCode::ApplyFailed, describe(app, "failed to apply", report));
+            self.note(
+                CauseCode::ApplyFailed,
+                describe(app, "failed to apply", report),
+            );
         }
         if !report.health.is_healthy() && report.phase >= Phase::Applied {
             self.unhealthy(app, evidence);
@@ -182,8 +186,15 @@ impl Seen {
     fn unhealthy(&mut self, app: &MemberApp, evidence: &Evidence) {
         let report = &evidence.report;
         let degraded = report.health == Health::Degraded;
-        let code = if degraded { CauseCode::Degraded } else { CauseCode::NotHealthy };
-        let cause = Cause { code, message: describe(app, &report.health.to_string(), report) };
+        let code = if degraded {
+            CauseCode::Degraded
+        } else {
+            CauseCode::NotHealthy
+        };
+        let cause = Cause {
+            code,
+            message: describe(app, &report.health.to_string(), report),
+        };
         if evidence.fresh {
             if degraded && report.phase == Phase::Applied {
                 self.degraded.get_or_insert_with(|| cause.clone());
@@ -206,15 +217,24 @@ fn credit(evidence: &Evidence, now: Timestamp) -> Option<Duration> {
         let span = evidence.confirmed_at.duration_since(from);
         Duration::try_from(span).ok().filter(|_| from <= now)
     };
-    let Some(first) = evidence.first_healthy_at else { return Some(Duration::ZERO) };
-    let said = evidence.report.healthy_for.0.saturating_add(between(evidence.received_at)?);
+    let Some(first) = evidence.first_healthy_at else {
+        return Some(Duration::ZERO);
+    };
+    let said = evidence
+        .report
+        .healthy_for
+        .0
+        .saturating_add(between(evidence.received_at)?);
     Some(between(first)?.min(said))
 }
 
 fn describe(app: &MemberApp, what: &str, report: &Report) -> String {
-    let problem = report.problems.first().map(|problem| match &problem.object {
-        Some(object) => format!(": {object}: {}", problem.message),
-        None => format!(": {}", problem.message),
-    });
+    let problem = report
+        .problems
+        .first()
+        .map(|problem| match &problem.object {
+            Some(object) => format!(": {object}: {}", problem.message),
+            None => format!(": {}", problem.message),
+        });
     format!("{}: {what}{}", app.name, problem.unwrap_or_default())
 }

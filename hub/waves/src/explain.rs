@@ -66,7 +66,10 @@ impl BlockCode {
 
     /// Whether only a person can clear it.
     pub const fn is_human(self) -> bool {
-        matches!(self, Self::PausedByPerson | Self::Approval | Self::PruneHeld)
+        matches!(
+            self,
+            Self::PausedByPerson | Self::Approval | Self::PruneHeld
+        )
     }
 }
 
@@ -113,7 +116,10 @@ pub fn explain(
         return Vec::new();
     }
     let (next, changed, effects) = advance(run, members, facts, now);
-    let explainer = Explainer { run, work: Work::new(run, members, facts, now) };
+    let explainer = Explainer {
+        run,
+        work: Work::new(run, members, facts, now),
+    };
     if !changed.is_empty() || !effects.is_empty() || !same_but_clock(run, &next) {
         return vec![explainer.say(
             BlockCode::StepPending,
@@ -141,7 +147,10 @@ impl Explainer<'_> {
             RunState::Planned | RunState::WaitingGate => vec![self.approval()],
             RunState::Rolling => {
                 let members = self.work.wave_members(wave);
-                members.filter(|member| !is_settled(member)).filter_map(|m| self.member(m)).collect()
+                members
+                    .filter(|member| !is_settled(member))
+                    .filter_map(|m| self.member(m))
+                    .collect()
             }
             RunState::Soaking => vec![self.soak()],
             RunState::RollingBack => {
@@ -169,7 +178,11 @@ impl Explainer<'_> {
 
     fn approval(&self) -> Blocking {
         let position = self.run.gate.unwrap_or(GatePosition::Before);
-        let when = if position == GatePosition::Before { "before" } else { "after" };
+        let when = if position == GatePosition::Before {
+            "before"
+        } else {
+            "after"
+        };
         let name = self.wave_name(self.run.wave);
         let mut said = self.say(
             BlockCode::Approval,
@@ -185,12 +198,25 @@ impl Explainer<'_> {
 
     fn soak(&self) -> Blocking {
         let time = self.work.spec(self.run.wave).soak.time;
-        let running = self.run.soak.running_since.map(|since| elapsed(since, self.work.now));
-        let done = self.run.soak.done.0.saturating_add(running.unwrap_or_default()).min(time.0);
+        let running = self
+            .run
+            .soak
+            .running_since
+            .map(|since| elapsed(since, self.work.now));
+        let done = self
+            .run
+            .soak
+            .done
+            .0
+            .saturating_add(running.unwrap_or_default())
+            .min(time.0);
         let done = tidegate_model::duration::Span(std::time::Duration::from_secs(done.as_secs()));
         self.say(
             BlockCode::Soak,
-            &format!("wave {} has soaked {done} of {time}", self.wave_name(self.run.wave)),
+            &format!(
+                "wave {} has soaked {done} of {time}",
+                self.wave_name(self.run.wave)
+            ),
             "time, while every member of the wave stays healthy and confirmed",
         )
     }
@@ -200,18 +226,19 @@ impl Explainer<'_> {
         let regressed = members.filter(|member| {
             member.state == MemberState::Soaked && step::member::is_regressed(member)
         });
-        let mut all: Vec<_> = regressed
-            .map(|member| {
-                let message = member.cause.as_ref().map_or("", |cause| &cause.message);
-                let mut said = self.say(
+        let mut all: Vec<_> =
+            regressed
+                .map(|member| {
+                    let message = member.cause.as_ref().map_or("", |cause| &cause.message);
+                    let mut said = self.say(
                     BlockCode::Regression,
                     &format!("cluster {} is no longer healthy: {message}", member.cluster_name),
                     "its application healthy again for the health window; or cancel or roll back",
                 );
-                self.name(&mut said, member);
-                said
-            })
-            .collect();
+                    self.name(&mut said, member);
+                    said
+                })
+                .collect();
         for said in &mut all {
             // Silence on top of it: recovery cannot be shown before the cluster is back.
             let member = said.member.as_ref().and_then(|id| self.work.member(id));

@@ -124,10 +124,13 @@ pub fn check(step: &Transition<'_>) -> Vec<String> {
 
 impl<'a> Transition<'a> {
     fn assigns(&self, kind: AssignKind) -> impl Iterator<Item = &'a Assign> {
-        self.after.effects.iter().filter_map(move |effect| match effect {
-            Effect::Assign(assign) if assign.kind == kind => Some(assign),
-            _ => None,
-        })
+        self.after
+            .effects
+            .iter()
+            .filter_map(move |effect| match effect {
+                Effect::Assign(assign) if assign.kind == kind => Some(assign),
+                _ => None,
+            })
     }
 
     fn forward(&self) -> impl Iterator<Item = &'a Assign> {
@@ -144,18 +147,25 @@ impl<'a> Transition<'a> {
     /// Members before and after, those that changed.
     fn moved(&self) -> impl Iterator<Item = (&'a Member, &'a Member)> {
         let members = self.members;
-        self.after.changed.iter().filter_map(move |(id, after)| Some((members.get(id)?, after)))
+        self.after
+            .changed
+            .iter()
+            .filter_map(move |(id, after)| Some((members.get(id)?, after)))
     }
 
     fn wave(&self, wave: usize) -> impl Iterator<Item = &'a Member> {
-        self.members_after.values().filter(move |member| member.id.wave as usize == wave)
+        self.members_after
+            .values()
+            .filter(move |member| member.id.wave as usize == wave)
     }
 
     /// The applications of a member that still exist.
     fn alive(&self, member: &'a Member) -> impl Iterator<Item = (AppUid, &'a MemberApp)> {
         let cluster = self.facts.clusters.get(&member.id.cluster);
         member.apps.iter().filter_map(move |(uid, app)| {
-            let removed = cluster.and_then(|cluster| cluster.apps.get(uid)).is_some_and(|a| a.removed);
+            let removed = cluster
+                .and_then(|cluster| cluster.apps.get(uid))
+                .is_some_and(|a| a.removed);
             (!removed).then_some((*uid, app))
         })
     }
@@ -175,7 +185,10 @@ fn failed(member: &Member) -> bool {
 }
 
 fn settled(member: &Member) -> bool {
-    matches!(member.state, MemberState::Healthy | MemberState::Soaked | MemberState::Skipped)
+    matches!(
+        member.state,
+        MemberState::Healthy | MemberState::Soaked | MemberState::Skipped
+    )
 }
 
 fn under_way(member: &Member) -> bool {

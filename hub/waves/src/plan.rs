@@ -86,10 +86,17 @@ pub fn plan(strategy: &Strategy, members: &[Candidate], seed: u64) -> Result<Pla
             StrategyType::AllAtOnce => members.len().max(1),
             StrategyType::Waves => concurrency(index, wave, members.len()),
         };
-        PlannedWave { name: wave.name.clone(), members, concurrency }
+        PlannedWave {
+            name: wave.name.clone(),
+            members,
+            concurrency,
+        }
     });
     Ok(Planned {
-        plan: Plan { waves: planned_waves.collect(), excluded },
+        plan: Plan {
+            waves: planned_waves.collect(),
+            excluded,
+        },
         placement: planner.placement,
         cluster_names: planner
             .clusters
@@ -100,8 +107,14 @@ pub fn plan(strategy: &Strategy, members: &[Candidate], seed: u64) -> Result<Pla
 }
 
 fn concurrency(index: usize, wave: &Wave, members: usize) -> usize {
-    let default = if index == 0 { Amount::Count(1) } else { Amount::Percent(25) };
-    wave.max_concurrency.unwrap_or(default).floor_at_least_one(members)
+    let default = if index == 0 {
+        Amount::Count(1)
+    } else {
+        Amount::Percent(25)
+    };
+    wave.max_concurrency
+        .unwrap_or(default)
+        .floor_at_least_one(members)
 }
 
 struct Planner<'a> {
@@ -115,7 +128,10 @@ impl<'a> Planner<'a> {
     fn new(members: &'a [Candidate]) -> Self {
         let by_app: BTreeMap<_, _> = members.iter().map(|member| (member.app, member)).collect();
         Self {
-            clusters: by_app.values().map(|member| (member.cluster, *member)).collect(),
+            clusters: by_app
+                .values()
+                .map(|member| (member.cluster, *member))
+                .collect(),
             candidates: by_app,
             placement: BTreeMap::new(),
         }
@@ -132,7 +148,10 @@ impl<'a> Planner<'a> {
             .collect();
         let clusters = matching.iter().map(|member| member.cluster).collect();
         let taken = limited(clusters, wave.limit, seed);
-        for member in matching.iter().filter(|member| taken.contains(&member.cluster)) {
+        for member in matching
+            .iter()
+            .filter(|member| taken.contains(&member.cluster))
+        {
             self.place(member, index);
         }
     }
@@ -145,7 +164,8 @@ impl<'a> Planner<'a> {
     }
 
     fn place(&mut self, member: &Candidate, index: usize) {
-        self.placement.insert(member.app, member_id(index, member.cluster));
+        self.placement
+            .insert(member.app, member_id(index, member.cluster));
     }
 
     fn settle_unmatched(
@@ -159,8 +179,10 @@ impl<'a> Planner<'a> {
         }
         match unmatched {
             Unmatched::Error => {
-                let names: BTreeSet<_> =
-                    rest.iter().map(|member| member.cluster_name.clone()).collect();
+                let names: BTreeSet<_> = rest
+                    .iter()
+                    .map(|member| member.cluster_name.clone())
+                    .collect();
                 Err(PlanError::Unmatched {
                     clusters: names.into_iter().collect(),
                     waves: waves.iter().map(|wave| wave.name.clone()).collect(),
@@ -174,7 +196,10 @@ impl<'a> Planner<'a> {
             }
             Unmatched::Exclude => {
                 let clusters: BTreeSet<_> = rest.iter().map(|member| member.cluster).collect();
-                let id = |cluster| MemberId { wave: u32::MAX, cluster };
+                let id = |cluster| MemberId {
+                    wave: u32::MAX,
+                    cluster,
+                };
                 Ok(clusters.into_iter().map(id).collect())
             }
         }
@@ -195,12 +220,18 @@ impl<'a> Planner<'a> {
                 .then_with(|| a.2.cmp(b.2))
                 .then_with(|| a.0.cmp(&b.0))
         });
-        members.into_iter().map(|(cluster, ..)| member_id(index, cluster)).collect()
+        members
+            .into_iter()
+            .map(|(cluster, ..)| member_id(index, cluster))
+            .collect()
     }
 }
 
 fn member_id(index: usize, cluster: ClusterUid) -> MemberId {
-    MemberId { wave: u32::try_from(index).unwrap_or(u32::MAX - 1), cluster }
+    MemberId {
+        wave: u32::try_from(index).unwrap_or(u32::MAX - 1),
+        cluster,
+    }
 }
 
 /// Integers as integers and before words, words as words, a missing label last.
@@ -227,10 +258,16 @@ fn limited(
         (None, Some(percent)) => (clusters.len() * percent as usize).div_ceil(100),
         (None, None) => clusters.len(),
     };
-    let mut ranked: Vec<_> =
-        clusters.into_iter().map(|cluster| (rank(seed, cluster), cluster)).collect();
+    let mut ranked: Vec<_> = clusters
+        .into_iter()
+        .map(|cluster| (rank(seed, cluster), cluster))
+        .collect();
     ranked.sort();
-    ranked.into_iter().take(count).map(|(_, cluster)| cluster).collect()
+    ranked
+        .into_iter()
+        .take(count)
+        .map(|(_, cluster)| cluster)
+        .collect()
 }
 
 fn rank(seed: u64, cluster: ClusterUid) -> [u8; 32] {

@@ -47,8 +47,14 @@ pub(crate) fn advance(work: &mut Work<'_>) {
         .map(|member| member.id.clone())
         .collect();
     for id in &touched {
-        let Some(member) = work.member(id) else { continue };
-        let moved = if is_begun(member) { follow(work, member) } else { take_back(work, member) };
+        let Some(member) = work.member(id) else {
+            continue;
+        };
+        let moved = if is_begun(member) {
+            follow(work, member)
+        } else {
+            take_back(work, member)
+        };
         if let Some((next, effects)) = moved
             && !work.put(next, effects)
         {
@@ -81,7 +87,10 @@ fn settle(work: &mut Work<'_>, touched: &[MemberId]) {
     let (state, cause) = match stuck.or(homeless) {
         Some(member) => {
             let message = member.cause.as_ref().map_or("", |cause| &cause.message);
-            let code = member.cause.as_ref().map_or(CauseCode::MemberFailed, |cause| cause.code);
+            let code = member
+                .cause
+                .as_ref()
+                .map_or(CauseCode::MemberFailed, |cause| cause.code);
             let message = format!("cluster {}: {message}", member.cluster_name);
             (RunState::RollbackFailed, Some(Cause { code, message }))
         }
@@ -91,7 +100,10 @@ fn settle(work: &mut Work<'_>, touched: &[MemberId]) {
 }
 
 fn has_cause(member: &Member, code: CauseCode) -> bool {
-    member.cause.as_ref().is_some_and(|cause| cause.code == code)
+    member
+        .cause
+        .as_ref()
+        .is_some_and(|cause| cause.code == code)
 }
 
 /// Writes the reverts of one member; `None` while its generations are not known.
@@ -122,12 +134,28 @@ fn take_back(work: &Work<'_>, member: &Member) -> Option<(Member, Vec<Effect>)> 
             app.revert_assignment = app.assignment;
             continue;
         }
-        let order = Order { id: &member.id, uid: *uid, app, facts, desired: back_to(work, &good) };
+        let order = Order {
+            id: &member.id,
+            uid: *uid,
+            app,
+            facts,
+            desired: back_to(work, &good),
+        };
         let assignment = order.assignment(work);
         app.revert = Some(assignment.generation);
         app.revert_assignment = Some(assignment.digest());
-        effects.push(assign::audit(&work.run, &member.id, facts, &assignment, Action::Revert));
-        let assign = Assign { member: member.id.clone(), kind: AssignKind::Revert, assignment };
+        effects.push(assign::audit(
+            &work.run,
+            &member.id,
+            facts,
+            &assignment,
+            Action::Revert,
+        ));
+        let assign = Assign {
+            member: member.id.clone(),
+            kind: AssignKind::Revert,
+            assignment,
+        };
         effects.push(Effect::Assign(assign));
         effects.extend(stick(work, &member.id, *uid, app, &good));
     }
@@ -151,14 +179,26 @@ fn back_to(work: &Work<'_>, good: &LastGood) -> Desired {
 fn place(work: &Work<'_>, next: &mut Member, homeless: &[String], effects: &mut Vec<Effect>) {
     next.cause = (!homeless.is_empty()).then(|| Cause {
         code: CauseCode::NoLastKnownGood,
-        message: format!("{} has no last known good; what runs was left", homeless.join(", ")),
+        message: format!(
+            "{} has no last known good; what runs was left",
+            homeless.join(", ")
+        ),
     });
     next.healthy_since = None;
     if next.apps.values().any(|app| app.revert.is_some()) {
         next.state = MemberState::Reverting;
-        next.progress = ProgressClock { running_since: Some(work.now), ..ProgressClock::default() };
+        next.progress = ProgressClock {
+            running_since: Some(work.now),
+            ..ProgressClock::default()
+        };
         if let Some(cause) = &next.cause {
-            effects.push(record(next, None, Action::SkipMember, SYSTEM, &cause.message));
+            effects.push(record(
+                next,
+                None,
+                Action::SkipMember,
+                SYSTEM,
+                &cause.message,
+            ));
         }
     } else {
         let cause = next.cause.take().unwrap_or_else(|| Cause {
@@ -178,10 +218,19 @@ fn stick(
     good: &LastGood,
 ) -> Vec<Effect> {
     let by = work.run.rollback.as_ref();
-    let Some((bad, by)) = app.target.bundle().filter(|bad| *bad != good.bundle).zip(by) else {
+    let Some((bad, by)) = app
+        .target
+        .bundle()
+        .filter(|bad| *bad != good.bundle)
+        .zip(by)
+    else {
         return Vec::new();
     };
-    let release = if by.by_person { PinRelease::Converged } else { PinRelease::Changed };
+    let release = if by.by_person {
+        PinRelease::Converged
+    } else {
+        PinRelease::Changed
+    };
     let pin = Pin {
         app: uid,
         bundle: good.bundle,
@@ -208,7 +257,12 @@ fn stick(
     vec![
         Effect::Pin(pin),
         audit(Action::Pin),
-        Effect::Deny { set: work.run.set, app: uid, bad, good: good.bundle },
+        Effect::Deny {
+            set: work.run.set,
+            app: uid,
+            bad,
+            good: good.bundle,
+        },
         audit(Action::Deny),
     ]
 }
@@ -244,7 +298,11 @@ fn follow(work: &Work<'_>, member: &Member) -> Option<(Member, Vec<Effect>)> {
             stop(&mut next, work.now);
         } else {
             let since = *next.progress.running_since.get_or_insert(work.now);
-            let used = next.progress.used.0.saturating_add(elapsed(since, work.now));
+            let used = next
+                .progress
+                .used
+                .0
+                .saturating_add(elapsed(since, work.now));
             if used >= spec.progress_deadline.0 {
                 let last = seen.problem.map_or_else(String::new, |cause| cause.message);
                 let message = format!(
@@ -254,7 +312,10 @@ fn follow(work: &Work<'_>, member: &Member) -> Option<(Member, Vec<Effect>)> {
                 stop(&mut next, work.now);
                 next.state = MemberState::Failed;
                 effects.push(record(&next, None, Action::FailMember, SYSTEM, &message));
-                next.cause = Some(Cause { code: CauseCode::DeadlineExceeded, message });
+                next.cause = Some(Cause {
+                    code: CauseCode::DeadlineExceeded,
+                    message,
+                });
             }
         }
     }
@@ -264,10 +325,17 @@ fn follow(work: &Work<'_>, member: &Member) -> Option<(Member, Vec<Effect>)> {
 /// What it went back to is its last known good again, whatever this run recorded in between.
 fn restore_good(member: &Member, cluster: Option<&ClusterFacts>) -> Vec<Effect> {
     let facts = |uid| -> Option<&AppFacts> { cluster.and_then(|cluster| cluster.apps.get(uid)) };
-    let apps = member.apps.iter().filter(|(uid, app)| app.revert.is_some() && is_alive(facts(uid)));
+    let apps = member
+        .apps
+        .iter()
+        .filter(|(uid, app)| app.revert.is_some() && is_alive(facts(uid)));
     apps.filter_map(|(uid, app)| {
         let good: LastGood = app.last_good.clone()?;
-        Some(Effect::RecordLastGood { cluster: member.id.cluster, app: *uid, good })
+        Some(Effect::RecordLastGood {
+            cluster: member.id.cluster,
+            app: *uid,
+            good,
+        })
     })
     .collect()
 }

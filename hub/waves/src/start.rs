@@ -76,7 +76,10 @@ pub fn start(begin: &Begin<'_>) -> (Run, BTreeMap<MemberId, Member>) {
         soak: SoakClock::default(),
         approvals: Vec::new(),
         rollback: None,
-        clock: RunClock { shows: begin.now, hub: begin.now },
+        clock: RunClock {
+            shows: begin.now,
+            hub: begin.now,
+        },
     };
     (run, members)
 }
@@ -84,7 +87,9 @@ pub fn start(begin: &Begin<'_>) -> (Run, BTreeMap<MemberId, Member>) {
 fn members(begin: &Begin<'_>) -> BTreeMap<MemberId, Member> {
     let mut members: BTreeMap<MemberId, Member> = BTreeMap::new();
     for entry in &begin.release.entries {
-        let Some(id) = begin.planned.placement.get(&entry.app) else { continue };
+        let Some(id) = begin.planned.placement.get(&entry.app) else {
+            continue;
+        };
         let names = &begin.planned.cluster_names;
         let member = members.entry(id.clone()).or_insert_with(|| Member {
             id: id.clone(),
@@ -133,7 +138,13 @@ fn member_app(entry: &ReleaseEntry, start: Option<&AppStart>) -> MemberApp {
 /// beyond the release takes nothing away; one that it lacks does.
 pub(crate) fn runs_target(app: &MemberApp, current: &Assignment) -> bool {
     match &current.desired {
-        Desired::Run { bundle, policy, namespace, prune_approved, .. } => {
+        Desired::Run {
+            bundle,
+            policy,
+            namespace,
+            prune_approved,
+            ..
+        } => {
             app.target.bundle() == Some(*bundle)
                 && app.policy == *policy
                 && app.namespace == *namespace

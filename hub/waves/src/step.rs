@@ -31,14 +31,30 @@ pub fn step(
     let mut after = members.clone();
     after.extend(changed.clone());
     let report = explain(&next, &after, facts, now);
-    let step = Step { run: next, changed, effects, more, report };
+    let step = Step {
+        run: next,
+        changed,
+        effects,
+        more,
+        report,
+    };
     if cfg!(debug_assertions) {
         let members_after = &after;
         let after = &step;
-        let transition =
-            invariants::Transition { run, members, facts, now, after, members_after };
+        let transition = invariants::Transition {
+            run,
+            members,
+            facts,
+            now,
+            after,
+            members_after,
+        };
         let broken = invariants::check(&transition);
-        debug_assert!(broken.is_empty(), "step of run {} breaks {broken:?}", run.id);
+        debug_assert!(
+            broken.is_empty(),
+            "step of run {} breaks {broken:?}",
+            run.id
+        );
     }
     step
 }
@@ -69,5 +85,10 @@ pub(crate) fn advance(
 /// Whether two headers differ in nothing but what the clock shows.
 pub(crate) fn same_but_clock(a: &Run, b: &Run) -> bool {
     let soak = |run: &Run| run.soak.running_since.is_some();
-    soak(a) == soak(b) && Run { clock: b.clock, soak: b.soak, ..a.clone() } == *b
+    soak(a) == soak(b)
+        && Run {
+            clock: b.clock,
+            soak: b.soak,
+            ..a.clone()
+        } == *b
 }

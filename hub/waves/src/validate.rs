@@ -5,9 +5,7 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use tidegate_model::strategy::{
-    Amount, Limit, RollbackOn, Strategy, StrategyType, Wave,
-};
+use tidegate_model::strategy::{Amount, Limit, RollbackOn, Strategy, StrategyType, Wave};
 
 /// One thing that is wrong with a strategy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,10 +38,16 @@ pub fn validate(strategy: &Strategy) -> Result<(), StrategyErrors> {
     let mut found = Found::default();
     match strategy.kind {
         StrategyType::AllAtOnce if !strategy.waves.is_empty() => {
-            found.whole("waves", "type AllAtOnce has no waves; remove them or set type: Waves");
+            found.whole(
+                "waves",
+                "type AllAtOnce has no waves; remove them or set type: Waves",
+            );
         }
         StrategyType::Waves if strategy.waves.is_empty() => {
-            found.whole("waves", "type Waves needs at least one wave; add one or set type: AllAtOnce");
+            found.whole(
+                "waves",
+                "type Waves needs at least one wave; add one or set type: AllAtOnce",
+            );
         }
         StrategyType::AllAtOnce | StrategyType::Waves => {}
     }
@@ -57,16 +61,30 @@ pub fn validate(strategy: &Strategy) -> Result<(), StrategyErrors> {
     let mut names = BTreeSet::new();
     for (index, wave) in strategy.waves.iter().enumerate() {
         if !names.insert(wave.name.as_str()) {
-            found.wave(index, wave, "name", "another wave has this name; rename one of them");
+            found.wave(
+                index,
+                wave,
+                "name",
+                "another wave has this name; rename one of them",
+            );
         }
         check_wave(index, wave, &mut found);
     }
-    if found.0.is_empty() { Ok(()) } else { Err(StrategyErrors(found.0)) }
+    if found.0.is_empty() {
+        Ok(())
+    } else {
+        Err(StrategyErrors(found.0))
+    }
 }
 
 fn check_wave(index: usize, wave: &Wave, found: &mut Found) {
     if wave.name.trim().is_empty() {
-        found.wave(index, wave, "name", "it is empty; name the wave, for example canary");
+        found.wave(
+            index,
+            wave,
+            "name",
+            "it is empty; name the wave, for example canary",
+        );
     }
     for (field, selector) in [
         ("select.clusters", &wave.select.clusters),
@@ -76,23 +94,17 @@ fn check_wave(index: usize, wave: &Wave, found: &mut Found) {
             found.wave(index, wave, field, &error.to_string());
         }
     }
-    match wave.limit {
-        Some(Limit { count: Some(_), percent: Some(_) }) => {
-            found.wave(index, wave, "limit", "it has both count and percent; keep one");
-        }
-        Some(Limit { count: None, percent: None }) => {
-            found.wave(index, wave, "limit", "it has neither count nor percent; write one or remove limit");
-        }
-        Some(Limit { count: Some(0), .. }) => {
-            found.wave(index, wave, "limit.count", "it must be at least 1; remove the wave if nobody is to be in it");
-        }
-        Some(Limit { percent: Some(percent), .. }) if !(1..=100).contains(&percent) => {
-            found.wave(index, wave, "limit.percent", "it must be between 1 and 100");
-        }
-        Some(_) | None => {}
-    }
-    if matches!(wave.max_concurrency, Some(Amount::Count(0) | Amount::Percent(0))) {
-        found.wave(index, wave, "maxConcurrency", "it must be at least 1; nobody would ever be assigned");
+    check_limit(index, wave, found);
+    if matches!(
+        wave.max_concurrency,
+        Some(Amount::Count(0) | Amount::Percent(0))
+    ) {
+        found.wave(
+            index,
+            wave,
+            "maxConcurrency",
+            "it must be at least 1; nobody would ever be assigned",
+        );
     }
     if wave.progress_deadline <= wave.health_window {
         found.wave(
@@ -105,11 +117,39 @@ fn check_wave(index: usize, wave: &Wave, found: &mut Found) {
             ),
         );
     }
-    for (field, gates) in [("gates.before", &wave.gates.before), ("gates.after", &wave.gates.after)] {
+    for (field, gates) in [
+        ("gates.before", &wave.gates.before),
+        ("gates.after", &wave.gates.after),
+    ] {
         if gates.len() > 1 {
-            found.wave(index, wave, field, "approval is listed more than once; one is enough");
+            found.wave(
+                index,
+                wave,
+                field,
+                "approval is listed more than once; one is enough",
+            );
         }
     }
+}
+
+fn check_limit(index: usize, wave: &Wave, found: &mut Found) {
+    let Some(Limit { count, percent }) = wave.limit else {
+        return;
+    };
+    let (field, problem) = match (count, percent) {
+        (Some(_), Some(_)) => ("limit", "it has both count and percent; keep one"),
+        (None, None) => (
+            "limit",
+            "it has neither count nor percent; write one or remove limit",
+        ),
+        (Some(0), None) => (
+            "limit.count",
+            "it must be at least 1; remove the wave if nobody is to be in it",
+        ),
+        (None, Some(0 | 101..)) => ("limit.percent", "it must be between 1 and 100"),
+        (Some(_), None) | (None, Some(_)) => return,
+    };
+    found.wave(index, wave, field, problem);
 }
 
 #[derive(Default)]

@@ -27,8 +27,8 @@ pub struct Cluster {
     #[prost(string, repeated, tag = "5")]
     pub servers: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// Set by the first join: the identity belongs to this cluster alone.
-    #[prost(string, tag = "6")]
-    pub kubernetes_uid: ::prost::alloc::string::String,
+    #[prost(string, optional, tag = "6")]
+    pub kubernetes_uid: ::core::option::Option<::prost::alloc::string::String>,
     #[prost(string, tag = "7")]
     pub agent_version: ::prost::alloc::string::String,
     #[prost(int64, tag = "8")]
@@ -45,10 +45,13 @@ pub struct JoinToken {
     pub cluster_uid: ::prost::alloc::string::String,
     #[prost(int64, tag = "3")]
     pub expires_at: i64,
-    #[prost(int64, tag = "4")]
-    pub used_at: i64,
+    #[prost(int64, optional, tag = "4")]
+    pub used_at: ::core::option::Option<i64>,
     #[prost(string, tag = "5")]
     pub created_by: ::prost::alloc::string::String,
+    /// Public half of the token.
+    #[prost(string, tag = "6")]
+    pub id: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct User {
@@ -82,11 +85,11 @@ pub struct ApplicationSet {
     pub problems: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(string, tag = "9")]
     pub managed_by: ::prost::alloc::string::String,
-    #[prost(string, tag = "10")]
-    pub latest_run: ::prost::alloc::string::String,
-    /// Content id of the last release that reached everybody.
-    #[prost(string, tag = "11")]
-    pub last_succeeded_release: ::prost::alloc::string::String,
+    #[prost(string, optional, tag = "10")]
+    pub latest_run: ::core::option::Option<::prost::alloc::string::String>,
+    /// Number of the last release that reached everybody.
+    #[prost(uint64, optional, tag = "11")]
+    pub last_succeeded_release: ::core::option::Option<u64>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Policy {
@@ -103,6 +106,8 @@ pub struct LastGood {
     pub policy: ::core::option::Option<Policy>,
     #[prost(uint64, tag = "3")]
     pub release: u64,
+    #[prost(string, tag = "4")]
+    pub namespace: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Assignment {
@@ -110,19 +115,43 @@ pub struct Assignment {
     pub generation: u64,
     #[prost(uint64, tag = "2")]
     pub epoch: u64,
-    #[prost(string, tag = "3")]
-    pub bundle: ::prost::alloc::string::String,
-    #[prost(message, optional, tag = "4")]
-    pub policy: ::core::option::Option<Policy>,
+    /// The application's name when it was issued: `project/name`.
     #[prost(string, tag = "5")]
-    pub namespace: ::prost::alloc::string::String,
+    pub app_name: ::prost::alloc::string::String,
+    /// The cluster and the application it was issued for.
     #[prost(string, tag = "6")]
+    pub cluster: ::prost::alloc::string::String,
+    #[prost(string, tag = "7")]
+    pub app: ::prost::alloc::string::String,
+    #[prost(oneof = "assignment::Desired", tags = "3, 4")]
+    pub desired: ::core::option::Option<assignment::Desired>,
+}
+/// Nested message and enum types in `Assignment`.
+pub mod assignment {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Desired {
+        #[prost(message, tag = "3")]
+        Run(super::DesiredRun),
+        #[prost(message, tag = "4")]
+        Tombstone(super::Tombstone),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DesiredRun {
+    #[prost(string, tag = "1")]
+    pub bundle: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub policy: ::core::option::Option<Policy>,
+    #[prost(string, tag = "3")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
     pub run: ::prost::alloc::string::String,
-    #[prost(bool, tag = "7")]
+    #[prost(bool, tag = "5")]
     pub prune_approved: bool,
-    #[prost(bool, tag = "8")]
-    pub tombstone: bool,
-    #[prost(bool, tag = "9")]
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Tombstone {
+    #[prost(bool, tag = "1")]
     pub cascade: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -225,6 +254,13 @@ pub struct Problem {
     #[prost(string, tag = "2")]
     pub message: ::prost::alloc::string::String,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HeldPrune {
+    #[prost(uint32, tag = "1")]
+    pub count: u32,
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+}
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Report {
     #[prost(string, tag = "1")]
@@ -243,17 +279,13 @@ pub struct Report {
     pub drift: ::prost::alloc::vec::Vec<DriftItem>,
     #[prost(message, repeated, tag = "8")]
     pub problems: ::prost::alloc::vec::Vec<Problem>,
-    #[prost(uint32, tag = "9")]
-    pub held_prune_count: u32,
-    #[prost(string, tag = "10")]
-    pub held_prune_reason: ::prost::alloc::string::String,
-    #[prost(bool, tag = "11")]
-    pub held_prune: bool,
-    #[prost(int64, tag = "12")]
+    #[prost(message, optional, tag = "9")]
+    pub held_prune: ::core::option::Option<HeldPrune>,
+    #[prost(int64, tag = "10")]
     pub received_at: i64,
-    /// Hub time of the first report of this unbroken healthy stretch; 0 when not healthy.
-    #[prost(int64, tag = "13")]
-    pub first_healthy_at: i64,
+    /// Hub time of the first report of this unbroken healthy stretch.
+    #[prost(int64, optional, tag = "11")]
+    pub first_healthy_at: ::core::option::Option<i64>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SourceState {
@@ -261,12 +293,12 @@ pub struct SourceState {
     pub repo_url: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub revision: ::prost::alloc::string::String,
-    #[prost(string, tag = "3")]
-    pub commit: ::prost::alloc::string::String,
+    #[prost(string, optional, tag = "3")]
+    pub commit: ::core::option::Option<::prost::alloc::string::String>,
     #[prost(int64, tag = "4")]
     pub checked_at: i64,
-    #[prost(string, tag = "5")]
-    pub error: ::prost::alloc::string::String,
+    #[prost(string, optional, tag = "5")]
+    pub error: ::core::option::Option<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SourceCommit {
@@ -323,9 +355,33 @@ pub struct Cause {
     pub message: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Paused {
+    #[prost(string, tag = "1")]
+    pub from: ::prost::alloc::string::String,
+    #[prost(bool, tag = "2")]
+    pub by_person: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Request {
+    #[prost(string, tag = "1")]
+    pub verb: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub actor: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+}
+/// How much of a wait is done, and since when it runs; absent while it stands.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WaitClock {
+    #[prost(int64, tag = "1")]
+    pub done: i64,
+    #[prost(int64, optional, tag = "2")]
+    pub running_since: ::core::option::Option<i64>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Approval {
-    #[prost(uint32, tag = "1")]
-    pub wave: u32,
+    #[prost(uint64, tag = "1")]
+    pub wave: u64,
     #[prost(string, tag = "2")]
     pub position: ::prost::alloc::string::String,
     #[prost(string, tag = "3")]
@@ -354,8 +410,8 @@ pub struct Run {
     pub epoch: u64,
     #[prost(int64, tag = "7")]
     pub started_at: i64,
-    #[prost(int64, tag = "8")]
-    pub finished_at: i64,
+    #[prost(int64, optional, tag = "8")]
+    pub finished_at: ::core::option::Option<i64>,
     #[prost(bytes = "vec", tag = "9")]
     pub strategy: ::prost::alloc::vec::Vec<u8>,
     #[prost(message, repeated, tag = "10")]
@@ -366,24 +422,103 @@ pub struct Run {
     pub state: ::prost::alloc::string::String,
     #[prost(message, optional, tag = "13")]
     pub cause: ::core::option::Option<Cause>,
-    #[prost(uint32, tag = "14")]
-    pub wave: u32,
-    #[prost(string, tag = "15")]
-    pub paused_from: ::prost::alloc::string::String,
-    #[prost(bool, tag = "16")]
-    pub paused_by_person: bool,
-    #[prost(string, tag = "17")]
-    pub request_verb: ::prost::alloc::string::String,
-    #[prost(string, tag = "18")]
-    pub request_actor: ::prost::alloc::string::String,
-    #[prost(string, tag = "19")]
-    pub request_reason: ::prost::alloc::string::String,
-    #[prost(int64, tag = "20")]
-    pub soak_done: i64,
-    #[prost(int64, tag = "21")]
-    pub soak_running_since: i64,
-    #[prost(message, repeated, tag = "22")]
+    #[prost(uint64, tag = "14")]
+    pub wave: u64,
+    #[prost(message, optional, tag = "15")]
+    pub paused: ::core::option::Option<Paused>,
+    #[prost(message, optional, tag = "16")]
+    pub request: ::core::option::Option<Request>,
+    #[prost(message, optional, tag = "17")]
+    pub soak: ::core::option::Option<WaitClock>,
+    #[prost(message, repeated, tag = "18")]
     pub approvals: ::prost::alloc::vec::Vec<Approval>,
+    /// Which gate of the open wave is closed.
+    #[prost(string, optional, tag = "19")]
+    pub gate: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(message, optional, tag = "20")]
+    pub rollback: ::core::option::Option<RollbackBy>,
+    #[prost(message, optional, tag = "21")]
+    pub clock: ::core::option::Option<RunClock>,
+}
+/// The run's own clock: what it shows, and what the hub's clock showed then.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RunClock {
+    #[prost(int64, tag = "1")]
+    pub shows: i64,
+    #[prost(int64, tag = "2")]
+    pub hub: i64,
+}
+/// Who set a rollback off.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RollbackBy {
+    #[prost(bool, tag = "1")]
+    pub by_person: bool,
+    #[prost(string, tag = "2")]
+    pub actor: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+}
+/// A member of a run; set and run are in its key.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Member {
+    #[prost(message, optional, tag = "1")]
+    pub id: ::core::option::Option<MemberId>,
+    #[prost(string, tag = "2")]
+    pub cluster_name: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "3")]
+    pub apps: ::prost::alloc::vec::Vec<MemberApp>,
+    #[prost(string, tag = "4")]
+    pub state: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "5")]
+    pub cause: ::core::option::Option<Cause>,
+    #[prost(int64, optional, tag = "6")]
+    pub healthy_since: ::core::option::Option<i64>,
+    #[prost(message, optional, tag = "7")]
+    pub progress: ::core::option::Option<WaitClock>,
+    #[prost(int64, optional, tag = "8")]
+    pub unreachable_since: ::core::option::Option<i64>,
+    #[prost(bool, tag = "9")]
+    pub reached: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MemberApp {
+    #[prost(string, tag = "1")]
+    pub app: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "5")]
+    pub policy: ::core::option::Option<Policy>,
+    #[prost(string, tag = "6")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(bool, tag = "7")]
+    pub prune_approved: bool,
+    #[prost(message, optional, tag = "8")]
+    pub last_good: ::core::option::Option<LastGood>,
+    #[prost(uint64, optional, tag = "9")]
+    pub generation: ::core::option::Option<u64>,
+    #[prost(string, optional, tag = "10")]
+    pub assignment: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(uint64, optional, tag = "11")]
+    pub revert: ::core::option::Option<u64>,
+    #[prost(string, optional, tag = "12")]
+    pub revert_assignment: ::core::option::Option<::prost::alloc::string::String>,
+    /// The run wrote that assignment.
+    #[prost(bool, tag = "13")]
+    pub touched: bool,
+    /// What the release brings: a bundle's digest, or why there is none.
+    #[prost(oneof = "member_app::Target", tags = "3, 4")]
+    pub target: ::core::option::Option<member_app::Target>,
+}
+/// Nested message and enum types in `MemberApp`.
+pub mod member_app {
+    /// What the release brings: a bundle's digest, or why there is none.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Target {
+        #[prost(string, tag = "3")]
+        Bundle(::prost::alloc::string::String),
+        #[prost(string, tag = "4")]
+        Unrendered(::prost::alloc::string::String),
+    }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Pin {
@@ -401,6 +536,9 @@ pub struct Pin {
     pub run: ::prost::alloc::string::String,
     #[prost(int64, tag = "7")]
     pub created_at: i64,
+    /// The bundle that was taken back.
+    #[prost(string, tag = "8")]
+    pub bad: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Deny {
@@ -425,8 +563,8 @@ pub struct Hold {
     pub since: i64,
     #[prost(bool, tag = "7")]
     pub approvable: bool,
-    #[prost(string, tag = "8")]
-    pub approved_by: ::prost::alloc::string::String,
+    #[prost(string, optional, tag = "8")]
+    pub approved_by: ::core::option::Option<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AuditRecord {

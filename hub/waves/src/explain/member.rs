@@ -10,81 +10,125 @@ use crate::{
     step::member::{is_regressed, unreachable_since},
 };
 
+/// What is in the way, what clears it, since when.
+struct Word {
+    code: BlockCode,
+    message: String,
+    clears: &'static str,
+    since: Option<Timestamp>,
+}
+
+impl Word {
+    fn new(code: BlockCode, message: impl Into<String>, clears: &'static str) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            clears,
+            since: None,
+        }
+    }
+}
+
 impl Explainer<'_> {
     /// The first thing that keeps this member from moving; `None` when it only waits for its turn.
     pub(super) fn member(&self, member: &Member) -> Option<Blocking> {
-        let (code, message, clears, since) = self.judge(member)?;
-        let mut said = self.say(
-            code,
-            &format!("cluster {}: {message}", member.cluster_name),
-            clears,
-        );
+        let word = self.link(member).or_else(|| self.evidence(member))?;
+        let message = format!("cluster {}: {}", member.cluster_name, word.message);
+        let mut said = self.say(word.code, &message, word.clears);
         self.name(&mut said, member);
-        said.since = since;
+        said.since = word.since;
         said.app = self.culprit(member);
         Some(said)
     }
 
-    fn judge(
-        &self,
-        member: &Member,
-    ) -> Option<(BlockCode, String, &'static str, Option<Timestamp>)> {
+    /// What is wrong between hub and cluster.
+    fn link(&self, member: &Member) -> Option<Word> {
         let cluster = self.work.cluster(&member.id);
-        let side = side_of(member);
-        let Some(known) = cluster.filter(|cluster| {
-            member.apps.keys().all(|app| cluster.apps.contains_key(app))
-        }) else {
-            let message = "the hub knows nothing of it".to_owned();
-            return Some((BlockCode::NoFacts, message, "the hub's view of this cluster", None));
-        };
-        if let Some(since) = unreachable_since(cluster) {
-            let message = "its agent has no session".to_owned();
-            return Some((BlockCode::Unreachable, message, "its agent's return", Some(since)));
+        let known = cluster
+            .is_some_and(|cluster| member.apps.keys().all(|app| cluster.apps.contains_key(app)));
+        if !known {
+            let message = "the hub knows nothing of it";
+            return Some(Word::new(
+                BlockCode::NoFacts,
+                message,
+                "the hub's view of this cluster",
+            ));
         }
+        let since = unreachable_since(cluster)?;
+        let message = "its agent has no session";
+        let word = Word::new(BlockCode::Unreachable, message, "its agent's return");
+        Some(Word {
+            since: Some(since),
+            ..word
+        })
+    }
+
+    /// What its reports lack.
+    fn evidence(&self, member: &Member) -> Option<Word> {
         if member.state == MemberState::Queued {
             return None;
         }
-        let seen = see(member, cluster, side, self.work.times());
+        let side = side_of(member);
+        let seen = see(
+            member,
+            self.work.cluster(&member.id),
+            side,
+            self.work.times(),
+        );
         if seen.waits_for_person() {
             let message = seen.problem.map(|cause| cause.message).unwrap_or_default();
             let clears = "approve the prune, bring the objects back, cancel or roll back";
-            return Some((BlockCode::PruneHeld, message, clears, None));
+            return Some(Word::new(BlockCode::PruneHeld, message, clears));
         }
         if seen.stage == Stage::Healthy {
             let window = self.work.spec(member.id.wave as usize).health_window;
             let message = format!("healthy, and must stay so for {window}");
-            return Some((BlockCode::HealthWindow, message, "time, while it stays healthy", None));
+            return Some(Word::new(
+                BlockCode::HealthWindow,
+                message,
+                "time, while it stays healthy",
+            ));
         }
-        let stale = known.apps.values().filter_map(|app| app.evidence.as_ref()).any(|e| !e.fresh);
-        if stale && seen.stage == Stage::Applied && seen.problem.is_none() {
-            let message = "its last heartbeat did not confirm its reports".to_owned();
-            return Some((BlockCode::NotConfirmed, message, "its next heartbeat or report", None));
+        if seen.stage == Stage::Applied && seen.problem.is_none() {
+            let message = "its last heartbeat did not confirm its reports";
+            return Some(Word::new(
+                BlockCode::NotConfirmed,
+                message,
+                "its next heartbeat or report",
+            ));
         }
         let message = match (seen.problem, is_regressed(member)) {
             (Some(cause), true) => format!("no longer healthy: {}", cause.message),
             (Some(cause), false) => cause.message,
             (None, _) => stage_words(seen.stage, side).to_owned(),
         };
-        Some((
-            BlockCode::NotHealthy,
-            message,
-            "a report that it is healthy at what the run assigned, or its progress deadline",
-            member.progress.running_since.and_then(|since| self.hub_time(since)),
-        ))
+        let clears =
+            "a report that it is healthy at what the run assigned, or its progress deadline";
+        let since = member
+            .progress
+            .running_since
+            .and_then(|since| self.hub_time(since));
+        Some(Word {
+            since,
+            ..Word::new(BlockCode::NotHealthy, message, clears)
+        })
     }
 
     /// The application that is furthest behind.
     fn culprit(&self, member: &Member) -> Option<tidegate_model::ids::AppUid> {
         let cluster = self.work.cluster(&member.id);
         let side = side_of(member);
-        let facts = |uid| -> Option<&AppFacts> { cluster.and_then(|cluster| cluster.apps.get(uid)) };
+        let facts =
+            |uid| -> Option<&AppFacts> { cluster.and_then(|cluster| cluster.apps.get(uid)) };
         let alone = |uid: &_, app: &MemberApp| {
             let mut one = member.clone();
             one.apps = [(*uid, app.clone())].into();
             see(&one, cluster, side, self.work.times()).stage
         };
         let alive = member.apps.iter().filter(|(uid, _)| is_alive(facts(uid)));
-        alive.min_by_key(|(uid, app)| alone(uid, app)).map(|(uid, _)| *uid)
+        alive
+            .min_by_key(|(uid, app)| alone(uid, app))
+            .map(|(uid, _)| *uid)
     }
 
     /// A reading of the run's clock as hub time, as far as the two agree.

@@ -23,11 +23,16 @@ pub fn i26_sticky_rollback(
 ) -> Verdict {
     let bad: Vec<_> = candidates
         .iter()
-        .filter(|candidate| candidate.objects.iter().any(|object| denies.contains(object)))
+        .filter(|candidate| {
+            candidate
+                .objects
+                .iter()
+                .any(|object| denies.contains(object))
+        })
         .collect();
-    let through = bad.iter().filter(|candidate| {
-        !admitted.get(&candidate.app).is_some_and(Admit::is_held)
-    });
+    let through = bad
+        .iter()
+        .filter(|candidate| !admitted.get(&candidate.app).is_some_and(Admit::is_held));
     Verdict::of(
         !bad.is_empty(),
         through.map(|candidate| format!("{} goes with a denied object", candidate.app)),
@@ -43,7 +48,9 @@ pub fn i27_pin_dominance(
     let mut premise = false;
     let mut problems = Vec::new();
     for candidate in candidates {
-        let Some(pin) = pins.iter().find(|pin| pin.app == candidate.app) else { continue };
+        let Some(pin) = pins.iter().find(|pin| pin.app == candidate.app) else {
+            continue;
+        };
         premise = true;
         let goes = admitted.get(&candidate.app);
         let may = match pin.release {
@@ -68,7 +75,9 @@ pub fn i28_rollback_target(step: &Transition<'_>) -> Verdict {
         premise = true;
         let known = step.members.get(&assign.member);
         let app = known.and_then(|member| member.apps.get(&assign.assignment.app));
-        let good = app.filter(|app| app.touched).and_then(|app| app.last_good.as_ref());
+        let good = app
+            .filter(|app| app.touched)
+            .and_then(|app| app.last_good.as_ref());
         if !good.is_some_and(|good| is_content(&assign.assignment, good)) {
             problems.push(format!("{assign:?} does not go back to {good:?}"));
         }
@@ -90,17 +99,25 @@ pub fn i29_rollback_reaches_all(step: &Transition<'_>) -> Verdict {
     if step.after.run.state != RunState::RolledBack || step.run.state == RunState::RolledBack {
         return Verdict::Idle;
     }
-    let astray = step.members_after.values().filter(|member| touched(member)).filter(|member| {
-        let pending = step.alive(member).filter(|(_, app)| app.touched).all(|(_, app)| app.revert.is_some());
-        match member.state {
-            Reverted | Unreachable => !pending,
-            Skipped => {
-                let cluster = step.facts.clusters.get(&member.id.cluster);
-                step.alive(member).any(|(_, app)| app.touched) && !cluster.is_some_and(|c| c.removed)
+    let astray = step
+        .members_after
+        .values()
+        .filter(|member| touched(member))
+        .filter(|member| {
+            let pending = step
+                .alive(member)
+                .filter(|(_, app)| app.touched)
+                .all(|(_, app)| app.revert.is_some());
+            match member.state {
+                Reverted | Unreachable => !pending,
+                Skipped => {
+                    let cluster = step.facts.clusters.get(&member.id.cluster);
+                    step.alive(member).any(|(_, app)| app.touched)
+                        && !cluster.is_some_and(|c| c.removed)
+                }
+                _ => true,
             }
-            _ => true,
-        }
-    });
+        });
     let problems = astray.map(|member| format!("{:?} is {:?}", member.id, member.state));
     Verdict::of(step.members_after.values().any(touched), problems)
 }
@@ -110,13 +127,17 @@ pub fn i30_rollback_is_no_promotion(step: &Transition<'_>) -> Verdict {
     if step.after.run.rollback.is_none() {
         return Verdict::Idle;
     }
-    let mut problems: Vec<_> =
-        step.forward().map(|assign| format!("{:?} moves forward", assign.member)).collect();
+    let mut problems: Vec<_> = step
+        .forward()
+        .map(|assign| format!("{:?} moves forward", assign.member))
+        .collect();
     if step.run.wave != step.after.run.wave {
         problems.push("the wave moved".to_owned());
     }
     for effect in &step.after.effects {
-        let Effect::RecordLastGood { app, good, .. } = effect else { continue };
+        let Effect::RecordLastGood { app, good, .. } = effect else {
+            continue;
+        };
         let mut members = step.members.values();
         let known = members.find_map(|member| member.apps.get(app));
         if known.and_then(|known| known.last_good.as_ref()) != Some(good) {
@@ -138,9 +159,13 @@ pub fn i31_supersede_safety(step: &Transition<'_>) -> Verdict {
         .values()
         .filter(|member| touched(member) && !settled(member))
         .filter(|member| member.state != MemberState::Unreachable);
-    let mut problems: Vec<_> =
-        on_the_way.map(|member| format!("{:?} is {:?}", member.id, member.state)).collect();
-    problems.extend(step.forward().map(|assign| format!("{:?} is assigned", assign.member)));
+    let mut problems: Vec<_> = on_the_way
+        .map(|member| format!("{:?} is {:?}", member.id, member.state))
+        .collect();
+    problems.extend(
+        step.forward()
+            .map(|assign| format!("{:?} is assigned", assign.member)),
+    );
     if step.facts.newer_release.is_none() {
         problems.push("there is no newer release".to_owned());
     }
@@ -152,10 +177,16 @@ pub fn i33_no_zombie_run(step: &Transition<'_>) -> Verdict {
     if !step.run.state.is_terminal() {
         return Verdict::Idle;
     }
-    let woken = step.run.request.as_ref().is_some_and(|request| request.verb == RequestVerb::Rollback);
+    let woken = step
+        .run
+        .request
+        .as_ref()
+        .is_some_and(|request| request.verb == RequestVerb::Rollback);
     let moved = step.after.run.state != step.run.state || !step.after.changed.is_empty();
-    let mut problems: Vec<_> =
-        step.forward().map(|assign| format!("{:?} is assigned", assign.member)).collect();
+    let mut problems: Vec<_> = step
+        .forward()
+        .map(|assign| format!("{:?} is assigned", assign.member))
+        .collect();
     if moved && !woken {
         problems.push("it moved by itself".to_owned());
     }
@@ -164,9 +195,12 @@ pub fn i33_no_zombie_run(step: &Transition<'_>) -> Verdict {
 
 fn is_content(assignment: &Assignment, good: &LastGood) -> bool {
     match &assignment.desired {
-        Desired::Run { bundle, policy, namespace, .. } => {
-            *bundle == good.bundle && *policy == good.policy && *namespace == good.namespace
-        }
+        Desired::Run {
+            bundle,
+            policy,
+            namespace,
+            ..
+        } => *bundle == good.bundle && *policy == good.policy && *namespace == good.namespace,
         Desired::Tombstone { .. } => false,
     }
 }

@@ -15,7 +15,12 @@ pub fn i06_immutability(step: &Transition<'_>) -> Verdict {
         problems.push("the header's frozen part changed".to_owned());
     }
     let app = |app: &MemberApp| {
-        (app.target.clone(), app.policy.clone(), app.namespace.clone(), app.last_good.clone())
+        (
+            app.target.clone(),
+            app.policy.clone(),
+            app.namespace.clone(),
+            app.last_good.clone(),
+        )
     };
     for (id, after) in &step.after.changed {
         let Some(before) = step.members.get(id) else {
@@ -23,7 +28,11 @@ pub fn i06_immutability(step: &Transition<'_>) -> Verdict {
             continue;
         };
         let same = before.apps.keys().eq(after.apps.keys())
-            && before.apps.values().map(app).eq(after.apps.values().map(app))
+            && before
+                .apps
+                .values()
+                .map(app)
+                .eq(after.apps.values().map(app))
             && before.id == after.id;
         if !same {
             problems.push(format!("{id:?} is to run something else"));
@@ -34,34 +43,55 @@ pub fn i06_immutability(step: &Transition<'_>) -> Verdict {
 
 fn frozen(run: &Run) -> impl PartialEq + use<'_> {
     (
-        (run.id, run.set, run.release, run.release_number, run.content),
+        (
+            run.id,
+            run.set,
+            run.release,
+            run.release_number,
+            run.content,
+        ),
         (&run.strategy, &run.plan, run.started_at, run.epoch),
     )
 }
 
 /// 7: waves share no member and together are the membership.
 pub fn i07_partition(step: &Transition<'_>) -> Verdict {
-    let ids: Vec<_> = step.run.plan.waves.iter().flat_map(|wave| &wave.members).collect();
+    let ids: Vec<_> = step
+        .run
+        .plan
+        .waves
+        .iter()
+        .flat_map(|wave| &wave.members)
+        .collect();
     let unique: BTreeSet<_> = ids.iter().copied().collect();
     let problems = [
         (unique.len() != ids.len()).then(|| "a member is in two waves".to_owned()),
         (!unique.iter().copied().eq(step.members_after.keys()))
             .then(|| "the waves are not the membership".to_owned()),
     ];
-    Verdict::of(step.run.plan.waves.len() > 1, problems.into_iter().flatten())
+    Verdict::of(
+        step.run.plan.waves.len() > 1,
+        problems.into_iter().flatten(),
+    )
 }
 
 /// 34: only planned members get anything, and only their own applications.
 pub fn i34_added_member(step: &Transition<'_>) -> Verdict {
     let mut premise = false;
     let mut problems = Vec::new();
-    for assign in step.assigns(AssignKind::Forward).chain(step.assigns(AssignKind::Revert)) {
+    for assign in step
+        .assigns(AssignKind::Forward)
+        .chain(step.assigns(AssignKind::Revert))
+    {
         premise = true;
         let member = step.members.get(&assign.member);
         let own = member.is_some_and(|member| member.apps.contains_key(&assign.assignment.app))
             && assign.member.cluster == assign.assignment.cluster;
         if !own {
-            problems.push(format!("{:?} is no member with {}", assign.member, assign.assignment.app));
+            problems.push(format!(
+                "{:?} is no member with {}",
+                assign.member, assign.assignment.app
+            ));
         }
     }
     Verdict::of(premise, problems.into_iter())
@@ -69,18 +99,31 @@ pub fn i34_added_member(step: &Transition<'_>) -> Verdict {
 
 /// 35: a removal neither ends the run nor takes a failure back.
 pub fn i35_removed_member(step: &Transition<'_>) -> Verdict {
-    let gone = |code| matches!(code, CauseCode::ClusterRemoved | CauseCode::ApplicationRemoved);
+    let gone = |code| {
+        matches!(
+            code,
+            CauseCode::ClusterRemoved | CauseCode::ApplicationRemoved
+        )
+    };
     let cut = step.moved().any(|(before, after)| {
         after.state == MemberState::Skipped
             && before.state != MemberState::Skipped
             && after.cause.as_ref().is_some_and(|cause| gone(cause.code))
     });
     let mut problems = Vec::new();
-    if step.after.run.cause.as_ref().is_some_and(|cause| gone(cause.code)) {
+    if step
+        .after
+        .run
+        .cause
+        .as_ref()
+        .is_some_and(|cause| gone(cause.code))
+    {
         problems.push("a removal became the run's cause".to_owned());
     }
     let back = step.run.rollback.is_some() || step.after.run.rollback.is_some();
-    let forgiven = step.moved().filter(|(before, after)| !back && failed(before) && !failed(after));
+    let forgiven = step
+        .moved()
+        .filter(|(before, after)| !back && failed(before) && !failed(after));
     problems.extend(forgiven.map(|(before, _)| format!("{:?} was forgiven", before.id)));
     Verdict::of(cut, problems.into_iter())
 }
@@ -95,7 +138,9 @@ pub fn i38_crash_equivalence(step: &Transition<'_>) -> Verdict {
     }
     let apps = |effects: &[Effect]| -> BTreeSet<_> {
         let assigns = effects.iter().filter_map(|effect| match effect {
-            Effect::Assign(assign) => Some((assign.kind == AssignKind::Forward, assign.assignment.app)),
+            Effect::Assign(assign) => {
+                Some((assign.kind == AssignKind::Forward, assign.assignment.app))
+            }
             _ => None,
         });
         assigns.collect()
@@ -128,15 +173,26 @@ pub fn i40_audit_completeness(step: &Transition<'_>) -> Verdict {
     let effects = |is: fn(&Effect) -> bool| step.after.effects.iter().filter(|e| is(e)).count();
     let entered = |state| usize::from(step.run.state != state && step.after.run.state == state);
     let members = |is: fn(MemberState) -> bool| {
-        step.moved().filter(|(before, after)| !is(before.state) && is(after.state)).count()
+        step.moved()
+            .filter(|(before, after)| !is(before.state) && is(after.state))
+            .count()
     };
     let over = !step.run.state.is_terminal() && step.after.run.state.is_terminal();
     let mut rows = vec![
         (Action::Assign, step.forward().count()),
         (Action::Revert, step.assigns(AssignKind::Revert).count()),
-        (Action::Pin, effects(|effect| matches!(effect, Effect::Pin(_)))),
-        (Action::Deny, effects(|effect| matches!(effect, Effect::Deny { .. }))),
-        (Action::FailMember, members(|s| matches!(s, MemberState::Failed | MemberState::TimedOut))),
+        (
+            Action::Pin,
+            effects(|effect| matches!(effect, Effect::Pin(_))),
+        ),
+        (
+            Action::Deny,
+            effects(|effect| matches!(effect, Effect::Deny { .. })),
+        ),
+        (
+            Action::FailMember,
+            members(|s| matches!(s, MemberState::Failed | MemberState::TimedOut)),
+        ),
         (Action::Breach, entered(RunState::Breached)),
     ];
     if step.run.request.is_none() {
@@ -144,17 +200,22 @@ pub fn i40_audit_completeness(step: &Transition<'_>) -> Verdict {
         rows.push((Action::Rollback, entered(RunState::RollingBack)));
         rows.push((Action::Finish, usize::from(over)));
     }
-    let wrong = rows.iter().filter(|(action, count)| audits(*action) != *count);
-    let problems = wrong.map(|(action, count)| {
-        format!("{} records of {count} times {action}", audits(*action))
-    });
+    let wrong = rows
+        .iter()
+        .filter(|(action, count)| audits(*action) != *count);
+    let problems = wrong
+        .map(|(action, count)| format!("{} records of {count} times {action}", audits(*action)));
     Verdict::of(rows.iter().any(|(_, count)| *count > 0), problems)
 }
 
 /// 41 (its first half): a run that is not over always says what it waits for.
 pub fn i41_explainability(step: &Transition<'_>) -> Verdict {
     let open = !step.after.run.state.is_terminal();
-    let silent = (open && step.after.report.is_empty())
-        .then(|| format!("nothing is said of a run that is {:?}", step.after.run.state));
+    let silent = (open && step.after.report.is_empty()).then(|| {
+        format!(
+            "nothing is said of a run that is {:?}",
+            step.after.run.state
+        )
+    });
     Verdict::of(open, silent.into_iter())
 }

@@ -25,13 +25,15 @@ pub fn i02_same_revision(step: &Transition<'_>) -> Verdict {
                 continue;
             };
             let report = &evidence.report;
-            let echoes = app.generation == Some(report.generation)
-                && app.assignment == Some(report.digest);
+            let echoes =
+                app.generation == Some(report.generation) && app.assignment == Some(report.digest);
             let stepped_back = step.now < step.run.started_at && evidence.fresh;
-            let late =
-                app.touched || stepped_back || evidence.confirmed_at > step.run.started_at;
+            let late = app.touched || stepped_back || evidence.confirmed_at > step.run.started_at;
             if !echoes || !late {
-                problems.push(format!("{:?}: {} speaks of something else", member.id, app.name));
+                problems.push(format!(
+                    "{:?}: {} speaks of something else",
+                    member.id, app.name
+                ));
             }
         }
     }
@@ -50,15 +52,19 @@ pub fn i03_freshness(step: &Transition<'_>) -> Verdict {
     for member in &members {
         let waves = &step.run.strategy.waves;
         let default = Duration::from_secs(30);
-        let window = waves.get(member.id.wave as usize).map_or(default, |wave| wave.health_window.0);
+        let window = waves
+            .get(member.id.wave as usize)
+            .map_or(default, |wave| wave.health_window.0);
         for (uid, _) in step.alive(member) {
-            let Some(evidence) = evidence(step, member, uid) else { continue };
+            let Some(evidence) = evidence(step, member, uid) else {
+                continue;
+            };
             let good = evidence.fresh
                 && evidence.report.phase == Phase::Applied
                 && evidence.report.health == Health::Healthy
                 && evidence.first_healthy_at.is_some_and(|first| {
-                    let stepped_back =
-                        [first, evidence.received_at].into_iter().max() > Some(evidence.confirmed_at.min(step.now));
+                    let stepped_back = [first, evidence.received_at].into_iter().max()
+                        > Some(evidence.confirmed_at.min(step.now));
                     stepped_back || between(first, evidence.confirmed_at) >= window
                 });
             if !good {
@@ -78,12 +84,17 @@ pub fn i14_budget_is_not_success(step: &Transition<'_>) -> Verdict {
         .members_after
         .values()
         .filter(|member| !matches!(member.state, MemberState::Soaked | MemberState::Skipped));
-    Verdict::of(true, short.map(|member| format!("{:?} is {:?}", member.id, member.state)))
+    Verdict::of(
+        true,
+        short.map(|member| format!("{:?} is {:?}", member.id, member.state)),
+    )
 }
 
 /// 19: a gate opens only by an approval of this wave, position and content.
 pub fn i19_approval_binding(step: &Transition<'_>) -> Verdict {
-    let Some(wave) = step.run.strategy.waves.get(step.run.wave) else { return Verdict::Idle };
+    let Some(wave) = step.run.strategy.waves.get(step.run.wave) else {
+        return Verdict::Idle;
+    };
     let given = |position| {
         step.run.approvals.iter().any(|approval| {
             approval.wave == step.run.wave
@@ -92,7 +103,9 @@ pub fn i19_approval_binding(step: &Transition<'_>) -> Verdict {
         })
     };
     let opened = step.audits().any(|audit| audit.action == Action::OpenWave);
-    let finished = step.audits().any(|audit| audit.action == Action::FinishWave);
+    let finished = step
+        .audits()
+        .any(|audit| audit.action == Action::FinishWave);
     let before = opened && !wave.gates.before.is_empty();
     let after = finished && !wave.gates.after.is_empty();
     let problems = [
@@ -104,7 +117,10 @@ pub fn i19_approval_binding(step: &Transition<'_>) -> Verdict {
 
 /// 21: one approval opens at most one gate.
 pub fn i21_no_double_spend(step: &Transition<'_>) -> Verdict {
-    let passed = step.audits().filter(|audit| audit.action == Action::PassGate).count();
+    let passed = step
+        .audits()
+        .filter(|audit| audit.action == Action::PassGate)
+        .count();
     let problem = (passed > 1).then(|| format!("{passed} gates opened at once"));
     Verdict::of(passed > 0, problem.into_iter())
 }
@@ -113,7 +129,9 @@ pub fn i21_no_double_spend(step: &Transition<'_>) -> Verdict {
 /// more than the run's clock; and a wave is done only when it has grown to its time.
 pub fn i22_soak_clock(step: &Transition<'_>) -> Verdict {
     let (before, after) = (&step.run.soak, &step.after.run.soak);
-    let finished = step.audits().any(|audit| audit.action == Action::FinishWave);
+    let finished = step
+        .audits()
+        .any(|audit| audit.action == Action::FinishWave);
     let clock = between(step.run.clock.shows, step.after.run.clock.shows);
     let mut problems = Vec::new();
     let same_wave = step.run.wave == step.after.run.wave && step.after.run.gate.is_none();
@@ -123,18 +141,29 @@ pub fn i22_soak_clock(step: &Transition<'_>) -> Verdict {
             between(since, step.after.run.clock.shows)
         });
         if step.run.state != RunState::Soaking || grown > since {
-            problems.push(format!("soak grew by {grown:?} in {since:?} ({:?})", step.run.state));
+            problems.push(format!(
+                "soak grew by {grown:?} in {since:?} ({:?})",
+                step.run.state
+            ));
         }
         let unwell = step.wave(step.run.wave).filter(|member| !settled(member));
         problems.extend(unwell.map(|member| format!("soak grew with {:?} unwell", member.id)));
     }
     if finished {
-        let time = step.run.strategy.waves.get(step.run.wave).map(|wave| wave.soak.time.0);
+        let time = step
+            .run
+            .strategy
+            .waves
+            .get(step.run.wave)
+            .map(|wave| wave.soak.time.0);
         let running = before.running_since.map_or(Duration::ZERO, |since| {
             between(since, step.after.run.clock.shows)
         });
         if before.done.0 + running < time.unwrap_or_default() {
-            problems.push(format!("done after {:?} + {clock:?} of {time:?}", before.done));
+            problems.push(format!(
+                "done after {:?} + {clock:?} of {time:?}",
+                before.done
+            ));
         }
     }
     Verdict::of(finished || !grown.is_zero(), problems.into_iter())
@@ -143,8 +172,13 @@ pub fn i22_soak_clock(step: &Transition<'_>) -> Verdict {
 /// 23: every wave of every run soaks from zero.
 pub fn i23_soak_is_per_run(step: &Transition<'_>) -> Verdict {
     let opened = step.audits().any(|audit| audit.action == Action::OpenWave);
-    let carried = (!step.after.run.soak.done.0.is_zero()).then(|| "soak was carried over".to_owned());
-    if opened { Verdict::of(true, carried.into_iter()) } else { Verdict::Idle }
+    let carried =
+        (!step.after.run.soak.done.0.is_zero()).then(|| "soak was carried over".to_owned());
+    if opened {
+        Verdict::of(true, carried.into_iter())
+    } else {
+        Verdict::Idle
+    }
 }
 
 /// 36: a member of a cluster that is cut off becomes neither healthy nor failed.
@@ -154,11 +188,15 @@ pub fn i36_unreachable_is_neither(step: &Transition<'_>) -> Verdict {
     for (before, after) in step.moved().filter(|(_, after)| step.is_cut_off(after)) {
         premise = true;
         let healthy = after.state == MemberState::Healthy && before.state != MemberState::Healthy;
-        let unrendered = after.cause.as_ref().is_some_and(|cause| {
-            cause.code == tidegate_model::run::CauseCode::Unrendered
-        });
+        let unrendered = after
+            .cause
+            .as_ref()
+            .is_some_and(|cause| cause.code == tidegate_model::run::CauseCode::Unrendered);
         if healthy || (failed(after) && !failed(before) && !unrendered) {
-            problems.push(format!("{:?} is cut off and became {:?}", after.id, after.state));
+            problems.push(format!(
+                "{:?} is cut off and became {:?}",
+                after.id, after.state
+            ));
         }
     }
     Verdict::of(premise, problems.into_iter())
@@ -178,7 +216,12 @@ fn evidence<'a>(
     member: &Member,
     uid: tidegate_model::ids::AppUid,
 ) -> Option<&'a Evidence> {
-    let app = step.facts.clusters.get(&member.id.cluster)?.apps.get(&uid)?;
+    let app = step
+        .facts
+        .clusters
+        .get(&member.id.cluster)?
+        .apps
+        .get(&uid)?;
     app.evidence.as_ref()
 }
 

@@ -15,12 +15,21 @@ pub fn i01_wave_order(step: &Transition<'_>) -> Verdict {
         let wave = assign.member.wave as usize;
         premise |= wave > 0;
         if wave != step.run.wave || step.run.state != RunState::Rolling {
-            problems.push(format!("{:?} is assigned while wave {} is open", assign.member, step.run.wave));
+            problems.push(format!(
+                "{:?} is assigned while wave {} is open",
+                assign.member, step.run.wave
+            ));
         }
-        let earlier = step.members_after.values().filter(|member| (member.id.wave as usize) < wave);
+        let earlier = step
+            .members_after
+            .values()
+            .filter(|member| (member.id.wave as usize) < wave);
         let bad = earlier.filter(|member| {
             !matches!(member.state, MemberState::Soaked | MemberState::Skipped)
-                || member.cause.as_ref().is_some_and(|cause| cause.code == CauseCode::Regression)
+                || member
+                    .cause
+                    .as_ref()
+                    .is_some_and(|cause| cause.code == CauseCode::Regression)
         });
         problems.extend(bad.map(|member| format!("{:?} is {:?}", member.id, member.state)));
     }
@@ -29,11 +38,19 @@ pub fn i01_wave_order(step: &Transition<'_>) -> Verdict {
 
 /// 4: a run that finds a newer one of its set writes nothing.
 pub fn i04_single_writer(step: &Transition<'_>) -> Verdict {
-    let writes = step.after.effects.iter().filter(|effect| !matches!(effect, Effect::Audit(_)));
+    let writes = step
+        .after
+        .effects
+        .iter()
+        .filter(|effect| !matches!(effect, Effect::Audit(_)));
     let problems = writes.map(|effect| format!("{effect:?} beside a newer run"));
     let open = !step.run.state.is_terminal();
     let lives = (open && !step.after.run.state.is_terminal()).then(|| "it goes on".to_owned());
-    if step.facts.newer_run { Verdict::of(open, problems.chain(lives)) } else { Verdict::Idle }
+    if step.facts.newer_run {
+        Verdict::of(open, problems.chain(lives))
+    } else {
+        Verdict::Idle
+    }
 }
 
 /// 5: every new generation is above all that the application ever had, and an application gets at
@@ -41,19 +58,37 @@ pub fn i04_single_writer(step: &Transition<'_>) -> Verdict {
 pub fn i05_fencing(step: &Transition<'_>) -> Verdict {
     let mut seen = BTreeSet::new();
     let mut problems = Vec::new();
-    let assigns = step.assigns(crate::AssignKind::Forward).chain(step.assigns(crate::AssignKind::Revert));
+    let assigns = step
+        .assigns(crate::AssignKind::Forward)
+        .chain(step.assigns(crate::AssignKind::Revert));
     for assign in assigns {
         let new = &assign.assignment;
-        let app = step.facts.clusters.get(&new.cluster).and_then(|cluster| cluster.apps.get(&new.app));
-        let stored = step.members.get(&assign.member).and_then(|member| member.apps.get(&new.app));
+        let app = step
+            .facts
+            .clusters
+            .get(&new.cluster)
+            .and_then(|cluster| cluster.apps.get(&new.app));
+        let stored = step
+            .members
+            .get(&assign.member)
+            .and_then(|member| member.apps.get(&new.app));
         let known = [
             app.map(|app| app.highest),
-            app.and_then(|app| app.current.as_ref()).map(|current| current.generation),
+            app.and_then(|app| app.current.as_ref())
+                .map(|current| current.generation),
             stored.and_then(|app| app.generation),
             stored.and_then(|app| app.revert),
         ];
-        if app.is_none() || known.into_iter().flatten().any(|known| known >= new.generation) {
-            problems.push(format!("generation {} of {} after {known:?}", new.generation, new.app));
+        if app.is_none()
+            || known
+                .into_iter()
+                .flatten()
+                .any(|known| known >= new.generation)
+        {
+            problems.push(format!(
+                "generation {} of {} after {known:?}",
+                new.generation, new.app
+            ));
         }
         if !seen.insert(new.app) {
             problems.push(format!("{} is assigned twice", new.app));
@@ -66,18 +101,29 @@ pub fn i05_fencing(step: &Transition<'_>) -> Verdict {
 pub fn i09_concurrency(step: &Transition<'_>) -> Verdict {
     let open = step.run.wave;
     let under_way = step.wave(open).filter(|member| under_way(member)).count();
-    let allowed = step.run.plan.waves.get(open).map_or(0, |wave| wave.concurrency);
+    let allowed = step
+        .run
+        .plan
+        .waves
+        .get(open)
+        .map_or(0, |wave| wave.concurrency);
     let back = step.after.run.rollback.is_some();
     let problem = (!back && under_way > allowed)
         .then(|| format!("{under_way} of {allowed} members are under way in wave {open}"));
-    Verdict::of(under_way == allowed, problem.into_iter())
+    Verdict::of(under_way > 0 && under_way == allowed, problem.into_iter())
 }
 
 /// 11: with a failed member nothing moves forward.
 pub fn i11_breach_stops(step: &Transition<'_>) -> Verdict {
     let failure = step.members_after.values().any(failed);
-    let forward = step.forward().map(|assign| format!("{:?} is assigned", assign.member));
-    if failure { Verdict::of(true, forward) } else { Verdict::Idle }
+    let forward = step
+        .forward()
+        .map(|assign| format!("{:?} is assigned", assign.member));
+    if failure {
+        Verdict::of(true, forward)
+    } else {
+        Verdict::Idle
+    }
 }
 
 /// 12: no more than the concurrency fails on its way to healthy.
@@ -85,10 +131,16 @@ pub fn i12_bounded_overshoot(step: &Transition<'_>) -> Verdict {
     let mut premise = false;
     let mut problems = Vec::new();
     for (index, wave) in step.run.plan.waves.iter().enumerate() {
-        let failures = step.wave(index).filter(|m| failed(m) && touched(m) && !m.reached).count();
+        let failures = step
+            .wave(index)
+            .filter(|m| failed(m) && touched(m) && !m.reached)
+            .count();
         premise |= failures > 0;
         if failures > wave.concurrency {
-            problems.push(format!("{failures} failures with concurrency {}", wave.concurrency));
+            problems.push(format!(
+                "{failures} failures with concurrency {}",
+                wave.concurrency
+            ));
         }
     }
     Verdict::of(premise, problems.into_iter())
@@ -106,9 +158,13 @@ pub fn i15_total_settlement(step: &Transition<'_>) -> Verdict {
         .peekable();
     let premise = waiting.peek().is_some();
     let endless = waiting.filter(|member| {
-        let human = member.cause.as_ref().is_some_and(|cause| cause.code == CauseCode::PruneHeld);
+        let human = member
+            .cause
+            .as_ref()
+            .is_some_and(|cause| cause.code == CauseCode::PruneHeld);
         member.progress.running_since.is_none() && !human && !step.is_cut_off(member)
     });
-    let problems = endless.map(|member| format!("{:?} {:?} has no deadline", member.id, member.state));
+    let problems =
+        endless.map(|member| format!("{:?} {:?} has no deadline", member.id, member.state));
     Verdict::of(premise, problems)
 }

@@ -14,8 +14,7 @@ use super::{
     work::Work,
 };
 use crate::{
-    Action, AppFacts, Assign, AssignKind, Audit, Effect, SYSTEM,
-    evidence::is_alive,
+    Action, AppFacts, Assign, AssignKind, Audit, Effect, SYSTEM, evidence::is_alive,
     start::runs_target,
 };
 
@@ -26,8 +25,16 @@ pub(crate) fn assign(work: &mut Work<'_>) -> bool {
     if work.wave_members(wave).any(is_regressed) {
         return false;
     }
-    let under_way = work.wave_members(wave).filter(|member| is_under_way(member)).count();
-    let concurrency = work.run.plan.waves.get(wave).map_or(0, |wave| wave.concurrency);
+    let under_way = work
+        .wave_members(wave)
+        .filter(|member| is_under_way(member))
+        .count();
+    let concurrency = work
+        .run
+        .plan
+        .waves
+        .get(wave)
+        .map_or(0, |wave| wave.concurrency);
     let mut free = concurrency.saturating_sub(under_way);
     let queue: Vec<_> = work
         .wave_members(wave)
@@ -39,7 +46,9 @@ pub(crate) fn assign(work: &mut Work<'_>) -> bool {
         if free == 0 {
             break;
         }
-        let Some((member, effects)) = forward(work, &id) else { continue };
+        let Some((member, effects)) = forward(work, &id) else {
+            continue;
+        };
         let touched = is_touched(&member);
         if !work.put(member, effects) {
             break;
@@ -64,9 +73,8 @@ fn is_assignable(work: &Work<'_>, member: &Member) -> bool {
     let cluster = work.cluster(&member.id);
     member.state == MemberState::Queued
         && unreachable_since(cluster).is_none()
-        && cluster.is_some_and(|cluster| {
-            member.apps.keys().all(|app| cluster.apps.contains_key(app))
-        })
+        && cluster
+            .is_some_and(|cluster| member.apps.keys().all(|app| cluster.apps.contains_key(app)))
 }
 
 fn forward(work: &Work<'_>, id: &MemberId) -> Option<(Member, Vec<Effect>)> {
@@ -78,7 +86,11 @@ fn forward(work: &Work<'_>, id: &MemberId) -> Option<(Member, Vec<Effect>)> {
         if app.generation.is_some() || !is_alive(Some(facts)) {
             continue;
         }
-        if let Some(current) = facts.current.as_ref().filter(|current| runs_target(app, current)) {
+        if let Some(current) = facts
+            .current
+            .as_ref()
+            .filter(|current| runs_target(app, current))
+        {
             app.generation = Some(current.generation);
             app.assignment = Some(current.digest());
             continue;
@@ -90,7 +102,13 @@ fn forward(work: &Work<'_>, id: &MemberId) -> Option<(Member, Vec<Effect>)> {
             run: work.run.id,
             prune_approved: app.prune_approved,
         };
-        let order = Order { id, uid: *uid, app, facts, desired };
+        let order = Order {
+            id,
+            uid: *uid,
+            app,
+            facts,
+            desired,
+        };
         let assignment = order.assignment(work);
         app.generation = Some(assignment.generation);
         app.assignment = Some(assignment.digest());
@@ -108,7 +126,11 @@ fn forward(work: &Work<'_>, id: &MemberId) -> Option<(Member, Vec<Effect>)> {
 
 fn settle_state(member: &mut Member, now: Timestamp) {
     let touched = is_touched(member);
-    member.state = if touched { MemberState::Assigned } else { MemberState::Unchanged };
+    member.state = if touched {
+        MemberState::Assigned
+    } else {
+        MemberState::Unchanged
+    };
     member.progress.running_since = Some(now);
     member.cause = None;
 }
@@ -125,8 +147,17 @@ pub(crate) struct Order<'a> {
 impl Order<'_> {
     /// Its generation is above every one that was ever used (invariant 5).
     pub(crate) fn assignment(&self, work: &Work<'_>) -> Assignment {
-        let current = self.facts.current.as_ref().map(|current| current.generation);
-        let known = [Some(self.facts.highest), current, self.app.generation, self.app.revert];
+        let current = self
+            .facts
+            .current
+            .as_ref()
+            .map(|current| current.generation);
+        let known = [
+            Some(self.facts.highest),
+            current,
+            self.app.generation,
+            self.app.revert,
+        ];
         let highest = known.into_iter().flatten().max().unwrap_or(Generation(0));
         Assignment {
             cluster: self.id.cluster,

@@ -11,7 +11,10 @@ use tidegate_model::run::{
     Cause, CauseCode, GatePosition, Member, MemberState, Paused, RollbackBy, RunState, SoakClock,
 };
 
-use super::{assign, finish, member, work::{Work, elapsed, is_opened}};
+use super::{
+    assign, finish, member,
+    work::{Work, elapsed, is_opened},
+};
 use crate::{Action, SYSTEM, evidence, rollback};
 
 /// Decides.
@@ -22,7 +25,10 @@ pub(crate) fn decide(work: &mut Work<'_>) {
     if work.run.state == RunState::Breached {
         return answer_breach(work);
     }
-    let failed = work.members().find(|member| member.state.is_failed()).cloned();
+    let failed = work
+        .members()
+        .find(|member| member.state.is_failed())
+        .cloned();
     if let Some(failed) = failed {
         return breach(work, &failed);
     }
@@ -54,7 +60,10 @@ fn door(work: &mut Work<'_>) {
     if let Some(newer) = work.facts.newer_release {
         return finish::supersede(work, newer);
     }
-    if work.wave_members(wave).all(|member| member.state == MemberState::Skipped) {
+    if work
+        .wave_members(wave)
+        .all(|member| member.state == MemberState::Skipped)
+    {
         // Nobody is there to be asked about: an empty wave skips its gates too.
         work.run.wave += 1;
         work.run.gate = None;
@@ -81,7 +90,10 @@ fn close_gate(work: &mut Work<'_>, position: GatePosition) {
     }
     work.run.state = RunState::WaitingGate;
     work.run.gate = Some(position);
-    work.decide(Action::CloseGate, format!("{position:?}: a person must approve"));
+    work.decide(
+        Action::CloseGate,
+        format!("{position:?}: a person must approve"),
+    );
 }
 
 fn pass_gate(work: &mut Work<'_>, actor: &str) {
@@ -138,7 +150,10 @@ fn soak(work: &mut Work<'_>) {
     let gated = !work.spec(wave).gates.after.is_empty();
     match approver(work, GatePosition::After) {
         None if gated => {
-            work.run.soak = SoakClock { done: work.spec(wave).soak.time, running_since: None };
+            work.run.soak = SoakClock {
+                done: work.spec(wave).soak.time,
+                running_since: None,
+            };
             return close_gate(work, GatePosition::After);
         }
         Some(actor) if gated => pass_gate(work, &actor),
@@ -167,7 +182,12 @@ fn after_gate(work: &mut Work<'_>) {
 /// Nothing is in flight and everybody is healthy. The next step records what ran well and stands
 /// before the next wave.
 fn finish_wave(work: &mut Work<'_>) {
-    let name = work.run.plan.waves.get(work.run.wave).map_or("", |wave| &wave.name);
+    let name = work
+        .run
+        .plan
+        .waves
+        .get(work.run.wave)
+        .map_or("", |wave| &wave.name);
     let reason = format!("wave {name} is done");
     work.decide(Action::FinishWave, reason);
     work.run.wave += 1;
@@ -183,7 +203,9 @@ pub(crate) fn is_settled(member: &Member) -> bool {
 /// How long the open wave has soaked: what is banked, and since then no more than the member with
 /// the least unbroken health has.
 fn soaked(work: &Work<'_>) -> Duration {
-    let Some(since) = work.run.soak.running_since else { return work.run.soak.done.0 };
+    let Some(since) = work.run.soak.running_since else {
+        return work.run.soak.done.0;
+    };
     let members = work.wave_members(work.run.wave);
     let least = members
         .filter(|member| member.state == MemberState::Healthy)
@@ -194,7 +216,11 @@ fn soaked(work: &Work<'_>) -> Duration {
         })
         .min();
     let shown = elapsed(since, work.now);
-    work.run.soak.done.0.saturating_add(least.map_or(shown, |least| least.min(shown)))
+    work.run
+        .soak
+        .done
+        .0
+        .saturating_add(least.map_or(shown, |least| least.min(shown)))
 }
 
 /// Moves what has soaked into the bank, so that what follows cannot take it back. Called whenever
@@ -213,10 +239,16 @@ pub(crate) fn stop_soak(work: &mut Work<'_>) {
 
 fn pause(work: &mut Work<'_>, regressed: &Member) {
     stop_soak(work);
-    work.run.paused = Some(Paused { from: work.run.state, by_person: false });
+    work.run.paused = Some(Paused {
+        from: work.run.state,
+        by_person: false,
+    });
     work.run.state = RunState::Paused;
     let message = describe(work, regressed);
-    work.run.cause = Some(Cause { code: CauseCode::Regression, message: message.clone() });
+    work.run.cause = Some(Cause {
+        code: CauseCode::Regression,
+        message: message.clone(),
+    });
     work.decide(Action::Pause, message);
 }
 
@@ -232,20 +264,31 @@ fn wait_for_recovery(work: &mut Work<'_>) {
 }
 
 fn go_on(work: &mut Work<'_>) {
-    let Some(paused) = work.run.paused.take() else { return };
+    let Some(paused) = work.run.paused.take() else {
+        return;
+    };
     work.run.state = paused.from;
     work.run.cause = None;
-    work.decide(Action::Resume, "every member of the earlier waves is healthy again");
+    work.decide(
+        Action::Resume,
+        "every member of the earlier waves is healthy again",
+    );
 }
 
 fn breach(work: &mut Work<'_>, failed: &Member) {
     let message = describe(work, failed);
-    let code = failed.cause.as_ref().map_or(CauseCode::MemberFailed, |cause| cause.code);
+    let code = failed
+        .cause
+        .as_ref()
+        .map_or(CauseCode::MemberFailed, |cause| cause.code);
     stop_soak(work);
     work.run.paused = None;
     work.run.gate = None;
     work.run.state = RunState::Breached;
-    work.run.cause = Some(Cause { code, message: message.clone() });
+    work.run.cause = Some(Cause {
+        code,
+        message: message.clone(),
+    });
     work.decide(Action::Breach, message);
 }
 
@@ -255,23 +298,40 @@ fn breach(work: &mut Work<'_>, failed: &Member) {
 fn answer_breach(work: &mut Work<'_>) {
     use tidegate_model::strategy::RollbackOn;
     let on = &work.run.strategy.rollback.on;
-    let automatic = work.members().filter(|known| member::is_touched(known)).any(|member| {
-        match member.state {
+    let automatic = work
+        .members()
+        .filter(|known| member::is_touched(known))
+        .any(|member| match member.state {
             MemberState::Failed => on.contains(&RollbackOn::Budget),
             MemberState::TimedOut => on.contains(&RollbackOn::Deadline),
             _ => false,
-        }
-    });
+        });
     if !automatic {
         return finish::finish(work, RunState::Failed, None, SYSTEM);
     }
-    let reason = work.run.cause.as_ref().map(|cause| cause.message.clone()).unwrap_or_default();
-    rollback::begin(work, RollbackBy { by_person: false, actor: SYSTEM.to_owned(), reason });
+    let reason = work
+        .run
+        .cause
+        .as_ref()
+        .map(|cause| cause.message.clone())
+        .unwrap_or_default();
+    rollback::begin(
+        work,
+        RollbackBy {
+            by_person: false,
+            actor: SYSTEM.to_owned(),
+            reason,
+        },
+    );
 }
 
 fn describe(work: &Work<'_>, member: &Member) -> String {
     let wave = work.run.plan.waves.get(member.id.wave as usize);
-    let cause = member.cause.as_ref().map(|cause| cause.message.clone()).unwrap_or_default();
+    let cause = member
+        .cause
+        .as_ref()
+        .map(|cause| cause.message.clone())
+        .unwrap_or_default();
     let wave = wave.map_or("", |wave| &wave.name);
     format!("wave {wave}, cluster {}: {cause}", member.cluster_name)
 }

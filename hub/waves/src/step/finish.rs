@@ -17,14 +17,28 @@ pub(crate) fn finish(work: &mut Work<'_>, state: RunState, cause: Option<Cause>,
     if cause.is_some() {
         work.run.cause = cause;
     }
-    let reason = work.run.cause.as_ref().map(|cause| format!(": {}", cause.message));
-    work.audit(Action::Finish, actor, format!("{state:?}{}", reason.unwrap_or_default()));
+    let reason = work
+        .run
+        .cause
+        .as_ref()
+        .map(|cause| format!(": {}", cause.message));
+    work.audit(
+        Action::Finish,
+        actor,
+        format!("{state:?}{}", reason.unwrap_or_default()),
+    );
 }
 
 /// Ends the run because a newer release takes over.
 pub(crate) fn supersede(work: &mut Work<'_>, newer: u64) {
-    let message = format!("release {newer} takes over from release {}", work.run.release_number);
-    let cause = Cause { code: CauseCode::NewerRelease, message };
+    let message = format!(
+        "release {newer} takes over from release {}",
+        work.run.release_number
+    );
+    let cause = Cause {
+        code: CauseCode::NewerRelease,
+        message,
+    };
     finish(work, RunState::Superseded, Some(cause), SYSTEM);
 }
 

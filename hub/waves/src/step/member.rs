@@ -19,7 +19,11 @@ use crate::{
 /// The member as it is now and what has to be recorded about it; `None` if nothing changed.
 pub(crate) fn observe(work: &Work<'_>, member: &Member) -> Option<(Member, Vec<Effect>)> {
     let mut next = member.clone();
-    let effects = Observer { work, cluster: work.cluster(&member.id) }.observe(&mut next);
+    let effects = Observer {
+        work,
+        cluster: work.cluster(&member.id),
+    }
+    .observe(&mut next);
     (next != *member || !effects.is_empty()).then_some((next, effects))
 }
 
@@ -46,7 +50,11 @@ impl Observer<'_> {
             }
             return self.watch(member);
         }
-        if is_opened(&self.work.run) { self.follow(member) } else { Vec::new() }
+        if is_opened(&self.work.run) {
+            self.follow(member)
+        } else {
+            Vec::new()
+        }
     }
 
     /// A member of the open wave.
@@ -105,9 +113,10 @@ impl Observer<'_> {
         member.state = stage_of(member, &seen);
         let waits_for_person = seen.waits_for_person();
         member.cause = match (seen.unhealthy, member.reached) {
-            (Some(cause), true) => {
-                Some(Cause { code: CauseCode::Regression, message: cause.message })
-            }
+            (Some(cause), true) => Some(Cause {
+                code: CauseCode::Regression,
+                message: cause.message,
+            }),
             (_, _) => seen.problem,
         };
         self.run_out(member, waits_for_person)
@@ -128,9 +137,16 @@ impl Observer<'_> {
             member.cause = None;
             member.progress = tidegate_model::run::ProgressClock::default();
         } else if let Some(cause) = &seen.unhealthy {
-            member.cause = Some(Cause { code: CauseCode::Regression, message: cause.message.clone() });
+            member.cause = Some(Cause {
+                code: CauseCode::Regression,
+                message: cause.message.clone(),
+            });
         }
-        if is_regressed(member) { self.run_out(member, seen.waits_for_person()) } else { Vec::new() }
+        if is_regressed(member) {
+            self.run_out(member, seen.waits_for_person())
+        } else {
+            Vec::new()
+        }
     }
 
     /// Lets the progress deadline run and fails the member when it is used up. A prune that waits
@@ -152,7 +168,10 @@ impl Observer<'_> {
             |cause| cause.message.clone(),
         );
         let message = format!("not healthy within {deadline}: {last}");
-        let cause = Cause { code: CauseCode::DeadlineExceeded, message };
+        let cause = Cause {
+            code: CauseCode::DeadlineExceeded,
+            message,
+        };
         self.fail(member, MemberState::TimedOut, cause)
     }
 
@@ -165,12 +184,17 @@ impl Observer<'_> {
     }
 
     fn note_silence(&self, member: &mut Member) {
-        let Some(since) = member.unreachable_since else { return };
+        let Some(since) = member.unreachable_since else {
+            return;
+        };
         let grace = self.work.spec(member.id.wave as usize).unreachable.grace;
         if elapsed(since, self.work.hub_now) >= grace.0 {
             member.state = MemberState::Unreachable;
             let message = format!("no session since {since}");
-            member.cause = Some(Cause { code: CauseCode::Unreachable, message });
+            member.cause = Some(Cause {
+                code: CauseCode::Unreachable,
+                message,
+            });
         }
     }
 
@@ -180,7 +204,9 @@ impl Observer<'_> {
         for (uid, app) in &mut member.apps {
             let facts = self.cluster.and_then(|cluster| cluster.apps.get(uid));
             if let Some(current) = facts.and_then(|facts| facts.current.as_ref())
-                && app.generation.is_some_and(|known| current.generation > known)
+                && app
+                    .generation
+                    .is_some_and(|known| current.generation > known)
                 && runs_target(app, current)
             {
                 app.generation = Some(current.generation);
@@ -223,11 +249,16 @@ impl Observer<'_> {
             })
         };
         let cluster = member.id.cluster;
-        let apps = member.apps.iter().filter(|(uid, _)| {
-            is_alive(self.cluster.and_then(|cluster| cluster.apps.get(uid)))
-        });
+        let apps = member
+            .apps
+            .iter()
+            .filter(|(uid, _)| is_alive(self.cluster.and_then(|cluster| cluster.apps.get(uid))));
         apps.filter_map(|(app, known)| {
-            good(known).map(|good| Effect::RecordLastGood { cluster, app: *app, good })
+            good(known).map(|good| Effect::RecordLastGood {
+                cluster,
+                app: *app,
+                good,
+            })
         })
         .collect()
     }
@@ -240,20 +271,36 @@ pub(crate) fn is_touched(member: &Member) -> bool {
 
 /// Whether it was healthy in this run and, by fresh evidence, no longer is.
 pub(crate) fn is_regressed(member: &Member) -> bool {
-    member.cause.as_ref().is_some_and(|cause| cause.code == CauseCode::Regression)
+    member
+        .cause
+        .as_ref()
+        .is_some_and(|cause| cause.code == CauseCode::Regression)
 }
 
 /// Why the member has nothing left to move.
 pub(crate) fn gone(member: &Member, cluster: Option<&ClusterFacts>) -> Option<Cause> {
     let cluster = cluster?;
     let (code, message) = if cluster.removed {
-        (CauseCode::ClusterRemoved, "the cluster was removed; its objects stay")
-    } else if member.apps.keys().all(|uid| !is_alive(cluster.apps.get(uid))) {
-        (CauseCode::ApplicationRemoved, "its applications were removed from the set")
+        (
+            CauseCode::ClusterRemoved,
+            "the cluster was removed; its objects stay",
+        )
+    } else if member
+        .apps
+        .keys()
+        .all(|uid| !is_alive(cluster.apps.get(uid)))
+    {
+        (
+            CauseCode::ApplicationRemoved,
+            "its applications were removed from the set",
+        )
     } else {
         return None;
     };
-    Some(Cause { code, message: message.to_owned() })
+    Some(Cause {
+        code,
+        message: message.to_owned(),
+    })
 }
 
 /// Leaves a member out.
@@ -286,7 +333,11 @@ fn audit(member: &Member, action: Action) -> Effect {
         member: Some(member.id.clone()),
         app: None,
         cause: member.cause.clone(),
-        reason: format!("cluster {}: {}", member.cluster_name, reason.unwrap_or_default()),
+        reason: format!(
+            "cluster {}: {}",
+            member.cluster_name,
+            reason.unwrap_or_default()
+        ),
         before: None,
         after: None,
     })

@@ -3,16 +3,16 @@
 //! Owns which request fits which state. A request that does not fit is dropped with a record that
 //! says why; it never stops the run.
 
-use tidegate_model::run::{
-    Cause, CauseCode, Paused, Request, RequestVerb, RollbackBy, RunState,
-};
+use tidegate_model::run::{Cause, CauseCode, Paused, Request, RequestVerb, RollbackBy, RunState};
 
 use super::{finish, work::Work};
 use crate::{Action, rollback};
 
 /// Carries the request out and removes it.
 pub(crate) fn carry_out(work: &mut Work<'_>) {
-    let Some(request) = work.run.request.take() else { return };
+    let Some(request) = work.run.request.take() else {
+        return;
+    };
     let refused = match request.verb {
         RequestVerb::Pause => pause(work, &request),
         RequestVerb::Resume => resume(work, &request),
@@ -27,7 +27,12 @@ pub(crate) fn carry_out(work: &mut Work<'_>) {
 
 fn pause(work: &mut Work<'_>, request: &Request) -> Result<(), &'static str> {
     let from = match (work.run.state, work.run.paused) {
-        (RunState::Paused, Some(Paused { by_person: true, .. })) => {
+        (
+            RunState::Paused,
+            Some(Paused {
+                by_person: true, ..
+            }),
+        ) => {
             return Err("the run is paused already");
         }
         (RunState::Paused, Some(Paused { from, .. })) => from,
@@ -39,7 +44,10 @@ fn pause(work: &mut Work<'_>, request: &Request) -> Result<(), &'static str> {
     };
     super::decide::stop_soak(work);
     work.run.state = RunState::Paused;
-    work.run.paused = Some(Paused { from, by_person: true });
+    work.run.paused = Some(Paused {
+        from,
+        by_person: true,
+    });
     work.run.cause = Some(asked(request, "paused"));
     work.audit(Action::Pause, &request.actor, &request.reason);
     Ok(())
@@ -47,7 +55,13 @@ fn pause(work: &mut Work<'_>, request: &Request) -> Result<(), &'static str> {
 
 fn resume(work: &mut Work<'_>, request: &Request) -> Result<(), &'static str> {
     match (work.run.state, work.run.paused) {
-        (RunState::Paused, Some(Paused { from, by_person: true })) => {
+        (
+            RunState::Paused,
+            Some(Paused {
+                from,
+                by_person: true,
+            }),
+        ) => {
             work.run.state = from;
             work.run.paused = None;
             work.run.cause = None;

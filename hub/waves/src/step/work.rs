@@ -12,7 +12,8 @@ use tidegate_model::{
 
 use super::member;
 use crate::{
-    Action, Audit, ClusterFacts, Effect, Facts, SYSTEM, Step, budget::Budget, evidence::Times, plan::ALL,
+    Action, Audit, ClusterFacts, Effect, Facts, SYSTEM, Step, budget::Budget, evidence::Times,
+    plan::ALL,
 };
 
 /// Header, changed members, effects.
@@ -63,12 +64,20 @@ impl<'a> Work<'a> {
 
     /// A member as it is in this step.
     pub(crate) fn member(&self, id: &MemberId) -> Option<&Member> {
-        self.changed.get(id).or_else(|| self.late.get(id)).or_else(|| self.base.get(id))
+        self.changed
+            .get(id)
+            .or_else(|| self.late.get(id))
+            .or_else(|| self.base.get(id))
     }
 
     /// The members of a wave in the order of the plan.
     pub(crate) fn wave_members(&self, wave: usize) -> impl Iterator<Item = &Member> {
-        let ids = self.run.plan.waves.get(wave).map_or(&[][..], |wave| &wave.members);
+        let ids = self
+            .run
+            .plan
+            .waves
+            .get(wave)
+            .map_or(&[][..], |wave| &wave.members);
         ids.iter().filter_map(|id| self.member(id))
     }
 
@@ -85,7 +94,10 @@ impl<'a> Work<'a> {
 
     /// When the run began and what time it is, by the hub's clock.
     pub(crate) fn times(&self) -> Times {
-        Times { began: self.run.started_at, now: self.hub_now }
+        Times {
+            began: self.run.started_at,
+            now: self.hub_now,
+        }
     }
 
     /// The strategy's words on a wave.
@@ -103,9 +115,15 @@ impl<'a> Work<'a> {
     pub(crate) fn observe(&mut self) {
         let end = u32::try_from(self.run.wave).unwrap_or(u32::MAX);
         let known = self.base.iter().take_while(|(id, _)| id.wave <= end);
-        let mut seen: Vec<_> =
-            known.filter_map(|(_, member)| member::observe(self, member)).collect();
-        seen.sort_by_key(|(member, _)| (!member.state.is_failed(), member.state == MemberState::Healthy));
+        let mut seen: Vec<_> = known
+            .filter_map(|(_, member)| member::observe(self, member))
+            .collect();
+        seen.sort_by_key(|(member, _)| {
+            (
+                !member.state.is_failed(),
+                member.state == MemberState::Healthy,
+            )
+        });
         for (member, effects) in seen {
             self.put(member, effects);
         }
@@ -155,12 +173,16 @@ impl<'a> Work<'a> {
 
     /// The finished step.
     pub(crate) fn finish(mut self) -> Moved {
-        let moved = !self.changed.is_empty() || !self.effects.is_empty() || self.run != *self.before;
+        let moved =
+            !self.changed.is_empty() || !self.effects.is_empty() || self.run != *self.before;
         let gap = self.hub_now.duration_since(self.before.clock.hub);
         let open = !self.run.state.is_terminal() && !self.paused_by_person();
         let due = open && (gap.is_negative() || gap.as_secs() >= Step::HEARTBEAT_SECS);
         if moved || due {
-            self.run.clock = RunClock { shows: self.now, hub: self.hub_now };
+            self.run.clock = RunClock {
+                shows: self.now,
+                hub: self.hub_now,
+            };
             super::decide::bank_soak(&mut self);
         }
         (self.run, self.changed, self.effects)
@@ -174,7 +196,9 @@ pub(crate) fn shows(run: &Run, hub_now: Timestamp) -> Timestamp {
         return run.clock.shows;
     }
     let longest = SignedDuration::from_secs(2 * Step::HEARTBEAT_SECS);
-    let gap = hub_now.duration_since(run.clock.hub).clamp(SignedDuration::ZERO, longest);
+    let gap = hub_now
+        .duration_since(run.clock.hub)
+        .clamp(SignedDuration::ZERO, longest);
     run.clock.shows.checked_add(gap).unwrap_or(run.clock.shows)
 }
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use proptest::{
-    prelude::{Just, ProptestConfig, Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest},
+    prelude::{
+        Just, ProptestConfig, Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest,
+    },
     test_runner::TestCaseError,
 };
 use tidegate_model::{
@@ -24,7 +26,10 @@ fn object(name: &str, content: &str) -> Deny {
         namespace: "shop".to_owned(),
         name: name.to_owned(),
     };
-    Deny { object: id, content: bundle(content) }
+    Deny {
+        object: id,
+        content: bundle(content),
+    }
 }
 
 fn pin(release: PinRelease) -> Pin {
@@ -41,12 +46,18 @@ fn pin(release: PinRelease) -> Pin {
 }
 
 fn candidate(content: &str, objects: &[Deny]) -> Candidate {
-    Candidate { app: app(1), bundle: bundle(content), objects: objects.to_vec() }
+    Candidate {
+        app: app(1),
+        bundle: bundle(content),
+        objects: objects.to_vec(),
+    }
 }
 
 fn one(candidate: &Candidate, pins: &[Pin], denies: &[Deny]) -> Admit {
     let denies = denies.iter().cloned().collect();
-    admit(std::slice::from_ref(candidate), pins, &denies).remove(&app(1)).unwrap()
+    admit(std::slice::from_ref(candidate), pins, &denies)
+        .remove(&app(1))
+        .unwrap()
 }
 
 #[test]
@@ -65,9 +76,16 @@ fn what_opens_which_pin() {
         (Manual, [false; 5]),
     ] {
         let pins = [pin(release)];
-        for (candidate, opens) in [&good, &same, &other_file, &fixed, &gone].into_iter().zip(opened) {
+        for (candidate, opens) in [&good, &same, &other_file, &fixed, &gone]
+            .into_iter()
+            .zip(opened)
+        {
             let got = one(candidate, &pins, &denies);
-            assert_eq!(got == Admit::Go { opens_pin: true }, opens, "{release:?} {candidate:?} {got:?}");
+            assert_eq!(
+                got == Admit::Go { opens_pin: true },
+                opens,
+                "{release:?} {candidate:?} {got:?}"
+            );
             assert_eq!(got.is_held(), !opens);
         }
     }
@@ -76,7 +94,10 @@ fn what_opens_which_pin() {
 #[test]
 fn a_denied_object_is_held_in_every_application_with_or_without_a_pin() {
     let bad = object("web", "image bad");
-    let elsewhere = Candidate { app: app(2), ..candidate("x", std::slice::from_ref(&bad)) };
+    let elsewhere = Candidate {
+        app: app(2),
+        ..candidate("x", std::slice::from_ref(&bad))
+    };
     let denies = [bad].into();
     let Admit::Held { reason, pinned } = &admit(&[elsewhere], &[], &denies)[&app(2)] else {
         panic!("it goes")
@@ -97,17 +118,24 @@ fn bad_content_without_a_denied_object_does_not_open_its_own_pin() {
 fn what_is_held_says_by_whom_and_what_to_do() {
     let bad = object("web", "image bad");
     let candidate = candidate("bad", std::slice::from_ref(&bad));
-    let Admit::Held { reason, pinned } = one(&candidate, &[pin(PinRelease::Changed)], &[bad]) else {
+    let Admit::Held { reason, pinned } = one(&candidate, &[pin(PinRelease::Changed)], &[bad])
+    else {
         panic!("it goes")
     };
     assert!(pinned);
-    for word in ["Deployment.apps shop/web", "unpin", "system", "the canary is Degraded"] {
+    for word in [
+        "Deployment.apps shop/web",
+        "unpin",
+        "system",
+        "the canary is Degraded",
+    ] {
         assert!(reason.contains(word), "{reason}");
     }
 }
 
 fn any_objects() -> impl Strategy<Value = Vec<Deny>> {
-    let one = (prop_oneof!["web", "db"], 0..4_u8).prop_map(|(name, n)| object(&name, &n.to_string()));
+    let one =
+        (prop_oneof!["web", "db"], 0..4_u8).prop_map(|(name, n)| object(&name, &n.to_string()));
     proptest::collection::vec(one, 0..4)
 }
 

@@ -50,9 +50,17 @@ pub(crate) struct Agent {
 
 impl Agent {
     /// Takes over a newer assignment, or gets one step further with the one it holds.
-    pub(crate) fn work(&mut self, desired: &[Assignment], kind: impl Fn(Digest) -> Kind, now: Duration) {
+    pub(crate) fn work(
+        &mut self,
+        desired: &[Assignment],
+        kind: impl Fn(Digest) -> Kind,
+        now: Duration,
+    ) {
         for assignment in desired {
-            let held = self.apps.get(&assignment.app).map(|running| running.held.generation);
+            let held = self
+                .apps
+                .get(&assignment.app)
+                .map(|running| running.held.generation);
             if held.is_none_or(|held| assignment.generation > held) {
                 self.accept(assignment, now);
             } else {
@@ -76,8 +84,12 @@ impl Agent {
     }
 
     fn progress(&mut self, app: AppUid, kind: impl Fn(Digest) -> Kind, now: Duration) {
-        let Some(running) = self.apps.get_mut(&app) else { return };
-        let Some(bundle) = running.held.bundle() else { return };
+        let Some(running) = self.apps.get_mut(&app) else {
+            return;
+        };
+        let Some(bundle) = running.held.bundle() else {
+            return;
+        };
         let kind = kind(bundle);
         let before = (running.phase, running.health);
         match (running.phase, kind) {
@@ -98,7 +110,9 @@ impl Agent {
 
     /// What runs changes its health by itself.
     pub(crate) fn set_health(&mut self, app: AppUid, health: Health, now: Duration) {
-        let Some(running) = self.apps.get(&app) else { return };
+        let Some(running) = self.apps.get(&app) else {
+            return;
+        };
         if running.health == health {
             return;
         }
@@ -112,8 +126,13 @@ impl Agent {
 
     pub(crate) fn note_health(&mut self, now: Duration) {
         for (app, running) in &self.apps {
-            let Some(since) = running.healthy_since else { continue };
-            let best = self.best.entry((*app, running.held.generation)).or_default();
+            let Some(since) = running.healthy_since else {
+                continue;
+            };
+            let best = self
+                .best
+                .entry((*app, running.held.generation))
+                .or_default();
             *best = (*best).max(now.saturating_sub(since));
         }
     }
@@ -138,12 +157,17 @@ impl Agent {
             digest: running.held.digest(),
             phase: running.phase,
             health: running.health,
-            healthy_for: Span(running.healthy_since.map_or(Duration::ZERO, |since| now - since)),
+            healthy_for: Span(
+                running
+                    .healthy_since
+                    .map_or(Duration::ZERO, |since| now - since),
+            ),
             drift: Vec::new(),
             problems: Vec::new(),
-            held_prune: running
-                .held_prune
-                .then(|| HeldPrune { count: 3, reason: "3 of 3 objects would go".to_owned() }),
+            held_prune: running.held_prune.then(|| HeldPrune {
+                count: 3,
+                reason: "3 of 3 objects would go".to_owned(),
+            }),
         })
     }
 

@@ -36,7 +36,10 @@ fn a_step_back_of_the_clock_never_shortens_a_soak() {
     for jump in [-1, -30, -200, -3600, -86_400] {
         let stepped = until_prod(soaking(), 20, jump);
         assert!(stepped >= 300, "{jump}: {stepped}");
-        assert!(stepped <= plain + 120, "{jump}: the run froze for {stepped}s");
+        assert!(
+            stepped <= plain + 120,
+            "{jump}: the run froze for {stepped}s"
+        );
     }
 }
 

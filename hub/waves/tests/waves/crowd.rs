@@ -12,7 +12,12 @@ use crate::fixture::{Row, app, row, world};
 
 fn rows(clusters: u64, apps: u64) -> Vec<Row> {
     (0..clusters)
-        .flat_map(|c| (0..apps).map(move |a| Row { app: c * 1000 + a, ..row(c, "dev") }))
+        .flat_map(|c| {
+            (0..apps).map(move |a| Row {
+                app: c * 1000 + a,
+                ..row(c, "dev")
+            })
+        })
         .collect()
 }
 
@@ -29,7 +34,10 @@ fn a_hundred_members_take_several_steps_each_within_a_transaction() {
     assert!(steps >= 4, "{steps}");
     assert_eq!(world.assigned.len(), 100);
     world.rounds_until(60, |world| world.run.state == RunState::Succeeded);
-    let good = world.apps.values().filter(|app| app.last_good.as_ref().unwrap().release == 4);
+    let good = world
+        .apps
+        .values()
+        .filter(|app| app.last_good.as_ref().unwrap().release == 4);
     assert_eq!(good.count(), 100);
     world.ask(RequestVerb::Rollback);
     while world.step() {

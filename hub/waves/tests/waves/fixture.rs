@@ -32,7 +32,14 @@ macro_rules! id {
 
 fn uuid_text(n: u128) -> String {
     let hex = format!("{n:032x}");
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+    format!(
+        "{}-{}-{}-{}-{}",
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..]
+    )
 }
 
 id!(cluster, ClusterUid, "cluster");
@@ -46,7 +53,10 @@ pub(crate) fn bundle(name: &str) -> Digest {
 }
 
 pub(crate) fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    pairs
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect()
 }
 
 pub(crate) fn at(secs: i64) -> Timestamp {
@@ -80,7 +90,15 @@ pub(crate) struct Row {
 
 /// An application with old content that ran well and good new content.
 pub(crate) fn row(cluster: u64, env: &'static str) -> Row {
-    Row { cluster, app: cluster, env, tier: "web", before: Before::Old, kind: Kind::Good, rendered: true }
+    Row {
+        cluster,
+        app: cluster,
+        env,
+        tier: "web",
+        before: Before::Old,
+        kind: Kind::Good,
+        rendered: true,
+    }
 }
 
 pub(crate) fn target(row: &Row) -> Digest {
@@ -112,7 +130,9 @@ pub(crate) fn release(rows: &[Row]) -> Release {
             content: if row.rendered {
                 EntryContent::Bundle(target(row))
             } else {
-                EntryContent::Unrendered { cause: "kustomization.yaml:3: no such file".to_owned() }
+                EntryContent::Unrendered {
+                    cause: "kustomization.yaml:3: no such file".to_owned(),
+                }
             },
             policy: Policy::default(),
             namespace: "shop".to_owned(),
@@ -220,7 +240,9 @@ fn populate(world: &mut World, rows: &[Row]) {
             ..App::default()
         };
         world.apps.insert(app(row.app), known);
-        world.sessions.insert(cluster(row.cluster), Session::default());
+        world
+            .sessions
+            .insert(cluster(row.cluster), Session::default());
         world.agents.insert(cluster(row.cluster), Agent::default());
     }
     let clusters: Vec<_> = world.sessions.keys().copied().collect();
@@ -239,10 +261,16 @@ pub(crate) fn waves(envs: &[&str]) -> Strategy {
     let wave = |env: &&str| {
         let mut wave = Wave::named(env);
         wave.select.clusters.match_labels = labels(&[("env", env)]);
-        wave.order = Order { by_label: "rank".to_owned() };
+        wave.order = Order {
+            by_label: "rank".to_owned(),
+        };
         wave
     };
-    Strategy { kind: StrategyType::Waves, waves: envs.iter().map(wave).collect(), ..Strategy::default() }
+    Strategy {
+        kind: StrategyType::Waves,
+        waves: envs.iter().map(wave).collect(),
+        ..Strategy::default()
+    }
 }
 
 pub(crate) fn approval() -> Vec<Gate> {

@@ -26,7 +26,11 @@ fn play(setup: &Setup, acts: &[Act]) -> BTreeMap<&'static str, u64> {
     clearing::check(&world);
     rest(&mut world);
     let mut seen = world.premises.clone();
-    let liveness = if world.run.state.is_terminal() { "terminal" } else { "waits for people" };
+    let liveness = if world.run.state.is_terminal() {
+        "terminal"
+    } else {
+        "waits for people"
+    };
     *seen.entry(liveness).or_default() += 1;
     *seen.entry(state_name(world.run.state)).or_default() += 1;
     check_books(&world);
@@ -37,8 +41,13 @@ fn play(setup: &Setup, acts: &[Act]) -> BTreeMap<&'static str, u64> {
 /// waits for nothing but people.
 fn rest(world: &mut World) {
     let clusters: Vec<_> = world.sessions.keys().copied().collect();
-    clusters.iter().for_each(|cluster| world.reconnect(*cluster));
-    world.agents.values_mut().for_each(|agent| agent.resync(world.truth));
+    clusters
+        .iter()
+        .for_each(|cluster| world.reconnect(*cluster));
+    world
+        .agents
+        .values_mut()
+        .for_each(|agent| agent.resync(world.truth));
     for _ in 0..400 {
         let waits_for_people =
             !world.explain().is_empty() && world.explain().iter().all(|said| said.code.is_human());
@@ -47,7 +56,12 @@ fn rest(world: &mut World) {
         }
         world.round(20);
     }
-    panic!("no rest: {:?} {:#?} {:#?}", world.run.state, world.explain(), world.members);
+    panic!(
+        "no rest: {:?} {:#?} {:#?}",
+        world.run.state,
+        world.explain(),
+        world.members
+    );
 }
 
 /// What must hold of a whole history: every last word was assigned here or before, generations of
@@ -58,8 +72,17 @@ fn check_books(world: &World) {
         let before = last.insert(assignment.app, assignment.generation);
         assert!(before.is_none_or(|before| before < assignment.generation));
     }
-    let records = |name: &str| world.audits.iter().filter(|audit| audit.action.name() == name).count();
-    assert_eq!(records("run.assign") + records("run.revert"), world.assigned.len());
+    let records = |name: &str| {
+        world
+            .audits
+            .iter()
+            .filter(|audit| audit.action.name() == name)
+            .count()
+    };
+    assert_eq!(
+        records("run.assign") + records("run.revert"),
+        world.assigned.len()
+    );
     assert_eq!(records("run.pin"), world.pins.len());
     if world.run.state == RunState::Succeeded {
         let apps = world.members.values().flat_map(|member| &member.apps);
@@ -67,11 +90,18 @@ fn check_books(world: &World) {
             let known = &world.apps[uid];
             let removed = world.sessions[&known.cluster.unwrap()].removed;
             let runs = known.current.as_ref().and_then(|current| current.bundle());
-            assert!(removed || runs == app.target.bundle(), "{uid} does not run the release");
+            assert!(
+                removed || runs == app.target.bundle(),
+                "{uid} does not run the release"
+            );
         }
     }
     if let Some(step) = &world.last {
-        assert!(step.effects.iter().all(|effect| !matches!(effect, Effect::Pin(pin) if pin.bundle == pin.bad)));
+        assert!(
+            step.effects
+                .iter()
+                .all(|effect| !matches!(effect, Effect::Pin(pin) if pin.bundle == pin.bad))
+        );
     }
 }
 
@@ -90,7 +120,11 @@ fn state_name(state: RunState) -> &'static str {
 #[test]
 fn every_invariant_holds_in_every_history_and_is_put_to_the_test() {
     let config = Config::default();
-    let config = Config { failure_persistence: None, cases: config.cases.max(768), ..config };
+    let config = Config {
+        failure_persistence: None,
+        cases: config.cases.max(768),
+        ..config
+    };
     // A fixed seed: which premises are met must not depend on luck. PROPTEST_CASES widens it.
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
     let mut runner = TestRunner::new_with_rng(config, rng);
@@ -105,7 +139,6 @@ fn every_invariant_holds_in_every_history_and_is_put_to_the_test() {
         panic!("{error}");
     }
     let met = met.into_inner();
-    if std::env::var_os("SHOW").is_some() { panic!("{met:#?}") }
     let outcomes = [
         "terminal",
         "waits for people",
@@ -116,7 +149,15 @@ fn every_invariant_holds_in_every_history_and_is_put_to_the_test() {
         "ends Cancelled",
         "ends Failed",
     ];
-    let names = invariants::ALL.iter().map(|(name, _)| *name).chain(outcomes);
-    let never: Vec<_> = names.filter(|name| met.get(name).is_none_or(|count| *count == 0)).collect();
-    assert!(never.is_empty(), "never put to the test: {never:?}; met: {met:#?}");
+    let names = invariants::ALL
+        .iter()
+        .map(|(name, _)| *name)
+        .chain(outcomes);
+    let never: Vec<_> = names
+        .filter(|name| met.get(name).is_none_or(|count| *count == 0))
+        .collect();
+    assert!(
+        never.is_empty(),
+        "never put to the test: {never:?}; met: {met:#?}"
+    );
 }

@@ -14,11 +14,19 @@ use tidegate_waves::{Candidate, PlanError, plan};
 use crate::fixture::{Before, Row, app, candidates, cluster, labels, row, waves, world};
 
 fn members(strategy: &Strategy, members: &[Candidate], wave: usize) -> Vec<MemberId> {
-    plan(strategy, members, 1).unwrap().plan.waves[wave].members.clone()
+    plan(strategy, members, 1).unwrap().plan.waves[wave]
+        .members
+        .clone()
 }
 
 fn ids(wave: u32, clusters: &[u64]) -> Vec<MemberId> {
-    clusters.iter().map(|n| MemberId { wave, cluster: cluster(*n) }).collect()
+    clusters
+        .iter()
+        .map(|n| MemberId {
+            wave,
+            cluster: cluster(*n),
+        })
+        .collect()
 }
 
 #[test]
@@ -26,13 +34,18 @@ fn the_first_wave_that_picks_has_it_and_unmatched_ones_are_all_named() {
     let rows = [row(1, "dev"), row(2, "prod"), row(3, "lab"), row(4, "edge")];
     let mut strategy = waves(&["dev", "prod"]);
     let error = plan(&strategy, &candidates(&rows), 1).unwrap_err();
-    let PlanError::Unmatched { clusters, .. } = &error else { panic!("{error}") };
+    let PlanError::Unmatched { clusters, .. } = &error else {
+        panic!("{error}")
+    };
     assert_eq!(clusters, &["c3", "c4"]);
     for word in ["c3, c4", "dev, prod", "strategy.unmatched", "select"] {
         assert!(error.to_string().contains(word), "{error}");
     }
     strategy.unmatched = Unmatched::LastWave;
-    assert_eq!(members(&strategy, &candidates(&rows), 1), ids(1, &[2, 3, 4]));
+    assert_eq!(
+        members(&strategy, &candidates(&rows), 1),
+        ids(1, &[2, 3, 4])
+    );
     strategy.unmatched = Unmatched::Exclude;
     let planned = plan(&strategy, &candidates(&rows), 1).unwrap();
     let excluded: BTreeSet<_> = planned.plan.excluded.iter().map(|id| id.cluster).collect();
@@ -50,11 +63,23 @@ fn labels_order_as_integers_then_words_then_missing_then_by_name() {
     let rank = |n: u64, rank: Option<&str>| {
         let mut candidate = candidates(&[row(n, "dev")]).remove(0);
         candidate.cluster_labels = labels(&[("env", "dev")]);
-        candidate.cluster_labels.extend(rank.map(|rank| ("rank".to_owned(), rank.to_owned())));
+        candidate
+            .cluster_labels
+            .extend(rank.map(|rank| ("rank".to_owned(), rank.to_owned())));
         candidate
     };
-    let all = [rank(1, None), rank(2, Some("10")), rank(3, Some("9")), rank(4, Some("x")), rank(5, Some("9")), rank(6, Some("-1"))];
-    assert_eq!(members(&waves(&["dev"]), &all, 0), ids(0, &[6, 3, 5, 2, 4, 1]));
+    let all = [
+        rank(1, None),
+        rank(2, Some("10")),
+        rank(3, Some("9")),
+        rank(4, Some("x")),
+        rank(5, Some("9")),
+        rank(6, Some("-1")),
+    ];
+    assert_eq!(
+        members(&waves(&["dev"]), &all, 0),
+        ids(0, &[6, 3, 5, 2, 4, 1])
+    );
     let mut by_name = waves(&["dev"]);
     by_name.waves[0].order = Order::default();
     assert_eq!(members(&by_name, &all, 0), ids(0, &[1, 2, 3, 4, 5, 6]));
@@ -68,15 +93,31 @@ fn a_limit_picks_by_seed_and_the_rest_falls_through() {
         strategy.waves[1] = Wave::named("rest");
         strategy.waves[0].limit = Some(limit);
         let planned = plan(&strategy, &candidates(&rows), seed).unwrap().plan;
-        assert_eq!(planned.waves[0].members.len() + planned.waves[1].members.len(), 10);
-        planned.waves[0].members.iter().map(|id| id.cluster).collect::<BTreeSet<_>>()
+        assert_eq!(
+            planned.waves[0].members.len() + planned.waves[1].members.len(),
+            10
+        );
+        planned.waves[0]
+            .members
+            .iter()
+            .map(|id| id.cluster)
+            .collect::<BTreeSet<_>>()
     };
-    let count = |n| Limit { count: Some(n), percent: None };
-    let percent = |n| Limit { count: None, percent: Some(n) };
+    let count = |n| Limit {
+        count: Some(n),
+        percent: None,
+    };
+    let percent = |n| Limit {
+        count: None,
+        percent: Some(n),
+    };
     assert_eq!(pick(count(3), 1).len(), 3);
     assert_eq!(pick(count(30), 1).len(), 10);
     assert_eq!(pick(percent(25), 1).len(), 3, "rounded up");
-    assert!(pick(count(2), 1).is_subset(&pick(count(3), 1)), "a higher limit only adds");
+    assert!(
+        pick(count(2), 1).is_subset(&pick(count(3), 1)),
+        "a higher limit only adds"
+    );
     let picks: BTreeSet<_> = (0..20).map(|seed| pick(count(1), seed)).collect();
     assert!(picks.len() > 3, "the seed decides");
 }
@@ -93,7 +134,10 @@ fn concurrency_is_rounded_down_and_at_least_one() {
         let mut rows: Vec<_> = (0..size).map(|n| row(n, "dev")).collect();
         rows.extend((20..20 + size).map(|n| row(n, "prod")));
         let mut strategy = waves(&["dev", "prod"]);
-        strategy.waves.iter_mut().for_each(|wave| wave.max_concurrency = amount);
+        strategy
+            .waves
+            .iter_mut()
+            .for_each(|wave| wave.max_concurrency = amount);
         let plan = plan(&strategy, &candidates(&rows), 1).unwrap().plan;
         let got: Vec<_> = plan.waves.iter().map(|wave| wave.concurrency).collect();
         assert_eq!(got, want, "{amount:?} of {size}");
@@ -102,7 +146,15 @@ fn concurrency_is_rounded_down_and_at_least_one() {
 
 #[test]
 fn application_labels_split_a_cluster_between_waves() {
-    let rows = [row(1, "dev"), Row { app: 9, tier: "db", ..row(1, "dev") }, row(2, "dev")];
+    let rows = [
+        row(1, "dev"),
+        Row {
+            app: 9,
+            tier: "db",
+            ..row(1, "dev")
+        },
+        row(2, "dev"),
+    ];
     let mut strategy = waves(&["db", "web"]);
     for wave in &mut strategy.waves {
         wave.select.clusters.match_labels.clear();
@@ -120,21 +172,48 @@ fn a_run_begins_with_what_is_known() {
     same.before = Before::Target;
     let mut new = row(2, "dev");
     new.before = Before::Nothing;
-    let mixed = Row { app: 9, ..row(1, "prod") };
+    let mixed = Row {
+        app: 9,
+        ..row(1, "prod")
+    };
     let world = world(&waves(&["dev"]), &[same.clone(), new]);
     assert_eq!(world.state(0, cluster(1)), MemberState::Unchanged);
     assert_eq!(world.state(0, cluster(2)), MemberState::Queued);
-    let member = &world.members[&MemberId { wave: 0, cluster: cluster(1) }];
+    let member = &world.members[&MemberId {
+        wave: 0,
+        cluster: cluster(1),
+    }];
     let app = &member.apps[&app(1)];
-    assert_eq!((app.generation.unwrap().0, app.touched, app.name.as_str()), (3, false, "p/web-1"));
+    assert_eq!(
+        (app.generation.unwrap().0, app.touched, app.name.as_str()),
+        (3, false, "p/web-1")
+    );
     assert_eq!(member.cluster_name, "c1");
-    let world = crate::fixture::world(&waves(&["dev"]), &[same, Row { env: "dev", ..mixed }]);
-    assert_eq!(world.state(0, cluster(1)), MemberState::Queued, "all applications move together");
+    let world = crate::fixture::world(
+        &waves(&["dev"]),
+        &[
+            same,
+            Row {
+                env: "dev",
+                ..mixed
+            },
+        ],
+    );
+    assert_eq!(
+        world.state(0, cluster(1)),
+        MemberState::Queued,
+        "all applications move together"
+    );
 }
 
 fn any_candidate() -> impl proptest::strategy::Strategy<Value = Candidate> {
-    (0..12_u64, 0..30_u64, prop_oneof!["dev", "prod", "lab"], proptest::option::of(-3..12_i64)).prop_map(
-        |(n, m, env, rank)| {
+    (
+        0..12_u64,
+        0..30_u64,
+        prop_oneof!["dev", "prod", "lab"],
+        proptest::option::of(-3..12_i64),
+    )
+        .prop_map(|(n, m, env, rank)| {
             let mut cluster_labels = labels(&[("env", &env)]);
             cluster_labels.extend(rank.map(|rank| ("rank".to_owned(), rank.to_string())));
             Candidate {
@@ -144,8 +223,7 @@ fn any_candidate() -> impl proptest::strategy::Strategy<Value = Candidate> {
                 app: app(m),
                 app_labels: labels(&[("tier", if m % 2 == 0 { "web" } else { "db" })]),
             }
-        },
-    )
+        })
 }
 
 /// One candidate an application, one set of labels a cluster.
@@ -155,7 +233,10 @@ fn consistent(candidates: Vec<Candidate>) -> Vec<Candidate> {
         if known.iter().any(|other| other.app == candidate.app) {
             continue;
         }
-        if let Some(other) = known.iter().find(|other| other.cluster == candidate.cluster) {
+        if let Some(other) = known
+            .iter()
+            .find(|other| other.cluster == candidate.cluster)
+        {
             candidate.cluster_labels.clone_from(&other.cluster_labels);
         }
         known.push(candidate);

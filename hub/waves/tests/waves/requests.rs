@@ -1,8 +1,6 @@
 //! What people and newer releases ask for.
 
-use tidegate_model::{
-    run::{CauseCode, RequestVerb, RunState},
-};
+use tidegate_model::run::{CauseCode, RequestVerb, RunState};
 use tidegate_waves::{Action, BlockCode};
 
 use crate::{
@@ -25,7 +23,11 @@ fn a_cancelled_run_leaves_everything_where_it_is() {
     assert_eq!(world.run.state, RunState::Cancelled);
     assert_eq!(world.at_target(), [app(1)].into());
     assert_eq!(world.run.cause.as_ref().unwrap().code, CauseCode::Requested);
-    let finish = world.audits.iter().find(|audit| audit.action == Action::Finish).unwrap();
+    let finish = world
+        .audits
+        .iter()
+        .find(|audit| audit.action == Action::Finish)
+        .unwrap();
     assert_eq!(finish.actor, "ada");
 }
 
@@ -40,7 +42,11 @@ fn requests_that_do_not_fit_are_refused_with_a_reason() {
         assert_eq!(world.run.state, state, "{verb:?}");
         assert!(world.run.request.is_none());
         let audit = &world.audits[before];
-        assert_eq!((audit.action, audit.actor.as_str()), (Action::Refuse, "ada"), "{verb:?}");
+        assert_eq!(
+            (audit.action, audit.actor.as_str()),
+            (Action::Refuse, "ada"),
+            "{verb:?}"
+        );
     };
     let mut world = two_waves();
     world.settle();
@@ -61,10 +67,19 @@ fn refused_while_going_back(world: &mut World) {
     world.ask(RequestVerb::Pause);
     world.settle();
     assert_eq!(world.run.state, RunState::RollingBack);
-    assert!(world.audits.iter().any(|audit| audit.action == Action::Refuse));
+    assert!(
+        world
+            .audits
+            .iter()
+            .any(|audit| audit.action == Action::Refuse)
+    );
     world.ask(RequestVerb::Cancel);
     world.settle();
-    assert_eq!(world.run.state, RunState::Cancelled, "a person may stop a rollback");
+    assert_eq!(
+        world.run.state,
+        RunState::Cancelled,
+        "a person may stop a rollback"
+    );
 }
 
 #[test]
@@ -99,7 +114,9 @@ fn a_run_that_only_waits_for_people_is_superseded_at_once() {
 #[test]
 fn the_last_wave_succeeds_although_a_newer_release_waits() {
     let mut world = two_waves();
-    world.rounds_until(60, |world| world.run.wave == 1 && world.run.state == RunState::Rolling);
+    world.rounds_until(60, |world| {
+        world.run.wave == 1 && world.run.state == RunState::Rolling
+    });
     world.newer_release = Some(5);
     world.rounds_until(60, |world| world.run.state.is_terminal());
     assert_eq!(world.run.state, RunState::Succeeded);
@@ -132,7 +149,9 @@ fn a_paused_run_is_not_taken_over() {
 #[test]
 fn a_person_pauses_what_a_regression_paused() {
     let mut world = two_waves();
-    world.rounds_until(60, |world| world.run.wave == 1 && world.run.state == RunState::Rolling);
+    world.rounds_until(60, |world| {
+        world.run.wave == 1 && world.run.state == RunState::Rolling
+    });
     let truth = world.truth;
     let agent = world.agents.get_mut(&cluster(1)).unwrap();
     agent.set_health(app(1), tidegate_model::health::Health::Missing, truth);
@@ -144,7 +163,11 @@ fn a_person_pauses_what_a_regression_paused() {
     for _ in 0..20 {
         world.round(10);
     }
-    assert_eq!(world.explain()[0].code, BlockCode::PausedByPerson, "its end resumes nothing now");
+    assert_eq!(
+        world.explain()[0].code,
+        BlockCode::PausedByPerson,
+        "its end resumes nothing now"
+    );
     world.ask(RequestVerb::Resume);
     world.rounds_until(60, |world| world.run.state == RunState::Succeeded);
 }

@@ -14,16 +14,30 @@ use crate::{
 };
 
 fn two_waves() -> World {
-    world(&waves(&["dev", "prod"]), &[row(1, "dev"), row(2, "prod"), row(3, "prod")])
+    world(
+        &waves(&["dev", "prod"]),
+        &[row(1, "dev"), row(2, "prod"), row(3, "prod")],
+    )
 }
 
 #[test]
 fn a_release_goes_through_its_waves() {
     let mut world = two_waves();
-    world.rounds_until(60, |world| !world.at_target().is_disjoint(&[app(2), app(3)].into()));
+    world.rounds_until(60, |world| {
+        !world.at_target().is_disjoint(&[app(2), app(3)].into())
+    });
     let dev = world.apps[&app(1)].report.clone().unwrap().0;
-    assert_eq!((dev.health, Some(dev.digest)), (Health::Healthy, world.members[&world.run.plan.waves[0].members[0]].apps[&app(1)].assignment));
-    assert!(world.truth.as_secs() >= 1600 + 30, "prod moved before dev's health window was over");
+    assert_eq!(
+        (dev.health, Some(dev.digest)),
+        (
+            Health::Healthy,
+            world.members[&world.run.plan.waves[0].members[0]].apps[&app(1)].assignment
+        )
+    );
+    assert!(
+        world.truth.as_secs() >= 1600 + 30,
+        "prod moved before dev's health window was over"
+    );
     world.rounds_until(100, |world| world.run.state == RunState::Succeeded);
     assert_eq!(world.at_target().len(), 3);
     for app in world.apps.values() {
@@ -42,7 +56,10 @@ fn prod_waits_for_dev_and_explain_says_so() {
     world.settle();
     let said = world.explain();
     assert_eq!(said.len(), 1, "{said:#?}");
-    assert_eq!((said[0].code, said[0].cluster.as_deref()), (BlockCode::NotHealthy, Some("c1")));
+    assert_eq!(
+        (said[0].code, said[0].cluster.as_deref()),
+        (BlockCode::NotHealthy, Some("c1"))
+    );
     assert!(world.at_target().is_subset(&[app(1)].into()));
 }
 
@@ -54,7 +71,9 @@ fn concurrency_is_one_at_first_and_a_quarter_after() {
     world.settle();
     assert_eq!(world.assigned.len(), 1);
     assert_eq!(world.assigned[0].1.app, app(1), "order is by rank");
-    world.rounds_until(200, |world| world.run.wave == 1 && world.run.state == RunState::Rolling);
+    world.rounds_until(200, |world| {
+        world.run.wave == 1 && world.run.state == RunState::Rolling
+    });
     assert_eq!(world.assigned.len(), 3 + 2);
     assert_eq!(world.assigned[3].1.app, app(10));
 }
@@ -76,13 +95,20 @@ fn what_runs_the_content_already_counts_only_by_a_word_of_this_run() {
     world.tick(300);
     world.settle();
     assert_eq!(world.state(0, cluster(1)), MemberState::Unchanged);
-    assert!(world.assigned.is_empty(), "neither written, nor evidence for prod");
+    assert!(
+        world.assigned.is_empty(),
+        "neither written, nor evidence for prod"
+    );
     world.heartbeat(cluster(1));
     world.settle();
     assert_eq!(world.state(0, cluster(1)), MemberState::Soaked);
     assert_eq!(world.assigned.len(), 1);
     world.rounds_until(60, |world| world.run.state == RunState::Succeeded);
-    assert_eq!(world.apps[&app(1)].highest.0, 3, "unchanged content gets no new generation");
+    assert_eq!(
+        world.apps[&app(1)].highest.0,
+        3,
+        "unchanged content gets no new generation"
+    );
 }
 
 #[test]
@@ -96,15 +122,24 @@ fn reports_of_other_generations_and_stale_ones_open_nothing() {
         assert_eq!(world.state(0, cluster(1)), MemberState::Assigned);
     }
     let healthy = |world: &World| {
-        world.apps[&app(1)].report.as_ref().is_some_and(|(report, _)| report.health.is_healthy())
+        world.apps[&app(1)]
+            .report
+            .as_ref()
+            .is_some_and(|(report, _)| report.health.is_healthy())
     };
-    world.rounds_until(20, |world| world.state(0, cluster(1)) == MemberState::Applying);
+    world.rounds_until(20, |world| {
+        world.state(0, cluster(1)) == MemberState::Applying
+    });
     world.rounds_until(20, healthy);
     world.sessions.get_mut(&cluster(1)).unwrap().confirmed = None;
     for _ in 0..20 {
         world.tick(5);
         world.settle();
-        assert_eq!(world.state(0, cluster(1)), MemberState::Verifying, "nobody vouches for it");
+        assert_eq!(
+            world.state(0, cluster(1)),
+            MemberState::Verifying,
+            "nobody vouches for it"
+        );
     }
     assert_eq!(world.explain()[0].code, BlockCode::NotConfirmed);
     world.rounds_until(20, |world| world.run.wave == 1);
@@ -117,23 +152,43 @@ fn gates_open_by_approval_of_that_wave_position_and_content() {
     strategy.waves[1].gates.before = approval();
     let mut world = world(&strategy, &[row(1, "dev"), row(2, "prod")]);
     world.rounds_until(60, |world| world.run.gate == Some(GatePosition::After));
-    assert_eq!(world.apps[&app(1)].last_good.as_ref().unwrap().release, 3, "not done before the gate");
+    assert_eq!(
+        world.apps[&app(1)].last_good.as_ref().unwrap().release,
+        3,
+        "not done before the gate"
+    );
     let content = world.run.content;
     world.approve(0, GatePosition::Before, content);
     world.approve(1, GatePosition::After, content);
     world.approve(0, GatePosition::After, crate::fixture::bundle("other"));
     world.round(60);
-    assert_eq!((world.run.state, world.run.wave), (RunState::WaitingGate, 0));
+    assert_eq!(
+        (world.run.state, world.run.wave),
+        (RunState::WaitingGate, 0)
+    );
     let said = world.explain();
-    assert_eq!((said[0].code, said[0].position), (BlockCode::Approval, Some(GatePosition::After)));
+    assert_eq!(
+        (said[0].code, said[0].position),
+        (BlockCode::Approval, Some(GatePosition::After))
+    );
     world.approve(0, GatePosition::After, content);
     world.round(5);
-    assert_eq!((world.run.wave, world.run.gate), (1, Some(GatePosition::Before)));
+    assert_eq!(
+        (world.run.wave, world.run.gate),
+        (1, Some(GatePosition::Before))
+    );
     assert_eq!(world.apps[&app(1)].last_good.as_ref().unwrap().release, 4);
     assert!(!world.at_target().contains(&app(2)));
     world.approve(1, GatePosition::Before, content);
     world.rounds_until(60, |world| world.run.state == RunState::Succeeded);
-    assert_eq!(world.audits.iter().filter(|audit| audit.action == Action::PassGate).count(), 2);
+    assert_eq!(
+        world
+            .audits
+            .iter()
+            .filter(|audit| audit.action == Action::PassGate)
+            .count(),
+        2
+    );
 }
 
 #[test]
@@ -155,10 +210,17 @@ fn soak_counts_only_while_everybody_is_healthy() {
         world.round(5);
     }
     let banked = world.run.soak.done;
-    assert!(banked >= Span::secs(150) && banked <= Span::secs(200), "{banked}");
+    assert!(
+        banked >= Span::secs(150) && banked <= Span::secs(200),
+        "{banked}"
+    );
     assert_eq!(world.explain()[0].code, BlockCode::Soak);
     let truth = world.truth;
-    world.agents.get_mut(&cluster(1)).unwrap().set_health(app(1), Health::Progressing, truth);
+    world
+        .agents
+        .get_mut(&cluster(1))
+        .unwrap()
+        .set_health(app(1), Health::Progressing, truth);
     while world.deliver(cluster(1)) {}
     world.heartbeat(cluster(1));
     for _ in 0..60 {
@@ -198,7 +260,9 @@ fn a_regression_in_an_earlier_wave_pauses_until_it_is_over() {
     let mut strategy = waves(&["dev", "prod"]);
     strategy.waves[1].max_concurrency = Some(Amount::Count(1));
     let mut world = world(&strategy, &[row(1, "dev"), row(2, "prod"), row(3, "prod")]);
-    world.rounds_until(60, |world| world.run.wave == 1 && world.run.state == RunState::Rolling);
+    world.rounds_until(60, |world| {
+        world.run.wave == 1 && world.run.state == RunState::Rolling
+    });
     let truth = world.truth;
     let dev = world.agents.get_mut(&cluster(1)).unwrap();
     dev.set_health(app(1), Health::Missing, truth);
@@ -206,9 +270,15 @@ fn a_regression_in_an_earlier_wave_pauses_until_it_is_over() {
     world.heartbeat(cluster(1));
     world.settle();
     assert_eq!(world.run.state, RunState::Paused);
-    assert_eq!(world.run.cause.as_ref().unwrap().code, CauseCode::Regression);
+    assert_eq!(
+        world.run.cause.as_ref().unwrap().code,
+        CauseCode::Regression
+    );
     let said = world.explain();
-    assert_eq!((said[0].code, said[0].cluster.as_deref()), (BlockCode::Regression, Some("c1")));
+    assert_eq!(
+        (said[0].code, said[0].cluster.as_deref()),
+        (BlockCode::Regression, Some("c1"))
+    );
     for _ in 0..20 {
         world.tick(5);
         for n in [2, 3] {
@@ -219,7 +289,10 @@ fn a_regression_in_an_earlier_wave_pauses_until_it_is_over() {
         world.heartbeat(cluster(1));
         world.settle();
     }
-    assert!(!world.at_target().contains(&app(3)), "nothing is assigned while dev is unwell");
+    assert!(
+        !world.at_target().contains(&app(3)),
+        "nothing is assigned while dev is unwell"
+    );
     assert_eq!(world.run.state, RunState::Paused);
     world.rounds_until(100, |world| world.run.state == RunState::Succeeded);
 }

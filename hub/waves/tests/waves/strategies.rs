@@ -17,32 +17,72 @@ fn with(change: impl Fn(&mut Wave)) -> Strategy {
 
 #[test]
 fn each_mistake_is_named_with_its_field() {
-    let requirement =
-        Requirement { key: "rank".to_owned(), operator: Operator::Gt, values: vec!["x".to_owned()] };
-    let select = |wave: &mut Wave| wave.select.clusters.match_expressions = vec![requirement.clone()];
+    let requirement = Requirement {
+        key: "rank".to_owned(),
+        operator: Operator::Gt,
+        values: vec!["x".to_owned()],
+    };
+    let select =
+        |wave: &mut Wave| wave.select.clusters.match_expressions = vec![requirement.clone()];
     let limit = |count, percent| move |wave: &mut Wave| wave.limit = Some(Limit { count, percent });
-    let kind = |kind, envs: &[&str]| Strategy { kind, ..waves(envs) };
+    let kind = |kind, envs: &[&str]| Strategy {
+        kind,
+        ..waves(envs)
+    };
     let mut mixed = waves(&["dev"]);
     mixed.rollback.on = vec![RollbackOn::Manual, RollbackOn::Budget];
     let table: Vec<(Strategy, &str)> = vec![
-        (kind(StrategyType::Waves, &[]), "strategy.waves: type Waves needs"),
-        (kind(StrategyType::AllAtOnce, &["dev"]), "strategy.waves: type AllAtOnce has no waves"),
+        (
+            kind(StrategyType::Waves, &[]),
+            "strategy.waves: type Waves needs",
+        ),
+        (
+            kind(StrategyType::AllAtOnce, &["dev"]),
+            "strategy.waves: type AllAtOnce has no waves",
+        ),
         (mixed, "strategy.rollback.on"),
-        (with(|wave| wave.name = "dev".to_owned()), "strategy.waves[1].name (wave \"dev\")"),
-        (with(|wave| wave.name = " ".to_owned()), "strategy.waves[1].name"),
-        (with(select), "strategy.waves[1].select.clusters (wave \"prod\")"),
-        (with(limit(Some(1), Some(1))), "strategy.waves[1].limit (wave \"prod\"): it has both"),
-        (with(limit(None, None)), "strategy.waves[1].limit (wave \"prod\"): it has neither"),
+        (
+            with(|wave| wave.name = "dev".to_owned()),
+            "strategy.waves[1].name (wave \"dev\")",
+        ),
+        (
+            with(|wave| wave.name = " ".to_owned()),
+            "strategy.waves[1].name",
+        ),
+        (
+            with(select),
+            "strategy.waves[1].select.clusters (wave \"prod\")",
+        ),
+        (
+            with(limit(Some(1), Some(1))),
+            "strategy.waves[1].limit (wave \"prod\"): it has both",
+        ),
+        (
+            with(limit(None, None)),
+            "strategy.waves[1].limit (wave \"prod\"): it has neither",
+        ),
         (with(limit(Some(0), None)), "strategy.waves[1].limit.count"),
-        (with(limit(None, Some(101))), "strategy.waves[1].limit.percent"),
-        (with(|wave| wave.health_window = Span::secs(900)), "strategy.waves[1].progressDeadline"),
-        (with(|wave| wave.gates.after = [approval(), approval()].concat()), "strategy.waves[1].gates.after"),
+        (
+            with(limit(None, Some(101))),
+            "strategy.waves[1].limit.percent",
+        ),
+        (
+            with(|wave| wave.health_window = Span::secs(900)),
+            "strategy.waves[1].progressDeadline",
+        ),
+        (
+            with(|wave| wave.gates.after = [approval(), approval()].concat()),
+            "strategy.waves[1].gates.after",
+        ),
     ];
     for (strategy, want) in table {
         let error = validate(&strategy).unwrap_err();
         assert_eq!(error.0.len(), 1, "{error}");
         assert!(error.to_string().contains(want), "{error}\nlacks {want}");
-        assert!(matches!(plan(&strategy, &[], 0), Err(PlanError::Strategy(_))));
+        assert!(matches!(
+            plan(&strategy, &[], 0),
+            Err(PlanError::Strategy(_))
+        ));
     }
 }
 

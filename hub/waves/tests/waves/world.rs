@@ -13,10 +13,14 @@ use tidegate_model::{
     health::Health,
     ids::{AppUid, ClusterUid, Epoch, Generation},
     report::{Phase, Report},
-    run::{Approval, GatePosition, LastGood, Member, MemberId, MemberState, Request, RequestVerb, Run, RunState},
+    run::{
+        Approval, GatePosition, LastGood, Member, MemberId, MemberState, Request, RequestVerb, Run,
+        RunState,
+    },
 };
 use tidegate_waves::{
-    Action, AppFacts, AssignKind, Audit, Blocking, ClusterFacts, Effect, Evidence, Facts, Step, explain,
+    Action, AppFacts, AssignKind, Audit, Blocking, ClusterFacts, Effect, Evidence, Facts, Step,
+    explain,
     invariants::{self, Transition, Verdict},
     step,
 };
@@ -77,10 +81,13 @@ impl World {
     pub(crate) fn facts(&self) -> Facts {
         let clusters = self.sessions.iter().map(|(uid, session)| {
             let fresh = session.unreachable_since.is_none()
-                && session.confirmed.is_some_and(|at| {
-                    (0..=FRESH).contains(&self.now.duration_since(at).as_secs())
-                });
-            let own = self.apps.iter().filter(|(_, app)| app.cluster == Some(*uid));
+                && session
+                    .confirmed
+                    .is_some_and(|at| (0..=FRESH).contains(&self.now.duration_since(at).as_secs()));
+            let own = self
+                .apps
+                .iter()
+                .filter(|(_, app)| app.cluster == Some(*uid));
             let apps = own.map(|(app, known)| (*app, app_facts(known, session.confirmed, fresh)));
             let facts = ClusterFacts {
                 unreachable_since: session.unreachable_since,
@@ -133,7 +140,10 @@ impl World {
                 return;
             }
         }
-        panic!("500 steps and still more to do: {:?} {:?}", self.run.state, self.members);
+        panic!(
+            "500 steps and still more to do: {:?} {:?}",
+            self.run.state, self.members
+        );
     }
 
     fn commit(&mut self, step: &Step, members: BTreeMap<MemberId, Member>) {
@@ -164,13 +174,15 @@ impl World {
     /// What the agents know to be true, whatever they reported and the engine made of it.
     fn check_against_truth(&mut self, step: &Step) {
         let truth = self.truth;
-        self.agents.values_mut().for_each(|agent| agent.note_health(truth));
+        self.agents
+            .values_mut()
+            .for_each(|agent| agent.note_health(truth));
         if !self.strict_truth {
             return;
         }
-        let forward = step.effects.iter().any(|effect| {
-            matches!(effect, Effect::Assign(assign) if assign.kind == AssignKind::Forward)
-        });
+        let forward = step.effects.iter().any(
+            |effect| matches!(effect, Effect::Assign(assign) if assign.kind == AssignKind::Forward),
+        );
         if forward {
             let wave = u32::try_from(self.run.wave).unwrap();
             let earlier = self.members.values().filter(|member| member.id.wave < wave);
@@ -180,7 +192,9 @@ impl World {
                     if self.apps[uid].removed {
                         continue;
                     }
-                    let best = self.agents[&member.id.cluster].best.get(&(*uid, app.generation.unwrap()));
+                    let best = self.agents[&member.id.cluster]
+                        .best
+                        .get(&(*uid, app.generation.unwrap()));
                     assert!(
                         best.is_some_and(|best| *best >= window),
                         "a later wave moves while {uid} was never healthy for {window:?}: {best:?}"
@@ -188,22 +202,30 @@ impl World {
                 }
             }
         }
-        let finished = |effect: &Effect| {
-            matches!(effect, Effect::Audit(audit) if audit.action == Action::FinishWave)
-        };
+        let finished = |effect: &Effect| matches!(effect, Effect::Audit(audit) if audit.action == Action::FinishWave);
         if self.run.state == RunState::Soaking && step.effects.iter().any(finished) {
-            let soak = self.run.strategy.waves.get(self.run.wave).map_or(Duration::ZERO, |w| w.soak.time.0);
+            let soak = self
+                .run
+                .strategy
+                .waves
+                .get(self.run.wave)
+                .map_or(Duration::ZERO, |w| w.soak.time.0);
             let slack = Duration::from_secs(u64::try_from(FRESH).unwrap());
-            assert!(self.true_soak + slack >= soak, "soaked {:?} of {soak:?} in truth", self.true_soak);
+            assert!(
+                self.true_soak + slack >= soak,
+                "soaked {:?} of {soak:?} in truth",
+                self.true_soak
+            );
         }
     }
 
     fn spec(&self, member: &Member) -> (Duration, Duration) {
         let waves = &self.run.strategy.waves;
-        waves.get(member.id.wave as usize).map_or(
-            (Duration::from_secs(30), Duration::ZERO),
-            |wave| (wave.health_window.0, wave.soak.time.0),
-        )
+        waves
+            .get(member.id.wave as usize)
+            .map_or((Duration::from_secs(30), Duration::ZERO), |wave| {
+                (wave.health_window.0, wave.soak.time.0)
+            })
     }
 
     /// Time passes for everybody.
@@ -217,18 +239,25 @@ impl World {
 
     /// Only the hub's clock moves.
     pub(crate) fn jump(&mut self, secs: i64) {
-        self.now = self.now.checked_add(SignedDuration::from_secs(secs)).unwrap();
+        self.now = self
+            .now
+            .checked_add(SignedDuration::from_secs(secs))
+            .unwrap();
     }
 
     fn is_truly_healthy(&self) -> bool {
-        let mut members = self.members.values().filter(|member| member.id.wave as usize == self.run.wave);
+        let mut members = self
+            .members
+            .values()
+            .filter(|member| member.id.wave as usize == self.run.wave);
         members.all(|member| {
             member.state == MemberState::Skipped
                 || member.apps.iter().all(|(uid, app)| {
                     let running = self.agents[&member.id.cluster].apps.get(uid);
                     self.apps[uid].removed
                         || running.is_some_and(|running| {
-                            Some(running.held.generation) == app.generation && running.health.is_healthy()
+                            Some(running.held.generation) == app.generation
+                                && running.health.is_healthy()
                         })
                 })
         })
@@ -243,13 +272,24 @@ impl World {
         let connected = self.is_connected(cluster);
         let agent = self.agents.get_mut(&cluster).unwrap();
         let desired: Vec<_> = if connected {
-            let own = self.apps.values().filter(|app| app.cluster == Some(cluster));
+            let own = self
+                .apps
+                .values()
+                .filter(|app| app.cluster == Some(cluster));
             own.filter_map(|app| app.current.clone()).collect()
         } else {
-            agent.apps.values().map(|running| running.held.clone()).collect()
+            agent
+                .apps
+                .values()
+                .map(|running| running.held.clone())
+                .collect()
         };
         let kinds = &self.kinds;
-        agent.work(&desired, |bundle| kinds.get(&bundle).copied().unwrap_or(Kind::Good), self.truth);
+        agent.work(
+            &desired,
+            |bundle| kinds.get(&bundle).copied().unwrap_or(Kind::Good),
+            self.truth,
+        );
     }
 
     /// The oldest report on the wire arrives.
@@ -285,11 +325,22 @@ impl World {
             return;
         }
         let agent = &self.agents[&cluster];
-        let row = |report: &Report| (report.generation, report.digest, report.phase, report.health);
-        let same = self.apps.iter().filter(|(_, app)| app.cluster == Some(cluster)).all(|(uid, app)| {
-            let stored = app.report.as_ref().map(|(report, _)| row(report));
-            stored == agent.report(*uid, self.truth).as_ref().map(row)
-        });
+        let row = |report: &Report| {
+            (
+                report.generation,
+                report.digest,
+                report.phase,
+                report.health,
+            )
+        };
+        let same = self
+            .apps
+            .iter()
+            .filter(|(_, app)| app.cluster == Some(cluster))
+            .all(|(uid, app)| {
+                let stored = app.report.as_ref().map(|(report, _)| row(report));
+                stored == agent.report(*uid, self.truth).as_ref().map(row)
+            });
         let session = self.sessions.get_mut(&cluster).unwrap();
         session.confirmed = same.then_some(self.now);
     }
@@ -311,7 +362,9 @@ impl World {
     /// An agent swears that an application runs well, at a generation that is not the hub's word.
     pub(crate) fn lie(&mut self, app: AppUid, back: u64) {
         let known = &self.apps[&app];
-        let Some(current) = &known.current else { return };
+        let Some(current) = &known.current else {
+            return;
+        };
         if current.generation.0 <= back {
             return;
         }
@@ -319,7 +372,11 @@ impl World {
         let report = Report {
             app,
             generation: Generation(current.generation.0 - back),
-            digest: if back == 0 { Digest::of("lie", &1.into()) } else { current.digest() },
+            digest: if back == 0 {
+                Digest::of("lie", &1.into())
+            } else {
+                current.digest()
+            },
             phase: Phase::Applied,
             health: Health::Healthy,
             healthy_for: tidegate_model::duration::Span::secs(86_400),
@@ -356,11 +413,20 @@ impl World {
             }
             self.round(5);
         }
-        assert!(wanted(self), "not after {most} rounds: {:?} {:#?}", self.run.state, self.explain());
+        assert!(
+            wanted(self),
+            "not after {most} rounds: {:?} {:#?}",
+            self.run.state,
+            self.explain()
+        );
     }
 
     pub(crate) fn ask(&mut self, verb: RequestVerb) {
-        let request = Request { verb, actor: "ada".to_owned(), reason: "because".to_owned() };
+        let request = Request {
+            verb,
+            actor: "ada".to_owned(),
+            reason: "because".to_owned(),
+        };
         self.run.request = Some(request);
     }
 
@@ -403,5 +469,10 @@ fn app_facts(app: &App, confirmed: Option<Timestamp>, fresh: bool) -> AppFacts {
         first_healthy_at: app.first_healthy_at,
         fresh,
     });
-    AppFacts { removed: app.removed, highest: app.highest, current: app.current.clone(), evidence }
+    AppFacts {
+        removed: app.removed,
+        highest: app.highest,
+        current: app.current.clone(),
+        evidence,
+    }
 }

@@ -53,7 +53,12 @@ pub(crate) fn any_acts() -> impl Strategy<Value = Vec<Act>> {
 
 fn any_act() -> impl Strategy<Value = Act> {
     let n = || 0..6_usize;
-    let health = select(vec![Health::Progressing, Health::Missing, Health::Degraded, Health::Healthy]);
+    let health = select(vec![
+        Health::Progressing,
+        Health::Missing,
+        Health::Degraded,
+        Health::Healthy,
+    ]);
     let verb = select(vec![
         RequestVerb::Pause,
         RequestVerb::Resume,
@@ -110,7 +115,11 @@ impl Act {
             Self::Flap(n, health) => {
                 let (cluster, app) = (setup.cluster(n), setup.app(n));
                 let truth = world.truth;
-                world.agents.get_mut(&cluster).unwrap().set_health(app, health, truth);
+                world
+                    .agents
+                    .get_mut(&cluster)
+                    .unwrap()
+                    .set_health(app, health, truth);
             }
             Self::Lie(n, back) => world.lie(setup.app(n), back),
             Self::Disconnect(n) => world.disconnect(setup.cluster(n)),
@@ -121,7 +130,11 @@ impl Act {
             Self::RemoveApp(n) => world.apps.get_mut(&setup.app(n)).unwrap().removed = true,
             Self::Ask(verb) => world.ask(verb),
             Self::Approve(right, position) => {
-                let content = if right { world.run.content } else { bundle("other") };
+                let content = if right {
+                    world.run.content
+                } else {
+                    bundle("other")
+                };
                 world.approve(world.run.wave, position, content);
             }
             Self::ApproveAll => {
@@ -135,10 +148,14 @@ impl Act {
             Self::NewerRun => world.newer_run = true,
             Self::HubDown(secs) => {
                 let clusters: Vec<_> = world.sessions.keys().copied().collect();
-                clusters.iter().for_each(|cluster| world.disconnect(*cluster));
+                clusters
+                    .iter()
+                    .for_each(|cluster| world.disconnect(*cluster));
                 clusters.iter().for_each(|cluster| world.work(*cluster));
                 world.tick(secs);
-                clusters.iter().for_each(|cluster| world.reconnect(*cluster));
+                clusters
+                    .iter()
+                    .for_each(|cluster| world.reconnect(*cluster));
             }
             Self::ApprovePrune(n) => approve_prune(world, setup, n),
             Self::Clear => clearing::check(world),
@@ -149,10 +166,17 @@ impl Act {
 fn approve_prune(world: &mut World, setup: &Setup, n: usize) {
     use tidegate_model::assignment::Desired;
     let known = world.apps.get_mut(&setup.app(n)).unwrap();
-    let Some(current) = known.current.as_mut() else { return };
+    let Some(current) = known.current.as_mut() else {
+        return;
+    };
     current.generation = known.highest.next();
     known.highest = current.generation;
-    if let Desired::Run { prune_approved, bundle, .. } = &mut current.desired {
+    if let Desired::Run {
+        prune_approved,
+        bundle,
+        ..
+    } = &mut current.desired
+    {
         *prune_approved = true;
         if world.kinds.get(bundle) == Some(&Kind::Prunes) {
             world.kinds.insert(*bundle, Kind::Good);

@@ -13,13 +13,18 @@ use crate::world::World;
 /// Clears every named cause in a copy of the world; it must move.
 pub(crate) fn check(world: &World) {
     let said = world.explain();
-    assert_eq!(said.is_empty(), world.run.state.is_terminal() && world.run.request.is_none());
+    assert_eq!(
+        said.is_empty(),
+        world.run.state.is_terminal() && world.run.request.is_none()
+    );
     if said.is_empty() {
         return;
     }
     let mut copy = world.clone();
     copy.strict_truth = false;
-    let pending = said.iter().any(|blocking| blocking.code == BlockCode::StepPending);
+    let pending = said
+        .iter()
+        .any(|blocking| blocking.code == BlockCode::StepPending);
     said.iter().for_each(|blocking| clear(&mut copy, blocking));
     for _ in 0..20 {
         if copy.step() {
@@ -36,7 +41,10 @@ pub(crate) fn check(world: &World) {
             }
         }
     }
-    panic!("nothing moves although these were cleared: {said:#?}\n{:#?}", copy.explain());
+    panic!(
+        "nothing moves although these were cleared: {said:#?}\n{:#?}",
+        copy.explain()
+    );
 }
 
 fn clear(world: &mut World, blocking: &Blocking) {
@@ -64,8 +72,13 @@ fn clear(world: &mut World, blocking: &Blocking) {
 fn report_healthy(world: &mut World, id: &MemberId) {
     let apps = world.members[id].apps.clone();
     for (uid, app) in apps {
-        let expected = app.revert.zip(app.revert_assignment).or(app.generation.zip(app.assignment));
-        let Some((generation, digest)) = expected else { continue };
+        let expected = app
+            .revert
+            .zip(app.revert_assignment)
+            .or(app.generation.zip(app.assignment));
+        let Some((generation, digest)) = expected else {
+            continue;
+        };
         world.ingest(Report {
             app: uid,
             generation,

@@ -11,7 +11,7 @@ use tidegate_model::{
 
 use crate::{
     agent::Kind,
-    fixture::{Before, Row, approval, cluster, app, waves, world},
+    fixture::{Before, Row, app, approval, cluster, waves, world},
     world::World,
 };
 
@@ -51,18 +51,33 @@ fn any_row() -> impl Strategy<Value = Row> {
         1 => Just(Kind::Prunes),
     ];
     let rendered = prop_oneof![30 => Just(true), 1 => Just(false)];
-    (0..5_u64, select(vec!["dev", "prod"]), select(vec!["web", "db"]), before, kind, rendered).prop_map(
-        |(cluster, env, tier, before, kind, rendered)| {
-            Row { cluster, app: 0, env, tier, before, kind, rendered }
-        },
+    (
+        0..5_u64,
+        select(vec!["dev", "prod"]),
+        select(vec!["web", "db"]),
+        before,
+        kind,
+        rendered,
     )
+        .prop_map(|(cluster, env, tier, before, kind, rendered)| Row {
+            cluster,
+            app: 0,
+            env,
+            tier,
+            before,
+            kind,
+            rendered,
+        })
 }
 
 fn any_rows() -> impl Strategy<Value = Vec<Row>> {
     proptest::collection::vec(any_row(), 1..7).prop_map(|mut rows| {
         for n in 0..rows.len() {
             rows[n].app = n as u64;
-            let first = rows.iter().position(|row| row.cluster == rows[n].cluster).unwrap_or(n);
+            let first = rows
+                .iter()
+                .position(|row| row.cluster == rows[n].cluster)
+                .unwrap_or(n);
             rows[n].env = rows[first].env;
         }
         rows
@@ -78,21 +93,34 @@ fn any_wave() -> impl Strategy<Value = Wave> {
     let seconds = |choices: &[u64]| select(choices.to_vec()).prop_map(Span::secs);
     (
         (limit, concurrency),
-        (seconds(&[120, 300]), seconds(&[60, 600]), seconds(&[0, 10, 30]), seconds(&[0, 0, 60, 120])),
-        (proptest::bool::weighted(0.2), proptest::bool::weighted(0.15)),
+        (
+            seconds(&[120, 300]),
+            seconds(&[60, 600]),
+            seconds(&[0, 10, 30]),
+            seconds(&[0, 0, 60, 120]),
+        ),
+        (
+            proptest::bool::weighted(0.2),
+            proptest::bool::weighted(0.15),
+        ),
     )
-        .prop_map(|((limit, concurrency), (deadline, grace, window, soak), (before, after))| {
-            let mut wave = Wave::named("x");
-            wave.limit = limit.map(|count| Limit { count: Some(count), percent: None });
-            wave.max_concurrency = concurrency;
-            wave.progress_deadline = deadline;
-            wave.unreachable.grace = grace;
-            wave.health_window = window;
-            wave.soak.time = soak;
-            wave.gates.before = if before { approval() } else { Vec::new() };
-            wave.gates.after = if after { approval() } else { Vec::new() };
-            wave
-        })
+        .prop_map(
+            |((limit, concurrency), (deadline, grace, window, soak), (before, after))| {
+                let mut wave = Wave::named("x");
+                wave.limit = limit.map(|count| Limit {
+                    count: Some(count),
+                    percent: None,
+                });
+                wave.max_concurrency = concurrency;
+                wave.progress_deadline = deadline;
+                wave.unreachable.grace = grace;
+                wave.health_window = window;
+                wave.soak.time = soak;
+                wave.gates.before = if before { approval() } else { Vec::new() };
+                wave.gates.after = if after { approval() } else { Vec::new() };
+                wave
+            },
+        )
 }
 
 fn any_strategy() -> impl Strategy<Value = Waves> {
@@ -102,19 +130,24 @@ fn any_strategy() -> impl Strategy<Value = Waves> {
         vec![RollbackOn::Budget],
         vec![RollbackOn::Manual],
     ]);
-    let by_waves = (any_wave(), any_wave(), any_wave(), any::<bool>()).prop_map(|(a, b, c, by_tier)| {
-        let mut strategy = waves(&["dev", "prod", "rest"]);
-        for (known, wave) in strategy.waves.iter_mut().zip([a, b, c]) {
-            let (name, select) = (known.name.clone(), known.select.clone());
-            *known = Wave { name, select, ..wave };
-        }
-        if by_tier {
-            strategy.waves[1].select.applications.match_labels =
-                crate::fixture::labels(&[("tier", "db")]);
-        }
-        strategy.unmatched = Unmatched::LastWave;
-        strategy
-    });
+    let by_waves =
+        (any_wave(), any_wave(), any_wave(), any::<bool>()).prop_map(|(a, b, c, by_tier)| {
+            let mut strategy = waves(&["dev", "prod", "rest"]);
+            for (known, wave) in strategy.waves.iter_mut().zip([a, b, c]) {
+                let (name, select) = (known.name.clone(), known.select.clone());
+                *known = Wave {
+                    name,
+                    select,
+                    ..wave
+                };
+            }
+            if by_tier {
+                strategy.waves[1].select.applications.match_labels =
+                    crate::fixture::labels(&[("tier", "db")]);
+            }
+            strategy.unmatched = Unmatched::LastWave;
+            strategy
+        });
     let strategy = prop_oneof![1 => Just(Waves::default()), 6 => by_waves];
     (strategy, on).prop_map(|(mut strategy, on)| {
         strategy.rollback.on = on;

@@ -1,0 +1,281 @@
+//! The component: has an identity, and has it renewed in time.
+//!
+//! Level-triggered: a pass looks at what there is (identity, token, time) and does what is missing;
+//! a period is its only trigger, and the next pass is the retry. Never ends the agent: without an
+//! identity it goes on reconciling what it has.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::{
+    sync::watch,
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{Identity, IdentityStore, JoinToken, enroll};
+use crate::{
+    clock,
+    link::{
+        Hub,
+        backoff::{Backoff, Limits},
+        describe,
+    },
+};
+
+/// Where a join token comes from.
+#[derive(Clone, Debug)]
+pub enum TokenSource {
+    /// There is none.
+    None,
+    /// Given at start.
+    Text(JoinToken),
+    /// A file, read again while an identity is missing: it may be mounted later, or replaced.
+    File(PathBuf),
+}
+
+/// How the agent gets its identity.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where the hub is.
+    pub hub: Hub,
+    /// Where a token may be found.
+    pub token: TokenSource,
+    /// UID of the kube-system namespace.
+    pub kubernetes_uid: String,
+    /// How long to wait after a failed attempt.
+    pub backoff: Limits,
+    /// Longest time between two passes.
+    pub period: Duration,
+}
+
+impl Options {
+    /// The defaults.
+    pub fn new(hub: Hub, token: TokenSource, kubernetes_uid: String) -> Self {
+        Self { hub, token, kubernetes_uid, backoff: Limits::default(), period: Duration::from_secs(10) }
+    }
+}
+
+/// The identity, as others see it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct KeeperHandle {
+    identity: watch::Receiver<Option<Arc<Identity>>>,
+    problem: watch::Receiver<Option<String>>,
+}
+
+impl KeeperHandle {
+    /// The identity that is to be used; changes when it was renewed.
+    pub fn identity(&self) -> watch::Receiver<Option<Arc<Identity>>> {
+        self.identity.clone()
+    }
+
+    /// What keeps the agent from having a good identity, for a person.
+    pub fn problem(&self) -> Option<String> {
+        self.problem.borrow().clone()
+    }
+
+    /// End of the certificate's life.
+    pub fn not_after(&self) -> Option<Timestamp> {
+        let identity = self.identity.borrow().clone()?;
+        Some(identity.validity().ok()?.not_after)
+    }
+}
+
+/// The component.
+#[derive(Debug)]
+pub struct Keeper<S> {
+    options: Options,
+    store: S,
+    current: watch::Sender<Option<Arc<Identity>>>,
+    problem: watch::Sender<Option<String>>,
+    /// What is stored was read.
+    loaded: bool,
+    /// What is used and not stored yet.
+    unsaved: bool,
+    /// The token that the hub refused: asking again is no use.
+    refused: Option<JoinToken>,
+    backoff: Backoff,
+    not_before: Option<Instant>,
+}
+
+impl<S: IdentityStore> Keeper<S> {
+    /// A keeper over this store.
+    pub fn new(options: Options, store: S) -> Self {
+        Self {
+            backoff: Backoff::new(options.backoff),
+            options,
+            store,
+            current: watch::Sender::new(None),
+            problem: watch::Sender::new(None),
+            loaded: false,
+            unsaved: false,
+            refused: None,
+            not_before: None,
+        }
+    }
+
+    /// What others may know.
+    pub fn handle(&self) -> KeeperHandle {
+        KeeperHandle { identity: self.current.subscribe(), problem: self.problem.subscribe() }
+    }
+
+    /// Keeps the identity good until `cancel`.
+    pub async fn run(mut self, cancel: CancellationToken) {
+        let passes = async {
+            loop {
+                let problem = self.pass().await.err();
+                self.tell(problem);
+                let now = clock::monotonic();
+                let pause = self.not_before.map_or(Duration::MAX, |at| at.saturating_duration_since(now));
+                tokio::time::sleep(pause.min(clock::jittered(self.options.period))).await;
+            }
+        };
+        cancel.run_until_cancelled(passes).await;
+    }
+
+    /// Logs a problem once, not with every pass.
+    fn tell(&self, problem: Option<String>) {
+        self.problem.send_if_modified(|old| {
+            if *old == problem {
+                return false;
+            }
+            match &problem {
+                Some(problem) => tracing::error!(problem, "the agent has no good identity"),
+                None => tracing::info!("the agent's identity is good"),
+            }
+            *old = problem;
+            true
+        });
+    }
+
+    /// Does what is missing.
+    async fn pass(&mut self) -> Result<(), String> {
+        if !self.loaded {
+            let stored = self.store.load().await.map_err(|error| describe(&error))?;
+            self.loaded = true;
+            // It is used only after the token was looked at, see below.
+            self.adopt(stored).await?;
+        }
+        if self.not_before.is_some_and(|at| clock::monotonic() < at) {
+            return self.problem.borrow().clone().map_or(Ok(()), Err);
+        }
+        self.not_before = None;
+        let current = self.current.borrow().clone();
+        let now = clock::wall();
+        match current.as_deref().map(Identity::validity) {
+            None => self.join(None).await,
+            Some(Ok(life)) if now < life.renew_at() => self.save().await,
+            Some(Ok(life)) if now < life.not_after => self.renew(life.not_after).await,
+            Some(Ok(life)) => {
+                let problem = format!("the certificate expired at {}", life.not_after);
+                self.join(Some(problem)).await
+            }
+            Some(Err(error)) => self.join(Some(error.to_string())).await,
+        }
+    }
+
+    /// Takes up what was stored. A token that it was not made with comes first: somebody wants the
+    /// agent to join anew, for example another hub. If that fails, what was stored is used.
+    async fn adopt(&mut self, stored: Option<Identity>) -> Result<(), String> {
+        let Some(stored) = stored else { return Ok(()) };
+        let token = self.token().await.ok().flatten();
+        if let Some(token) = token.filter(|token| token.id() != stored.token_id) {
+            match self.trade(&token, &stored.agent_uid).await {
+                Ok(()) => return Ok(()),
+                Err(problem) => {
+                    tracing::warn!(problem, token = token.id(), "could not join with a new token: using the stored identity");
+                }
+            }
+        }
+        self.not_before = None;
+        self.current.send_replace(Some(Arc::new(stored)));
+        Ok(())
+    }
+
+    async fn token(&self) -> Result<Option<JoinToken>, String> {
+        match &self.options.token {
+            TokenSource::None => Ok(None),
+            TokenSource::Text(token) => Ok(Some(token.clone())),
+            TokenSource::File(path) => {
+                let text = tokio::fs::read_to_string(path).await.map_err(|error| {
+                    format!("failed to read the join token from {}: {error}", path.display())
+                })?;
+                let token = text.parse().map_err(|error| format!("{}: {error}", path.display()))?;
+                Ok(Some(token))
+            }
+        }
+    }
+
+    async fn join(&mut self, problem: Option<String>) -> Result<(), String> {
+        let problem = problem.map(|problem| format!("{problem}; ")).unwrap_or_default();
+        let Some(token) = self.token().await.map_err(|error| format!("{problem}{error}"))? else {
+            return Err(format!(
+                "{problem}give the agent a join token: `tidegate cluster join-token` makes one"
+            ));
+        };
+        if self.refused.as_ref() == Some(&token) {
+            return self.problem.borrow().clone().map_or(Ok(()), Err);
+        }
+        let agent_uid = self.current.borrow().as_ref().map(|identity| identity.agent_uid.clone());
+        let agent_uid = agent_uid.unwrap_or_else(super::random_id);
+        self.trade(&token, &agent_uid).await.map_err(|error| format!("{problem}{error}"))
+    }
+
+    async fn trade(&mut self, token: &JoinToken, agent_uid: &str) -> Result<(), String> {
+        let hub = &self.options.hub;
+        match enroll::join(hub, token, &self.options.kubernetes_uid, agent_uid).await {
+            Ok(identity) => {
+                tracing::info!(cluster = identity.cluster_name, uid = %identity.cluster, "joined the hub");
+                self.put(identity).await
+            }
+            Err(error) => {
+                if !error.is_retryable() {
+                    self.refused = Some(token.clone());
+                }
+                Err(format!("failed to join with token {}: {}", token.id(), self.failed(&error)))
+            }
+        }
+    }
+
+    async fn renew(&mut self, not_after: Timestamp) -> Result<(), String> {
+        let Some(identity) = self.current.borrow().clone() else { return Ok(()) };
+        match enroll::renew(&self.options.hub, &identity).await {
+            Ok(renewed) => {
+                tracing::info!("renewed the certificate");
+                self.put(renewed).await
+            }
+            Err(error) => {
+                let left = SignedDuration::from_secs(clock::wall().duration_until(not_after).as_secs());
+                let error = self.failed(&error);
+                Err(format!("failed to renew the certificate, which is good for {left:#}: {error}"))
+            }
+        }
+    }
+
+    fn failed(&mut self, error: &enroll::Error) -> String {
+        let pause = self.backoff.pause(Duration::ZERO, Duration::ZERO, rand::random());
+        self.not_before = Some(clock::monotonic() + pause);
+        describe(error)
+    }
+
+    /// Uses an identity, and keeps it. It is used even if it cannot be kept: it exists, and its
+    /// token is spent; keeping it is tried again.
+    async fn put(&mut self, identity: Identity) -> Result<(), String> {
+        self.backoff = Backoff::new(self.options.backoff);
+        self.refused = None;
+        self.unsaved = true;
+        self.current.send_replace(Some(Arc::new(identity)));
+        self.save().await
+    }
+
+    async fn save(&mut self) -> Result<(), String> {
+        let current = self.current.borrow().clone();
+        if let Some(identity) = current.filter(|_| self.unsaved) {
+            self.store.save(&identity).await.map_err(|error| {
+                format!("{}; until it is kept, a restart loses it", describe(&error))
+            })?;
+            self.unsaved = false;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,191 @@
+//! The agent as a process: puts the parts together, and takes them down in order.
+//!
+//! Owns start, signals and the end within ten seconds. Decides nothing about applications.
+
+pub mod health;
+pub mod log;
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use self::health::Health;
+use crate::{
+    cluster,
+    config::Cli,
+    identity::{self, DiskAndCluster, Keeper},
+    link::{self, Hub, Link},
+    port::{self, Reconciler, ReconcilerHandle},
+    state,
+};
+
+/// How long the parts may take to end. Kubernetes kills a pod 30 seconds after SIGTERM.
+const END_WITHIN: Duration = Duration::from_secs(10);
+
+/// Why the agent cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The process cannot be set up.
+    #[error("failed to set up the process")]
+    Process(#[source] std::io::Error),
+    /// The plain port.
+    #[error("failed to listen on {address} for health and metrics (--health-listen)")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The kubeconfig.
+    #[error("failed to read the kubeconfig {path} (--kubeconfig)")]
+    Kubeconfig {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: kube::config::KubeconfigError,
+    },
+    /// There is no service account.
+    #[error("failed to find the cluster: not in a pod with a service account, and no --kubeconfig")]
+    InCluster(#[from] kube::config::InClusterError),
+    /// The client.
+    #[error("failed to make a client for the API server")]
+    Client(#[from] cluster::Error),
+    /// The reconciler.
+    #[error("failed to start the reconciler")]
+    Reconciler(#[from] state::Error),
+    /// The folder for the identity.
+    #[error(transparent)]
+    Identity(#[from] identity::StoreError),
+}
+
+/// An error with its causes, in one line.
+pub fn describe(error: &(dyn std::error::Error + 'static)) -> String {
+    link::describe(error)
+}
+
+/// Runs the agent until SIGTERM or SIGINT.
+pub fn run(options: Cli) -> Result<(), Error> {
+    let runtime = tokio::runtime::Runtime::new().map_err(Error::Process)?;
+    let result = runtime.block_on(async {
+        let cancel = CancellationToken::new();
+        stop_on_signals(&cancel)?;
+        serve(options, cancel).await
+    });
+    // What did not end in time must not keep the process.
+    runtime.shutdown_timeout(Duration::from_millis(500));
+    result
+}
+
+fn stop_on_signals(cancel: &CancellationToken) -> Result<(), Error> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(Error::Process)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Process)?;
+    let cancel = cancel.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
+            _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
+        }
+        cancel.cancel();
+    });
+    Ok(())
+}
+
+/// Runs the agent until `cancel`, and returns when its parts have ended or ten seconds later.
+pub async fn serve(options: Cli, cancel: CancellationToken) -> Result<(), Error> {
+    let address = options.health_listen;
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|source| Error::Listen { address, source })?;
+    // With port 0 only this tells the port.
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!(%address, "serving health and metrics");
+    }
+    let health = Health::default();
+    let parts = TaskTracker::new();
+    parts.spawn(health::serve(listener, health.clone(), cancel.clone()));
+    let started = start(&options, &health, &parts, &cancel).await;
+    if started.is_ok() {
+        cancel.cancelled().await;
+    }
+    cancel.cancel();
+    parts.close();
+    let ended = async {
+        if let Ok(Some(reconciler)) = &started {
+            reconciler.stopped().await;
+        }
+        parts.wait().await;
+    };
+    if tokio::time::timeout(END_WITHIN, ended).await.is_err() {
+        tracing::warn!(seconds = END_WITHIN.as_secs(), "some parts did not end in time");
+    }
+    started.map(drop)
+}
+
+/// Starts everything; `None` if it was stopped before it had begun.
+async fn start(
+    options: &Cli,
+    health: &Health,
+    parts: &TaskTracker,
+    cancel: &CancellationToken,
+) -> Result<Option<ReconcilerHandle>, Error> {
+    let client = cluster::connect(kube_config(options).await?)?;
+    let mut reconcile = port::Options::new(options.state_dir.clone());
+    reconcile.namespace.clone_from(&options.namespace);
+    let starting = Reconciler::start(reconcile, client.clone(), cancel.clone());
+    let Some(reconciler) = cancel.run_until_cancelled(starting).await.transpose()? else {
+        return Ok(None);
+    };
+    health.reconciles(reconciler.clone());
+    match &options.hub {
+        Some(hub) => {
+            let store = DiskAndCluster::open(&options.state_dir, client, &options.namespace)?;
+            connect(options, hub, store, &reconciler, health, parts, cancel);
+        }
+        None => tracing::warn!("no hub (--hub): keeping what was accepted before, asking nobody"),
+    }
+    Ok(Some(reconciler))
+}
+
+fn connect(
+    options: &Cli,
+    hub: &Hub,
+    store: DiskAndCluster,
+    reconciler: &ReconcilerHandle,
+    health: &Health,
+    parts: &TaskTracker,
+    cancel: &CancellationToken,
+) {
+    let uid = reconciler.cluster_uid().to_owned();
+    let keep = identity::Options::new(hub.clone(), options.token.source(), uid);
+    let keeper = Keeper::new(keep, store);
+    let identity = keeper.handle();
+    let link = Link::new(
+        link::Options {
+            hub: hub.clone(),
+            backoff: link::backoff::Limits::default(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        },
+        reconciler.clone(),
+        identity.identity(),
+    );
+    health.links(link.handle(), identity);
+    parts.spawn(keeper.run(cancel.clone()));
+    parts.spawn(link.run(cancel.clone()));
+}
+
+async fn kube_config(options: &Cli) -> Result<kube::Config, Error> {
+    let Some(path) = &options.kubeconfig else {
+        return Ok(kube::Config::incluster()?);
+    };
+    let failed = |source| Error::Kubeconfig { path: path.clone(), source };
+    let kubeconfig = Kubeconfig::read_from(path).map_err(failed)?;
+    let select = KubeConfigOptions { context: options.context.clone(), ..KubeConfigOptions::default() };
+    kube::Config::from_custom_kubeconfig(kubeconfig, &select).await.map_err(failed)
+}

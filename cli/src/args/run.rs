@@ -1,0 +1,108 @@
+//! `tidegate run …`.
+
+use clap::{Args, Subcommand};
+use tidegate_model::duration::Span;
+use tidegate_proto::v1 as wire;
+
+use super::{Project, Reason};
+
+/// Follow and steer runs.
+#[derive(Clone, Debug, Subcommand)]
+pub enum RunCommand {
+    /// Follow a run until it ends; exits with 0 only if it succeeded.
+    Watch(Watch),
+    /// Say what a run waits for, and what would clear each cause.
+    #[command(after_help = "Examples:\n  tidegate run explain --set web")]
+    Explain(RunName),
+    /// Open the gate at which a run waits.
+    Approve(Approve),
+    /// Start nothing new in a run until it is resumed.
+    #[command(after_help = "Examples:\n  tidegate run pause --set web --reason 'incident 4711'")]
+    Pause(Control),
+    /// Go on with a paused run.
+    #[command(after_help = "Examples:\n  tidegate run resume --set web")]
+    Resume(Control),
+    /// Stop a run for good; what it has brought stays.
+    #[command(after_help = "Examples:\n  tidegate run cancel --set web --reason 'wrong commit'")]
+    Cancel(Control),
+}
+
+/// Names a run: by its id, or as the latest of a set.
+#[derive(Clone, Debug, Args)]
+pub struct RunName {
+    /// The run's id.
+    #[arg(required_unless_present = "set", conflicts_with = "set")]
+    pub run_id: Option<String>,
+    /// The latest run of this application set.
+    #[arg(short, long, value_name = "NAME")]
+    pub set: Option<String>,
+    /// The set's project.
+    #[command(flatten)]
+    pub project: Project,
+}
+
+impl RunName {
+    /// As the API takes it.
+    pub fn request(&self) -> wire::GetRunRequest {
+        let run_id = self.run_id.as_deref().unwrap_or_default();
+        wire::GetRunRequest {
+            run_id: run_id.strip_prefix("run/").unwrap_or(run_id).to_owned(),
+            project: self.project.name(),
+            set: self.set.clone().unwrap_or_default(),
+        }
+    }
+}
+
+/// Options of `run watch`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = WATCH)]
+pub struct Watch {
+    /// Which run.
+    #[command(flatten)]
+    pub run: RunName,
+    /// Give up after this long: 30m, 2h. Never when absent.
+    #[arg(long, value_name = "DURATION", value_parser = Span::parse)]
+    pub timeout: Option<Span>,
+}
+
+const WATCH: &str = "\
+On a terminal one view is drawn anew; elsewhere each change is a line. With -o json each state of
+the run is one line of JSON.
+
+Examples:
+  tidegate run watch --set web
+  tidegate run watch --set web --timeout 30m -o json | jq -r .state";
+
+/// Options of `run approve`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = APPROVE)]
+pub struct Approve {
+    /// Which run.
+    #[command(flatten)]
+    pub run: RunName,
+    /// The wave whose gate to open [default: the one that waits].
+    #[arg(short, long, value_name = "NAME")]
+    pub wave: Option<String>,
+    /// Refuse if the run brings other content than this, as `get runs -o json` shows it.
+    #[arg(long, value_name = "DIGEST")]
+    pub content: Option<String>,
+    /// Why.
+    #[command(flatten)]
+    pub reason: Reason,
+}
+
+const APPROVE: &str = "\
+Examples:
+  tidegate run approve --set web --reason 'canary looks good'
+  tidegate run approve --set web --wave prod";
+
+/// Options of `run pause`, `resume` and `cancel`.
+#[derive(Clone, Debug, Args)]
+pub struct Control {
+    /// Which run.
+    #[command(flatten)]
+    pub run: RunName,
+    /// Why.
+    #[command(flatten)]
+    pub reason: Reason,
+}

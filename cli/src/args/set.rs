@@ -1,0 +1,118 @@
+//! Commands on application sets: `apply`, `delete`, `rollback`, `unpin`, `refresh`, `hold`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::{Project, RequiredReason};
+
+/// Options of `apply`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = APPLY)]
+pub struct Apply {
+    /// A YAML or JSON file, a directory of such, or - for standard input. May be repeated.
+    #[arg(short, long = "filename", value_name = "FILE|DIR|-", required = true)]
+    pub files: Vec<PathBuf>,
+    /// Go into the directories of a directory too.
+    #[arg(short = 'R', long)]
+    pub recursive: bool,
+    /// Check only; write nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+const APPLY: &str = "\
+Examples:
+  tidegate apply -f web.yaml
+  tidegate apply -f sets/ --dry-run
+  kustomize build . | tidegate apply -f -";
+
+/// Delete things.
+#[derive(Clone, Debug, Subcommand)]
+pub enum DeleteCommand {
+    /// Delete an application set; its applications go too, unless it preserves them.
+    Set(Delete),
+}
+
+/// Options of `delete set`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:\n  tidegate delete set web --reason 'moved to team-b'")]
+pub struct Delete {
+    /// The set.
+    pub name: String,
+    /// Its project.
+    #[command(flatten)]
+    pub project: Project,
+    /// Why.
+    #[command(flatten)]
+    pub reason: RequiredReason,
+}
+
+/// Options of `rollback`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = ROLLBACK)]
+pub struct Rollback {
+    /// The set.
+    pub set: String,
+    /// Its project.
+    #[command(flatten)]
+    pub project: Project,
+    /// Why.
+    #[command(flatten)]
+    pub reason: RequiredReason,
+}
+
+const ROLLBACK: &str = "\
+Every application that the last run touched goes back to what it last ran healthy and stays pinned
+there: see `tidegate get pins`. `tidegate unpin` lets it follow Git again.
+
+Examples:
+  tidegate rollback web --reason 'checkout answers 500' && tidegate run watch --set web";
+
+/// Options of `unpin`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:\n  tidegate unpin web --reason 'fixed in 1.4.2'")]
+pub struct Unpin {
+    /// The set.
+    pub set: String,
+    /// Its project.
+    #[command(flatten)]
+    pub project: Project,
+    /// Only this application; the denies of the set then stay.
+    #[arg(short, long, value_name = "NAME")]
+    pub app: Option<String>,
+    /// Why.
+    #[command(flatten)]
+    pub reason: RequiredReason,
+}
+
+/// Options of `refresh`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:\n  git push && tidegate refresh web")]
+pub struct Refresh {
+    /// The set.
+    pub set: String,
+    /// Its project.
+    #[command(flatten)]
+    pub project: Project,
+}
+
+/// Let through what the hub holds.
+#[derive(Clone, Debug, Subcommand)]
+pub enum HoldCommand {
+    /// Let a held result through; bound to the content that is held now.
+    Approve(HoldApprove),
+}
+
+/// Options of `hold approve`.
+#[derive(Clone, Debug, Args)]
+#[command(
+    after_help = "Examples:\n  tidegate get holds\n  tidegate hold approve ID --reason 'retired on purpose'"
+)]
+pub struct HoldApprove {
+    /// The hold's id, as `tidegate get holds` shows it.
+    pub id: String,
+    /// Why.
+    #[command(flatten)]
+    pub reason: RequiredReason,
+}

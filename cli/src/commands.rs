@@ -1,0 +1,73 @@
+//! Each command: what it asks the hub, and what it tells.
+//!
+//! One function a command. Owns no printing, no connecting and no words of the command line.
+
+mod about;
+mod apply;
+mod clusters;
+mod explain;
+mod follow;
+mod get;
+mod list;
+mod runs;
+mod sets;
+mod users;
+mod view;
+mod wait;
+
+use crate::{
+    args::{Cli, Command, DeleteCommand, HoldCommand, RunCommand},
+    connect::{self, Hub},
+    error::Error,
+    output::Output,
+};
+
+/// Does what the command line says.
+pub(crate) async fn run(cli: &Cli, output: &mut Output) -> Result<(), Error> {
+    match &cli.command {
+        Command::Version => return about::version(output),
+        Command::Completion { shell } => return about::completion(*shell, output),
+        // Input is read before the hub is asked for: what is wrong here needs no network.
+        Command::Apply(options) => {
+            let files = apply::read(options)?;
+            let hub = reach(cli, output).await?;
+            return apply::send(&hub, files, options.dry_run, output).await;
+        }
+        Command::Get(options) => get::check(options)?,
+        Command::Wait(options) => options.condition.check(options)?,
+        _ => {}
+    }
+    let hub = reach(cli, output).await?;
+    match &cli.command {
+        Command::Get(options) => get::get(&hub, options, output).await,
+        Command::Delete(DeleteCommand::Set(options)) => sets::delete(&hub, options, output).await,
+        Command::Run(command) => run_command(&hub, command, output).await,
+        Command::Rollback(options) => sets::rollback(&hub, options, output).await,
+        Command::Unpin(options) => sets::unpin(&hub, options, output).await,
+        Command::Refresh(options) => sets::refresh(&hub, options, output).await,
+        Command::Hold(HoldCommand::Approve(options)) => {
+            sets::approve_hold(&hub, options, output).await
+        }
+        Command::Wait(options) => wait::wait(&hub, options, output).await,
+        Command::Cluster(command) => clusters::run(&hub, command, output).await,
+        Command::User(command) => users::run(&hub, command, output).await,
+        Command::Whoami => about::whoami(&hub, output).await,
+        Command::Apply(_) | Command::Version | Command::Completion { .. } => Ok(()),
+    }
+}
+
+async fn reach(cli: &Cli, output: &mut Output) -> Result<Hub, Error> {
+    let now_ms = output.now_ms();
+    connect::hub(&cli.global, now_ms, |warning| output.note(warning)).await
+}
+
+async fn run_command(hub: &Hub, command: &RunCommand, output: &mut Output) -> Result<(), Error> {
+    match command {
+        RunCommand::Watch(options) => follow::watch(hub, options, output).await,
+        RunCommand::Explain(run) => explain::explain(hub, run, output).await,
+        RunCommand::Approve(options) => runs::approve(hub, options, output).await,
+        RunCommand::Pause(options) => runs::control(hub, options, runs::PAUSE, output).await,
+        RunCommand::Resume(options) => runs::control(hub, options, runs::RESUME, output).await,
+        RunCommand::Cancel(options) => runs::control(hub, options, runs::CANCEL, output).await,
+    }
+}

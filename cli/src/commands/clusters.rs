@@ -1,0 +1,118 @@
+//! `cluster join-token`, `label`, `remove`.
+
+use std::{fs, path::Path};
+
+use tidegate_proto::v1 as wire;
+
+use crate::{
+    args::{ClusterCommand, Format, JoinToken, Label, LabelChange, Remove},
+    connect::Hub,
+    error::Error,
+    output::{Output, age::length, rows::Row as _, text::plain},
+};
+
+pub(super) async fn run(
+    hub: &Hub,
+    command: &ClusterCommand,
+    output: &mut Output,
+) -> Result<(), Error> {
+    match command {
+        ClusterCommand::JoinToken(options) => join_token(hub, options, output).await,
+        ClusterCommand::Label(options) => label(hub, options, output).await,
+        ClusterCommand::Remove(options) => remove(hub, options, output).await,
+    }
+}
+
+async fn join_token(hub: &Hub, options: &JoinToken, output: &mut Output) -> Result<(), Error> {
+    let request = wire::CreateJoinTokenRequest {
+        cluster: options.name.clone(),
+        labels: options
+            .labels
+            .iter()
+            .map(|label| (label.key.clone(), label.value.clone()))
+            .collect(),
+        servers: options.servers.clone(),
+        ttl_ms: options
+            .ttl
+            .map_or(0, |ttl| u64::try_from(ttl.as_millis()).unwrap_or_default()),
+    };
+    let answer = hub
+        .call(async |fleet| fleet.create_join_token(request).await)
+        .await?;
+    if let Some(path) = &options.ca_out {
+        write(path, &answer.ca_pem)?;
+    }
+    if output.format() == Format::Table {
+        let left = length(answer.expires_at_ms.saturating_sub(output.now_ms()));
+        output.note(&format!(
+            "cluster {} may join {} once with this token, within {left}:",
+            options.name,
+            hub.address()
+        ));
+    }
+    output.answer(&answer, &format!("cluster/{}", options.name), || {
+        plain(&answer.token)
+    })
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Error> {
+    let failed = |source| Error::File {
+        action: "write",
+        path: path.display().to_string(),
+        source,
+    };
+    fs::write(path, text).map_err(failed)
+}
+
+async fn label(hub: &Hub, options: &Label, output: &mut Output) -> Result<(), Error> {
+    let mut request = wire::LabelClusterRequest {
+        cluster: options.name.clone(),
+        ..Default::default()
+    };
+    for change in &options.changes {
+        match change {
+            LabelChange::Set(pair) => {
+                request.set.insert(pair.key.clone(), pair.value.clone());
+            }
+            LabelChange::Remove(key) => request.remove.push(key.clone()),
+        }
+    }
+    let twice = request
+        .remove
+        .iter()
+        .find(|key| request.set.contains_key(*key));
+    if let Some(key) = twice {
+        return Err(Error::Usage(format!(
+            "label {key} is both set and removed: leave one out"
+        )));
+    }
+    let cluster = hub
+        .call(async |fleet| fleet.label_cluster(request).await)
+        .await?;
+    output.answer(&cluster, &cluster.name(), || {
+        let labels: Vec<_> = cluster
+            .labels
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
+        format!(
+            "{} labeled: {}",
+            plain(&cluster.name()),
+            plain(&labels.join(","))
+        )
+    })
+}
+
+async fn remove(hub: &Hub, options: &Remove, output: &mut Output) -> Result<(), Error> {
+    let request = wire::RemoveClusterRequest {
+        cluster: options.name.clone(),
+        reason: options.reason.reason.clone(),
+    };
+    let answer = hub
+        .call(async |fleet| fleet.remove_cluster(request).await)
+        .await?;
+    let name = format!("cluster/{}", options.name);
+    output.answer(&answer, &name, || {
+        format!("{name} removed; what runs there stays")
+    })
+}

@@ -1,0 +1,90 @@
+//! `run explain`: what a run waits for, and what would clear it.
+
+use tidegate_proto::v1 as wire;
+
+use crate::{
+    args::RunName,
+    connect::Hub,
+    error::Error,
+    output::{
+        Output, Screen,
+        age::age,
+        rows::Row,
+        table::{column, flexible, render},
+        text::{or_dash, plain},
+    },
+};
+
+pub(super) async fn explain(hub: &Hub, run: &RunName, output: &mut Output) -> Result<(), Error> {
+    let request = run.request();
+    let answer = hub
+        .call(async |fleet| fleet.explain_run(request).await)
+        .await?;
+    let (now_ms, screen) = (output.now_ms(), output.screen());
+    let name = answer.run.as_ref().map(Row::name).unwrap_or_default();
+    output.answer(&answer, &name, || text(&answer, now_ms, screen))
+}
+
+/// Each cause with what clears it, wrapped to the screen.
+fn text(answer: &wire::ExplainRunResponse, now_ms: i64, screen: Screen) -> String {
+    let run = answer.run.clone().unwrap_or_default();
+    let state = screen.paint.state(&or_dash(&run.state));
+    let mut lines = vec![
+        plain(&run.name()),
+        format!(
+            "set {}, release {}: {state}",
+            or_dash(&run.set),
+            run.release
+        ),
+    ];
+    if let Some(cause) = &run.cause {
+        lines.push(format!(
+            "{} ({})",
+            or_dash(&cause.message),
+            or_dash(&cause.code)
+        ));
+    }
+    if answer.blocking.is_empty() {
+        lines.push(
+            if run.terminal {
+                "it has ended"
+            } else {
+                "nothing blocks it"
+            }
+            .to_owned(),
+        );
+        return lines.join("\n");
+    }
+    lines.push(String::new());
+    let mut rows = Vec::new();
+    for (index, blocking) in answer.blocking.iter().enumerate() {
+        let row = |label: String, text: String| vec![label, text];
+        rows.push(row(format!("{}.", index + 1), or_dash(&blocking.message)));
+        rows.push(row(String::new(), place(blocking, now_ms)));
+        rows.push(row(
+            String::new(),
+            format!("to clear: {}", or_dash(&blocking.clears)),
+        ));
+    }
+    lines.push(render(
+        &[column(""), flexible("")],
+        &rows,
+        screen.width,
+        usize::MAX,
+    ));
+    lines.join("\n")
+}
+
+fn place(blocking: &wire::Blocking, now_ms: i64) -> String {
+    let mut words = vec![or_dash(&blocking.code)];
+    if !blocking.wave.is_empty() {
+        words.push(format!("wave {}", plain(&blocking.wave)));
+    }
+    if !blocking.cluster.is_empty() {
+        words.push(format!("cluster {}", plain(&blocking.cluster)));
+    }
+    if blocking.since_ms != 0 {
+        words.push(format!("for {}", age(blocking.since_ms, now_ms)));
+    }
+    words.join(", ")
+}

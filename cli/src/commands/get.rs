@@ -1,0 +1,189 @@
+//! `get`: lists, and single things out of them.
+//!
+//! Owns what a name means for each kind. Never filters what the hub filters.
+
+use tidegate_proto::v1 as wire;
+
+use super::list::{Listed, audit, list};
+use crate::{
+    args::{Get, What},
+    connect::Hub,
+    error::Error,
+    output::{Output, rows::Row},
+};
+
+/// Refuses filters that mean nothing for what is asked: ignoring them would show too much.
+pub(super) fn check(options: &Get) -> Result<(), Error> {
+    let what = options.what;
+    let refuse = |flag: &str| {
+        Err(Error::Usage(format!(
+            "{flag} means nothing for {}: leave it out",
+            what.plural()
+        )))
+    };
+    if options.set.is_some() && !what.has_set() {
+        return refuse("--set");
+    }
+    if options.cluster.is_some() && !what.has_cluster() {
+        return refuse("--cluster");
+    }
+    Ok(())
+}
+
+/// Shows what is asked for.
+pub(super) async fn get(hub: &Hub, options: &Get, output: &mut Output) -> Result<(), Error> {
+    match options.what {
+        What::Sets => listed::<wire::ApplicationSet>(hub, options, output).await,
+        What::Applications => listed::<wire::Application>(hub, options, output).await,
+        What::Clusters => listed::<wire::Cluster>(hub, options, output).await,
+        What::Releases => listed::<wire::Release>(hub, options, output).await,
+        What::Runs => listed::<wire::Run>(hub, options, output).await,
+        What::Holds => listed::<wire::Hold>(hub, options, output).await,
+        What::Pins => listed::<wire::Pin>(hub, options, output).await,
+        What::Sources => {
+            // The API has no filter for sources: a repository has several, one a revision.
+            let mut items: Vec<wire::Source> = list(hub, wire::ListRequest::default()).await?;
+            if let Some(name) = named(options) {
+                items.retain(|source| {
+                    source.repo_url == name
+                        || format!("{}@{}", source.repo_url, source.revision) == name
+                });
+            }
+            items.truncate(options.limit.map_or(usize::MAX, |limit| limit as usize));
+            show(options, &items, output)
+        }
+        What::Audit => {
+            let mut items = audit(hub, &options.project.name()).await?;
+            if let Some(name) = named(options) {
+                items.retain(|record| record.sequence.to_string() == name);
+            }
+            // The newest are the ones that matter; they come last.
+            let limit = options.limit.map_or(usize::MAX, |limit| limit as usize);
+            let first = items.len().saturating_sub(limit);
+            show(options, &items[first..], output)
+        }
+    }
+}
+
+async fn listed<T: Listed>(hub: &Hub, options: &Get, output: &mut Output) -> Result<(), Error> {
+    let items: Vec<T> = list(hub, request(options)).await?;
+    show(options, &items, output)
+}
+
+/// The name without the kind that `-o name` puts before it.
+fn named(options: &Get) -> Option<&str> {
+    let name = options.name.as_deref()?;
+    let kind = match options.what {
+        What::Audit => "audit",
+        other => other.plural().trim_end_matches('s'),
+    };
+    Some(
+        name.strip_prefix(kind)
+            .and_then(|rest| rest.strip_prefix('/'))
+            .unwrap_or(name),
+    )
+}
+
+fn request(options: &Get) -> wire::ListRequest {
+    let mut set = options.set.clone().unwrap_or_default();
+    let mut name = named(options).unwrap_or_default().to_owned();
+    if let (What::Releases, Some((of, number))) = (options.what, name.clone().split_once('/')) {
+        (set, name) = (of.to_owned(), number.to_owned());
+    }
+    if options.what == What::Sets && name.is_empty() {
+        name.clone_from(&set);
+    }
+    wire::ListRequest {
+        project: options.project.name(),
+        set,
+        name,
+        cluster: options.cluster.clone().unwrap_or_default(),
+        limit: options.limit.unwrap_or_default(),
+        page_token: String::new(),
+    }
+}
+
+/// One thing by name stands alone; several of one name (in several projects) are a list.
+fn show<T: Row>(options: &Get, items: &[T], output: &mut Output) -> Result<(), Error> {
+    let what = options.what.plural();
+    match (items, &options.name) {
+        ([], Some(name)) => Err(Error::NotFound(format!(
+            "no {} {name}{}; `tidegate get {what}` lists them",
+            what.trim_end_matches('s'),
+            filters(options)
+        ))),
+        ([item], Some(_)) => output.item(item),
+        _ => output.list(items, &format!("no {what}{}", filters(options))),
+    }
+}
+
+fn filters(options: &Get) -> String {
+    let filter = |word: &str, value: &Option<String>| {
+        value
+            .as_ref()
+            .map(|value| format!(" {word} {value}"))
+            .unwrap_or_default()
+    };
+    [
+        filter("of set", &options.set),
+        filter("in cluster", &options.cluster),
+        filter("in project", &options.project.project),
+    ]
+    .concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::args::{Cli, Command};
+
+    fn parse(arguments: &str) -> Get {
+        let line = format!("tidegate get {arguments}");
+        match Cli::try_parse_from(line.split(' ')).unwrap().command {
+            Command::Get(options) => options,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_name_may_carry_its_kind() {
+        assert_eq!(request(&parse("runs run/abc")).name, "abc");
+        assert_eq!(request(&parse("app application/web-eu")).name, "web-eu");
+        assert_eq!(request(&parse("clusters run")).name, "run");
+    }
+
+    #[test]
+    fn a_release_is_named_by_its_number_or_with_its_set() {
+        let both = request(&parse("rel release/web/7"));
+        assert_eq!((both.set.as_str(), both.name.as_str()), ("web", "7"));
+        let number = request(&parse("release 7 --set web"));
+        assert_eq!((number.set.as_str(), number.name.as_str()), ("web", "7"));
+    }
+
+    #[test]
+    fn a_filter_that_means_nothing_is_refused() {
+        assert!(check(&parse("clusters --set web")).is_err());
+        assert!(check(&parse("runs --cluster dev")).is_err());
+        assert!(check(&parse("apps --set web --cluster dev")).is_ok());
+    }
+
+    #[test]
+    fn kinds_have_the_names_that_people_try() {
+        for (word, what) in [
+            ("set", What::Sets),
+            ("appset", What::Sets),
+            ("app", What::Applications),
+            ("cluster", What::Clusters),
+            ("rel", What::Releases),
+            ("run", What::Runs),
+            ("hold", What::Holds),
+            ("pin", What::Pins),
+            ("src", What::Sources),
+            ("audit", What::Audit),
+        ] {
+            assert_eq!(parse(word).what, what);
+        }
+    }
+}

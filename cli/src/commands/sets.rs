@@ -1,0 +1,135 @@
+//! Commands on a set: `delete`, `rollback`, `unpin`, `refresh`, and `hold approve`.
+
+use tidegate_proto::v1 as wire;
+
+use crate::{
+    args::{Delete, HoldApprove, Refresh, Rollback, Unpin},
+    connect::Hub,
+    error::Error,
+    output::{
+        Output,
+        rows::Row as _,
+        text::{or_dash, plain},
+    },
+};
+
+/// A name as `-o name` prints it, without its kind.
+fn bare<'a>(name: &'a str, kind: &str) -> &'a str {
+    name.strip_prefix(kind)
+        .and_then(|rest| rest.strip_prefix('/'))
+        .unwrap_or(name)
+}
+
+pub(super) async fn delete(hub: &Hub, options: &Delete, output: &mut Output) -> Result<(), Error> {
+    let name = bare(&options.name, "set").to_owned();
+    let request = wire::DeleteApplicationSetRequest {
+        project: options.project.name(),
+        name: name.clone(),
+        reason: options.reason.reason.clone(),
+    };
+    let answer = hub
+        .call(async |fleet| fleet.delete_application_set(request).await)
+        .await?;
+    output.answer(&answer, &format!("set/{name}"), || {
+        format!(
+            "set/{name} is being deleted, with {} applications",
+            answer.applications
+        )
+    })
+}
+
+pub(super) async fn rollback(
+    hub: &Hub,
+    options: &Rollback,
+    output: &mut Output,
+) -> Result<(), Error> {
+    let set = bare(&options.set, "set").to_owned();
+    let request = wire::RollbackRequest {
+        project: options.project.name(),
+        set: set.clone(),
+        reason: options.reason.reason.clone(),
+    };
+    let answer = hub
+        .call(async |fleet| fleet.rollback(request).await)
+        .await?;
+    let run = answer.run.unwrap_or_default();
+    output.answer(&run, &run.name(), || {
+        format!(
+            "set/{set} is being rolled back ({}, {}); `tidegate run watch --set {set}` follows",
+            plain(&run.name()),
+            or_dash(&run.state)
+        )
+    })
+}
+
+pub(super) async fn unpin(hub: &Hub, options: &Unpin, output: &mut Output) -> Result<(), Error> {
+    let set = bare(&options.set, "set").to_owned();
+    let request = wire::UnpinRequest {
+        project: options.project.name(),
+        set: set.clone(),
+        app: options.app.clone().unwrap_or_default(),
+        reason: options.reason.reason.clone(),
+    };
+    let answer = hub.call(async |fleet| fleet.unpin(request).await).await?;
+    output.answer(&answer, &format!("set/{set}"), || {
+        let mut lines: Vec<_> = answer
+            .applications
+            .iter()
+            .map(|app| format!("application/{} unpinned", plain(app)))
+            .collect();
+        if answer.denies_lifted > 0 {
+            lines.push(format!("set/{set}: {} denies lifted", answer.denies_lifted));
+        }
+        lines.join("\n")
+    })
+}
+
+pub(super) async fn refresh(
+    hub: &Hub,
+    options: &Refresh,
+    output: &mut Output,
+) -> Result<(), Error> {
+    let request = wire::RefreshRequest {
+        project: options.project.name(),
+        set: bare(&options.set, "set").to_owned(),
+    };
+    let answer = hub.call(async |fleet| fleet.refresh(request).await).await?;
+    output.list(&answer.sources, "the set has no source")?;
+    let failed: Vec<_> = answer
+        .sources
+        .iter()
+        .filter(|source| !source.error.is_empty())
+        .map(|source| {
+            format!(
+                "{} at {}: {}",
+                source.repo_url, source.revision, source.error
+            )
+        })
+        .collect();
+    if failed.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Refresh(failed.join("\n")))
+}
+
+pub(super) async fn approve_hold(
+    hub: &Hub,
+    options: &HoldApprove,
+    output: &mut Output,
+) -> Result<(), Error> {
+    let request = wire::ApproveHoldRequest {
+        id: bare(&options.id, "hold").to_owned(),
+        reason: options.reason.reason.clone(),
+    };
+    let answer = hub
+        .call(async |fleet| fleet.approve_hold(request).await)
+        .await?;
+    let hold = answer.hold.clone().unwrap_or_default();
+    output.answer(&answer, &hold.name(), || {
+        format!(
+            "{} approved: {}",
+            plain(&hold.name()),
+            or_dash(&hold.message)
+        )
+    })
+}

@@ -1,0 +1,62 @@
+//! Ages as kubectl shows them: two units at most, one when the second says little.
+
+/// Time from `at_ms` to `now_ms`; `-` for never (0). A time ahead of this clock is `0s`.
+pub fn age(at_ms: i64, now_ms: i64) -> String {
+    if at_ms == 0 {
+        "-".to_owned()
+    } else {
+        length(now_ms.saturating_sub(at_ms))
+    }
+}
+
+/// A length of time, given in milliseconds.
+pub fn length(ms: i64) -> String {
+    let seconds = ms.max(0) / 1000;
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    let two = |big: i64, unit: char, small: i64, small_unit: char| match small {
+        0 => format!("{big}{unit}"),
+        small => format!("{big}{unit}{small}{small_unit}"),
+    };
+    match seconds {
+        0..120 => format!("{seconds}s"),
+        120..600 => two(minutes, 'm', seconds % 60, 's'),
+        600..10_800 => format!("{minutes}m"),
+        10_800..28_800 => two(hours, 'h', minutes % 60, 'm'),
+        28_800..172_800 => format!("{hours}h"),
+        172_800..691_200 => two(days, 'd', hours % 24, 'h'),
+        691_200..63_072_000 => format!("{days}d"),
+        _ => two(days / 365, 'y', days % 365, 'd'),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_get_coarser_as_they_grow() {
+        for (seconds, text) in [
+            (-5, "0s"),
+            (0, "0s"),
+            (119, "119s"),
+            (120, "2m"),
+            (330, "5m30s"),
+            (600, "10m"),
+            (10_799, "179m"),
+            (12_000, "3h20m"),
+            (90_000, "25h"),
+            (183_600, "2d3h"),
+            (8_640_000, "100d"),
+            (63_158_400, "2y1d"),
+        ] {
+            assert_eq!(length(seconds * 1000), text, "{seconds} s");
+        }
+    }
+
+    #[test]
+    fn never_is_not_long_ago() {
+        assert_eq!(age(0, 1_000_000), "-");
+        assert_eq!(age(999_000, 1_000_000), "1s");
+        assert_eq!(age(i64::MIN, i64::MAX).chars().last(), Some('d'));
+    }
+}

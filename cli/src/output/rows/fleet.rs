@@ -1,0 +1,160 @@
+//! Rows of the fleet around the deliveries: clusters, sources, holds, pins, the audit log.
+
+use tidegate_proto::v1 as wire;
+
+use super::{Row, health};
+use crate::output::{
+    age::age,
+    table::{Column, column, flexible},
+    text::{or_dash, short},
+};
+
+impl Row for wire::Cluster {
+    const COLUMNS: &'static [Column] = &[
+        column("NAME"),
+        column("AGENT"),
+        column("HEALTH"),
+        column("APPS"),
+        column("SEEN"),
+        flexible("LABELS"),
+    ];
+
+    fn name(&self) -> String {
+        format!("cluster/{}", self.name)
+    }
+
+    fn cells(&self, now_ms: i64) -> Vec<String> {
+        let labels: Vec<_> = self
+            .labels
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
+        let agent = match (self.joined, self.connected) {
+            (false, _) => "NotJoined",
+            (true, true) => "Connected",
+            (true, false) => "Disconnected",
+        };
+        vec![
+            or_dash(&self.name),
+            agent.to_owned(),
+            health(self.health).to_owned(),
+            self.applications.to_string(),
+            age(self.last_seen_ms, now_ms),
+            or_dash(&labels.join(",")),
+        ]
+    }
+}
+
+impl Row for wire::Source {
+    const COLUMNS: &'static [Column] = &[
+        flexible("REPOSITORY"),
+        flexible("REVISION"),
+        column("COMMIT"),
+        column("CHECKED"),
+        flexible("ERROR"),
+    ];
+
+    fn name(&self) -> String {
+        format!("source/{}@{}", self.repo_url, self.revision)
+    }
+
+    fn cells(&self, now_ms: i64) -> Vec<String> {
+        vec![
+            or_dash(
+                self.repo_url
+                    .strip_prefix("https://")
+                    .unwrap_or(&self.repo_url),
+            ),
+            or_dash(&self.revision),
+            or_dash(&short(&self.commit)),
+            age(self.checked_at_ms, now_ms),
+            or_dash(&self.error),
+        ]
+    }
+}
+
+impl Row for wire::Hold {
+    const COLUMNS: &'static [Column] = &[
+        column("ID"),
+        flexible("SET"),
+        column("KIND"),
+        column("AGE"),
+        column("OPENS BY"),
+        flexible("MESSAGE"),
+    ];
+
+    fn name(&self) -> String {
+        format!("hold/{}", self.id)
+    }
+
+    fn cells(&self, now_ms: i64) -> Vec<String> {
+        vec![
+            or_dash(&self.id),
+            or_dash(&self.set),
+            or_dash(&self.kind),
+            age(self.since_ms, now_ms),
+            if self.approvable { "approval" } else { "unpin" }.to_owned(),
+            or_dash(&self.message),
+        ]
+    }
+
+    fn project(&self) -> Option<&str> {
+        Some(&self.project)
+    }
+}
+
+impl Row for wire::Pin {
+    const COLUMNS: &'static [Column] = &[
+        column("APP"),
+        flexible("CLUSTER"),
+        column("BUNDLE"),
+        column("OPENS"),
+        column("AGE"),
+        flexible("REASON"),
+    ];
+
+    fn name(&self) -> String {
+        format!("pin/{}", self.app)
+    }
+
+    fn cells(&self, now_ms: i64) -> Vec<String> {
+        vec![
+            or_dash(&self.app),
+            or_dash(&self.cluster),
+            or_dash(&short(&self.bundle)),
+            or_dash(&self.release),
+            age(self.created_at_ms, now_ms),
+            or_dash(&self.reason),
+        ]
+    }
+
+    fn project(&self) -> Option<&str> {
+        Some(&self.project)
+    }
+}
+
+impl Row for wire::AuditRecord {
+    const COLUMNS: &'static [Column] = &[
+        column("SEQ"),
+        column("AGE"),
+        flexible("ACTOR"),
+        column("ACTION"),
+        flexible("SUBJECT"),
+        flexible("REASON"),
+    ];
+
+    fn name(&self) -> String {
+        format!("audit/{}", self.sequence)
+    }
+
+    fn cells(&self, now_ms: i64) -> Vec<String> {
+        vec![
+            self.sequence.to_string(),
+            age(self.at_ms, now_ms),
+            or_dash(&self.actor),
+            or_dash(&self.action),
+            or_dash(&self.subject),
+            or_dash(&self.reason),
+        ]
+    }
+}

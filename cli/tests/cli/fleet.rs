@@ -1,0 +1,515 @@
+//! The canned hub: every call of the Fleet service, answered from `data`.
+//!
+//! Names say how it behaves: `missing` is not found, `forbidden` is refused, `stuck` never answers,
+//! `slow` gets where it should at the third look. It keeps what it was asked, for tests to see.
+
+use std::{
+    future,
+    pin::Pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use tidegate_proto::v1::{self as wire, fleet_server::Fleet};
+use tokio_stream::{Stream, StreamExt as _};
+use tonic::{Code, Request, Response, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use crate::{data, pki::Authority};
+
+/// Answers.
+pub(crate) struct Canned {
+    authority: Arc<Authority>,
+    asked: Mutex<Vec<String>>,
+    looks: AtomicUsize,
+}
+
+impl Canned {
+    pub(crate) fn new(authority: Arc<Authority>) -> Self {
+        Self {
+            authority,
+            asked: Mutex::default(),
+            looks: AtomicUsize::new(0),
+        }
+    }
+
+    /// The only request so far, in Rust's debug form.
+    pub(crate) fn only_request(&self) -> String {
+        let mut asked = self.asked.lock().unwrap();
+        assert_eq!(asked.len(), 1, "{asked:#?}");
+        asked.remove(0)
+    }
+
+    /// How many requests came so far.
+    pub(crate) fn requests(&self) -> usize {
+        self.asked.lock().unwrap().len()
+    }
+
+    fn look(&self) -> usize {
+        self.looks.fetch_add(1, Ordering::SeqCst)
+    }
+
+    /// Notes the request and refuses some names.
+    async fn hear<T: std::fmt::Debug>(
+        &self,
+        request: Request<T>,
+        name: impl Fn(&T) -> &str,
+    ) -> Result<T, Status> {
+        assert!(
+            request.peer_certs().is_some_and(|certs| !certs.is_empty()),
+            "no client certificate"
+        );
+        let request = request.into_inner();
+        self.asked.lock().unwrap().push(format!("{request:?}"));
+        match name(&request) {
+            "missing" => Err(Status::not_found(
+                "no set missing in project default; `tidegate get sets` lists them",
+            )),
+            "forbidden" => Err(Status::permission_denied(
+                "kim is a viewer: this needs an operator",
+            )),
+            "busy" => Err(Status::failed_precondition(
+                "run 1 is Succeeded: it changes no more",
+            )),
+            "down" => Err(Status::unavailable(
+                "another hub leads now; nothing was written",
+            )),
+            "stuck" => future::pending().await,
+            _ => Ok(request),
+        }
+    }
+}
+
+fn named(request: &wire::GetRunRequest) -> &str {
+    if request.set.is_empty() {
+        &request.run_id
+    } else {
+        &request.set
+    }
+}
+
+/// The items that a request selects, two a page.
+fn page<T>(
+    request: &wire::ListRequest,
+    items: Vec<T>,
+    name: impl Fn(&T) -> String,
+) -> Result<(Vec<T>, String), Status> {
+    let first: usize = match request.page_token.as_str() {
+        "" => 0,
+        token => token
+            .parse()
+            .map_err(|_| Status::invalid_argument("no such page"))?,
+    };
+    let selected: Vec<T> = items
+        .into_iter()
+        .filter(|item| request.name.is_empty() || request.name == name(item))
+        .collect();
+    let next = if selected.len() > first + 2 {
+        (first + 2).to_string()
+    } else {
+        String::new()
+    };
+    Ok((selected.into_iter().skip(first).take(2).collect(), next))
+}
+
+macro_rules! lists {
+    ($request:ident, $response:ident, $items:expr, $name:expr) => {{
+        let (items, next_page_token) = page(&$request, $items, $name)?;
+        Ok(Response::new(wire::$response {
+            items,
+            next_page_token,
+        }))
+    }};
+}
+
+type States = Pin<Box<dyn Stream<Item = Result<wire::Run, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl Fleet for Canned {
+    async fn apply(
+        &self,
+        request: Request<wire::ApplyRequest>,
+    ) -> Result<Response<wire::ApplyResponse>, Status> {
+        let request = self.hear(request, |_| "").await?;
+        let text: Vec<_> = request
+            .files
+            .iter()
+            .map(|file| String::from_utf8_lossy(&file.content))
+            .collect();
+        if let Some(index) = text.iter().position(|text| text.contains("forbidden")) {
+            let name = &request.files[index].name;
+            return Err(Status::permission_denied(format!(
+                "{name}: a viewer may only look"
+            )));
+        }
+        if let Some(index) = text.iter().position(|text| text.contains("wrong")) {
+            let place = format!("{}:1", request.files[index].name);
+            let mut details = ErrorDetails::new();
+            details.add_bad_request_violation(place.clone(), "kind: required");
+            let message = format!("nothing was written:\n{place}: kind: required");
+            return Err(Status::with_error_details(
+                Code::InvalidArgument,
+                message,
+                details,
+            ));
+        }
+        let outcomes = [
+            wire::ApplyOutcome::Created,
+            wire::ApplyOutcome::Configured,
+            wire::ApplyOutcome::Unchanged,
+        ];
+        let objects = text
+            .iter()
+            .zip(outcomes.iter().cycle())
+            .map(|(text, outcome)| wire::AppliedObject {
+                kind: "ApplicationSet".to_owned(),
+                project: "default".to_owned(),
+                name: text.trim().to_owned(),
+                outcome: (*outcome).into(),
+            });
+        Ok(Response::new(wire::ApplyResponse {
+            objects: objects.collect(),
+        }))
+    }
+
+    async fn list_application_sets(
+        &self,
+        request: Request<wire::ListRequest>,
+    ) -> Result<Response<wire::ListApplicationSetsResponse>, Status> {
+        let request = self
+            .hear(request, |request| request.project.as_str())
+            .await?;
+        let mut sets = data::sets();
+        if request.name == "slow" {
+            sets = vec![wire::ApplicationSet {
+                run_state: if self.look() < 2 {
+                    "Rolling"
+                } else {
+                    "Succeeded"
+                }
+                .to_owned(),
+                name: "slow".to_owned(),
+                project: "default".to_owned(),
+                ..wire::ApplicationSet::default()
+            }];
+        }
+        if request.project == "nothing" {
+            sets.clear();
+        }
+        lists!(request, ListApplicationSetsResponse, sets, |set| set
+            .name
+            .clone())
+    }
+
+    async fn delete_application_set(
+        &self,
+        request: Request<wire::DeleteApplicationSetRequest>,
+    ) -> Result<Response<wire::DeleteApplicationSetResponse>, Status> {
+        self.hear(request, |request| &request.name).await?;
+        Ok(Response::new(wire::DeleteApplicationSetResponse {
+            applications: 2,
+        }))
+    }
+
+    async fn list_applications(
+        &self,
+        request: Request<wire::ListRequest>,
+    ) -> Result<Response<wire::ListApplicationsResponse>, Status> {
+        let request = self.hear(request, |_| "").await?;
+        let mut apps = data::apps();
+        if request.name == "slow" {
+            let health = if self.look() < 2 {
+                wire::Health::Progressing
+            } else {
+                wire::Health::Healthy
+            };
+            let first = apps.remove(0);
+            apps = vec![wire::Application {
+                name: "slow".to_owned(),
+                health: health.into(),
+                ..first
+            }];
+        }
+        lists!(request, ListApplicationsResponse, apps, |app| app
+            .name
+            .clone())
+    }
+
+    async fn list_clusters(
+        &self,
+        request: Request<wire::ListRequest>,
+    ) -> Result<Response<wire::ListClustersResponse>, Status> {
+        let request = self.hear(request, |_| "").await?;
+        lists!(request, ListClustersResponse, data::clusters(), |cluster| {
+            cluster.name.clone()
+        })
+    }
+
+    async fn list_releases(
+        &self,
+        request: Request<wire::ListRequest>,
+    ) -> Result<Response<wire::ListReleasesResponse>, Status> {
+        let request = self.hear(request, |_| "").await?;
+        lists!(request, ListReleasesResponse, data::releases(), |release| {
+            release.number.to_string()
+        })
+    }
+
+    async fn list_runs(
+        &self,
+        request: Request<wire::ListRequest>,
+    ) -> Result<Response<wire::ListRunsResponse>, Status> {
+        let request = self.hear(request, |_| "").await?;
+        lists!(request, ListRunsResponse, data::runs(), |run| run
+            .id
+            .clone())
+    }
+
+    async fn list_sources(
+        &self,
+        request: Request<wire::ListRequest>,
+    ) -> Result<Response<wire::ListSourcesResponse>, Status> {
+        let request = self.hear(request, |_| "").await?;
+        lists!(request, ListSourcesResponse, data::sources(), |source| {
+            source.repo_url.clone()
+        })
+    }
+
+    async fn list_holds(
+        &self,
+        request: Request<wire::ListRequest>,
+    ) -> Result<Response<wire::ListHoldsResponse>, Status> {
+        let request = self.hear(request, |_| "").await?;
+        lists!(request, ListHoldsResponse, data::holds(), |hold| hold
+            .id
+            .clone())
+    }
+
+    async fn list_pins(
+        &self,
+        request: Request<wire::ListRequest>,
+    ) -> Result<Response<wire::ListPinsResponse>, Status> {
+        let request = self.hear(request, |_| "").await?;
+        lists!(request, ListPinsResponse, data::pins(), |pin| pin
+            .app
+            .clone())
+    }
+
+    async fn list_audit(
+        &self,
+        request: Request<wire::ListAuditRequest>,
+    ) -> Result<Response<wire::ListAuditResponse>, Status> {
+        let request = self.hear(request, |_| "").await?;
+        let items = data::audit()
+            .into_iter()
+            .filter(|record| record.sequence > request.after)
+            .take(2);
+        Ok(Response::new(wire::ListAuditResponse {
+            items: items.collect(),
+        }))
+    }
+
+    async fn get_run(
+        &self,
+        request: Request<wire::GetRunRequest>,
+    ) -> Result<Response<wire::Run>, Status> {
+        let request = self.hear(request, named).await?;
+        Ok(Response::new(match named(&request) {
+            "good" => data::run_in("Succeeded", ""),
+            "bad" => data::run_in("Failed", "the failure budget of wave canary is used up"),
+            "slow" => data::run_in(
+                if self.look() < 2 {
+                    "Rolling"
+                } else {
+                    "Succeeded"
+                },
+                "",
+            ),
+            _ => data::run(),
+        }))
+    }
+
+    type WatchRunStream = States;
+
+    async fn watch_run(
+        &self,
+        request: Request<wire::GetRunRequest>,
+    ) -> Result<Response<States>, Status> {
+        let request = self.hear(request, named).await?;
+        let run = |state: &str, cause: &str, member: &str| {
+            let mut run = data::run_in(state, cause);
+            run.waves = vec![data::wave(
+                "canary",
+                state,
+                vec![data::member("dev-1", member, "")],
+            )];
+            Ok(run)
+        };
+        let states = match named(&request) {
+            "good" => vec![
+                run("Rolling", "", "Queued"),
+                run("Rolling", "", "Applying"),
+                run("Soaking", "", "Healthy"),
+                run("Succeeded", "", "Soaked"),
+            ],
+            "bad" => vec![
+                run("Rolling", "", "Applying"),
+                run("RolledBack", "the budget is used up", "Reverted"),
+            ],
+            // The hub goes away in the middle, and again; the run is asked for by its id then.
+            "cut" => vec![run("Rolling", "", "Queued")],
+            data::RUN if self.look() == 0 => {
+                vec![
+                    run("Rolling", "", "Queued"),
+                    Err(Status::unavailable("the hub drains")),
+                ]
+            }
+            data::RUN => vec![run("Succeeded", "", "Soaked")],
+            _ => {
+                let first = tokio_stream::iter(vec![run("Rolling", "", "Queued")]);
+                return Ok(Response::new(Box::pin(
+                    first.chain(tokio_stream::pending()),
+                )));
+            }
+        };
+        Ok(Response::new(Box::pin(tokio_stream::iter(states))))
+    }
+
+    async fn explain_run(
+        &self,
+        request: Request<wire::GetRunRequest>,
+    ) -> Result<Response<wire::ExplainRunResponse>, Status> {
+        let request = self.hear(request, named).await?;
+        Ok(Response::new(match named(&request) {
+            "good" => wire::ExplainRunResponse {
+                run: Some(data::run_in("Succeeded", "")),
+                blocking: Vec::new(),
+            },
+            _ => wire::ExplainRunResponse {
+                run: Some(data::run()),
+                blocking: data::blocking(),
+            },
+        }))
+    }
+
+    async fn approve_run(
+        &self,
+        request: Request<wire::ApproveRunRequest>,
+    ) -> Result<Response<wire::Run>, Status> {
+        self.hear(request, |request| {
+            request.run.as_ref().map(named).unwrap_or_default()
+        })
+        .await?;
+        Ok(Response::new(data::run_in("Rolling", "")))
+    }
+
+    async fn control_run(
+        &self,
+        request: Request<wire::ControlRunRequest>,
+    ) -> Result<Response<wire::Run>, Status> {
+        self.hear(request, |request| {
+            request.run.as_ref().map(named).unwrap_or_default()
+        })
+        .await?;
+        Ok(Response::new(data::run_in("Rolling", "")))
+    }
+
+    async fn rollback(
+        &self,
+        request: Request<wire::RollbackRequest>,
+    ) -> Result<Response<wire::RollbackResponse>, Status> {
+        self.hear(request, |request| &request.set).await?;
+        Ok(Response::new(wire::RollbackResponse {
+            run: Some(data::run_in("RollingBack", "asked by kim")),
+        }))
+    }
+
+    async fn unpin(
+        &self,
+        request: Request<wire::UnpinRequest>,
+    ) -> Result<Response<wire::UnpinResponse>, Status> {
+        self.hear(request, |request| &request.set).await?;
+        let applications = data::pins().into_iter().map(|pin| pin.app).collect();
+        Ok(Response::new(wire::UnpinResponse {
+            applications,
+            denies_lifted: 3,
+        }))
+    }
+
+    async fn refresh(
+        &self,
+        request: Request<wire::RefreshRequest>,
+    ) -> Result<Response<wire::RefreshResponse>, Status> {
+        let request = self.hear(request, |request| &request.set).await?;
+        let mut sources = data::sources();
+        if request.set == "web" {
+            sources.truncate(1);
+        }
+        Ok(Response::new(wire::RefreshResponse { sources }))
+    }
+
+    async fn approve_hold(
+        &self,
+        request: Request<wire::ApproveHoldRequest>,
+    ) -> Result<Response<wire::ApproveHoldResponse>, Status> {
+        self.hear(request, |request| &request.id).await?;
+        Ok(Response::new(wire::ApproveHoldResponse {
+            hold: data::holds().pop(),
+        }))
+    }
+
+    async fn create_join_token(
+        &self,
+        request: Request<wire::CreateJoinTokenRequest>,
+    ) -> Result<Response<wire::CreateJoinTokenResponse>, Status> {
+        self.hear(request, |request| &request.cluster).await?;
+        Ok(Response::new(wire::CreateJoinTokenResponse {
+            token: "tg-0123456789abcdef".to_owned(),
+            cluster_uid: "c-9".to_owned(),
+            expires_at_ms: data::ago() + 105 * 60_000,
+            ca_pem: self.authority.pem.clone(),
+        }))
+    }
+
+    async fn label_cluster(
+        &self,
+        request: Request<wire::LabelClusterRequest>,
+    ) -> Result<Response<wire::Cluster>, Status> {
+        self.hear(request, |request| &request.cluster).await?;
+        Ok(Response::new(data::clusters().remove(0)))
+    }
+
+    async fn remove_cluster(
+        &self,
+        request: Request<wire::RemoveClusterRequest>,
+    ) -> Result<Response<wire::RemoveClusterResponse>, Status> {
+        self.hear(request, |request| &request.cluster).await?;
+        Ok(Response::new(wire::RemoveClusterResponse {}))
+    }
+
+    async fn create_user(
+        &self,
+        request: Request<wire::CreateUserRequest>,
+    ) -> Result<Response<wire::CreateUserResponse>, Status> {
+        let request = self.hear(request, |request| &request.name).await?;
+        Ok(Response::new(wire::CreateUserResponse {
+            certificate_pem: self.authority.person_from_csr(&request.csr),
+            ca_pem: self.authority.pem.clone(),
+            not_after_ms: data::ago() + 400 * 86_400_000,
+        }))
+    }
+
+    async fn who_am_i(
+        &self,
+        request: Request<wire::WhoAmIRequest>,
+    ) -> Result<Response<wire::WhoAmIResponse>, Status> {
+        self.hear(request, |_| "").await?;
+        Ok(Response::new(wire::WhoAmIResponse {
+            name: "kim".to_owned(),
+            role: wire::Role::Operator.into(),
+            trust_domain: "tidegate.local".to_owned(),
+        }))
+    }
+}

@@ -1,0 +1,179 @@
+//! What each command prints, in every form, held as golden files.
+
+use crate::{data, world::World};
+
+/// Every command that shows or does something, with its happy path.
+const COMMANDS: &[&str] = &[
+    "get sets",
+    "get set web",
+    "get set ingress-controllers",
+    "get apps --set web",
+    "get app web-prod-eu-central-1",
+    "get app web-prod-us-east-2",
+    "get clusters",
+    "get releases",
+    "get runs",
+    "get sources",
+    "get holds",
+    "get pins",
+    "get audit",
+    "run explain --set web",
+    "run explain good",
+    "run pause --set web --reason incident",
+    "run resume --set web",
+    "run cancel --set web",
+    "delete set web --reason moved",
+    "rollback web --reason bad",
+    "unpin web --reason fixed",
+    "refresh web",
+    "hold approve 3f9a1c0b77de --reason wanted",
+    "cluster remove new",
+    "whoami",
+    "version",
+];
+
+/// Replaces what differs from one test to the next: ports, certificates, times.
+fn steady(text: &str, world: &World) -> String {
+    let pem = &world.authority.pem;
+    let indented: String = pem
+        .lines()
+        .flat_map(|line| {
+            [
+                "  ", line, "
+",
+            ]
+        })
+        .collect();
+    let text = text
+        .replace(
+            &format!("localhost:{}", world.address.port()),
+            "localhost:PORT",
+        )
+        .replace(&indented, "  CA\n")
+        .replace(&pem.replace('\n', "\\n"), "CA");
+    let mut steady = String::new();
+    for piece in text.split_inclusive(|character: char| !character.is_ascii_digit()) {
+        let digits = piece.trim_end_matches(|character: char| !character.is_ascii_digit());
+        // Unix milliseconds have 13 digits until the year 2286.
+        steady.push_str(if digits.len() == 13 {
+            "MILLISECONDS"
+        } else {
+            digits
+        });
+        steady.push_str(&piece[digits.len()..]);
+    }
+    steady
+}
+
+/// One golden file a form, with every command in it.
+async fn golden(form: &str) {
+    let world = World::new().await;
+    let mut transcript = Vec::new();
+    for line in COMMANDS {
+        let shown = world.line(&format!("{line} -o {form}")).await.ok();
+        transcript.push(format!(
+            "$ tidegate {line} -o {form}\n{}",
+            steady(&shown, &world)
+        ));
+    }
+    let transcript = transcript.join("\n");
+    insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
+        insta::assert_snapshot!(form, transcript);
+    });
+}
+
+#[tokio::test]
+async fn tables_are_as_agreed() {
+    golden("table").await;
+}
+
+#[tokio::test]
+async fn json_is_as_agreed() {
+    golden("json").await;
+}
+
+#[tokio::test]
+async fn yaml_is_as_agreed() {
+    golden("yaml").await;
+}
+
+#[tokio::test]
+async fn names_are_as_agreed() {
+    golden("name").await;
+}
+
+#[tokio::test]
+async fn tables_fit_80_columns_and_never_colour_or_steer_what_is_no_terminal() {
+    let world = World::new().await;
+    for line in COMMANDS
+        .iter()
+        .filter(|line| line.starts_with("get") || line.contains("explain"))
+    {
+        let shown = world.line(line).await.ok();
+        for shown in shown.lines() {
+            let columns = shown.chars().count();
+            assert!(columns <= 80, "{line}: {columns} columns: {shown}");
+            assert!(!shown.contains('\u{1b}'), "{line}: {shown:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn json_says_the_same_as_yaml_and_reads_back() {
+    let world = World::new().await;
+    for line in COMMANDS {
+        let json = world.line(&format!("{line} -o json")).await.ok();
+        let yaml = world.line(&format!("{line} -o yaml")).await.ok();
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let mut yaml: serde_json::Value = serde_yaml::from_str(&yaml).unwrap();
+        let mut json = json;
+        forget_times(&mut json);
+        forget_times(&mut yaml);
+        assert_eq!(json, yaml, "{line}");
+    }
+}
+
+/// The canned hub computes its times when it is asked.
+fn forget_times(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::Object(fields) => {
+            fields.retain(|key, _| !key.ends_with("Ms"));
+            fields.values_mut().for_each(forget_times);
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(forget_times),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn every_page_of_a_list_is_shown() {
+    let world = World::new().await;
+    let names = world.line("get apps -o name").await.ok();
+    let expected: Vec<_> = data::apps()
+        .iter()
+        .map(|app| format!("application/{}", app.name))
+        .collect();
+    assert_eq!(names.lines().collect::<Vec<_>>(), expected);
+    let audit = world.line("get audit -o name").await.ok();
+    assert_eq!(
+        audit.lines().collect::<Vec<_>>(),
+        ["audit/1", "audit/2", "audit/3"]
+    );
+    let limited = world.line("get apps --limit 3 -o name").await.ok();
+    assert_eq!(limited.lines().count(), 3);
+    let newest = world.line("get audit --limit 1 -o name").await.ok();
+    assert_eq!(newest, "audit/3\n");
+}
+
+#[tokio::test]
+async fn an_empty_list_is_no_failure_and_says_so_beside_the_results() {
+    let world = World::new().await;
+    let ran = world.line("get sets -p nothing").await;
+    assert_eq!((ran.code, ran.out.as_str()), (0, ""), "{ran:?}");
+    assert_eq!(ran.err, "no sets in project nothing\n");
+    let json = world.line("get sets -p nothing -o json").await.ok();
+    assert_eq!(
+        json.split_whitespace().collect::<String>(),
+        r#"{"items":[]}"#
+    );
+}

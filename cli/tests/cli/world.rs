@@ -1,0 +1,178 @@
+//! One test's world: a hub on a free port, a configuration file, and the binary.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::Arc,
+};
+
+use tempfile::TempDir;
+use tidegate::config::{Config, Context, Reserved};
+use tidegate_proto::v1::fleet_server::FleetServer;
+use tokio::{
+    net::TcpListener,
+    process::{Child, Command},
+    task::JoinHandle,
+};
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
+
+use crate::{
+    fleet::Canned,
+    pki::{Authority, Pair, Valid},
+};
+
+/// What a command did.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Ran {
+    /// The results, if it went well.
+    #[track_caller]
+    pub(crate) fn ok(self) -> String {
+        assert_eq!(self.code, 0, "{self:#?}");
+        self.out
+    }
+
+    /// The words of the error, if it ended with this code.
+    #[track_caller]
+    pub(crate) fn failed(self, code: i32) -> String {
+        assert_eq!(self.code, code, "{self:#?}");
+        assert!(self.err.contains("error: "), "{self:#?}");
+        self.err
+    }
+}
+
+/// A running hub and who speaks to it.
+pub(crate) struct World {
+    pub(crate) directory: TempDir,
+    pub(crate) config: PathBuf,
+    pub(crate) address: SocketAddr,
+    pub(crate) hub: Arc<Canned>,
+    pub(crate) authority: Arc<Authority>,
+    serving: JoinHandle<()>,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+impl World {
+    /// A hub and a person that trust each other.
+    pub(crate) async fn new() -> Self {
+        let authority = Authority::new("tidegate");
+        let hub = authority.hub("localhost", Valid::Now);
+        Self::with(authority, hub).await
+    }
+
+    /// A hub with this certificate.
+    pub(crate) async fn with(authority: Authority, identity: Pair) -> Self {
+        // Another test may have been first; the provider is the same.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let authority = Arc::new(authority);
+        let hub = Arc::new(Canned::new(Arc::clone(&authority)));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let tls = ServerTlsConfig::new()
+            .identity(Identity::from_pem(identity.certificate, identity.key))
+            .client_ca_root(Certificate::from_pem(&authority.pem));
+        let server = Server::builder()
+            .tls_config(tls)
+            .unwrap()
+            .add_service(FleetServer::from_arc(Arc::clone(&hub)))
+            .serve_with_incoming(TcpListenerStream::new(listener));
+        let serving = tokio::spawn(async { server.await.unwrap() });
+        let directory = tempfile::tempdir().unwrap();
+        let config = directory.path().join("config.yaml");
+        let world = Self {
+            directory,
+            config,
+            address,
+            hub,
+            authority,
+            serving,
+        };
+        let kim = world.authority.person("kim", Valid::Now);
+        configure(&world.config, &world.server(), &world.authority.pem, kim);
+        world
+    }
+
+    /// Where the hub answers.
+    pub(crate) fn server(&self) -> String {
+        format!("https://localhost:{}", self.address.port())
+    }
+
+    /// The binary with these arguments and nothing in its environment but a home.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
+        command
+            .args(arguments)
+            .env_clear()
+            .env("HOME", self.directory.path())
+            .current_dir(self.directory.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        command
+    }
+
+    /// Starts a command as the configured person.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Child {
+        self.command(arguments)
+            .env("TIDEGATE_CONFIG", &self.config)
+            .spawn()
+            .unwrap()
+    }
+
+    /// Runs a command as the configured person.
+    pub(crate) async fn run(&self, arguments: &[&str]) -> Ran {
+        let mut command = self.command(arguments);
+        ran(command.env("TIDEGATE_CONFIG", &self.config)).await
+    }
+
+    /// Runs a command line, split at spaces.
+    pub(crate) async fn line(&self, line: &str) -> Ran {
+        self.run(&line.split(' ').collect::<Vec<_>>()).await
+    }
+
+    /// A file in the test's directory.
+    pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.directory.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+/// Writes a configuration file.
+pub(crate) fn configure(path: &Path, server: &str, ca: &str, person: Pair) {
+    let context = Context {
+        name: "test".to_owned(),
+        server: server.to_owned(),
+        ca_data: ca.to_owned(),
+        certificate_data: person.certificate,
+        key_data: person.key,
+    };
+    Reserved::make(path)
+        .unwrap()
+        .fill(&Config::single(context))
+        .unwrap();
+}
+
+/// Runs a command to its end.
+pub(crate) async fn ran(command: &mut Command) -> Ran {
+    let output = command.output().await.unwrap();
+    Ran {
+        code: output.status.code().unwrap_or(-1),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}

@@ -1,0 +1,115 @@
+//! The Fleet API: what platform tooling drives.
+//!
+//! Owns the passage between the wire and the hub's state. Reads come from the view; writes are
+//! fenced commits with their audit record. Never authorises (the identity layer has done so before
+//! a request gets here) and never promotes (the controller does, woken by the commit).
+
+mod apply;
+mod clusters;
+pub(crate) mod convert;
+mod follow;
+mod list;
+mod people;
+mod runs;
+mod service;
+mod sets;
+
+use std::sync::Arc;
+
+use tonic::{Request, Status};
+
+use crate::{
+    changes::Changes,
+    db::{self, Db},
+    evidence::Evidence,
+    identity::{Authority, Caller},
+    poller::PollerHandle,
+};
+
+/// The service.
+#[derive(Clone, Debug)]
+pub struct FleetApi {
+    db: Db,
+    evidence: Evidence,
+    poller: PollerHandle,
+    authority: Arc<Authority>,
+}
+
+impl FleetApi {
+    /// The service over these parts of the hub.
+    pub fn new(
+        db: Db,
+        evidence: Evidence,
+        poller: PollerHandle,
+        authority: Arc<Authority>,
+    ) -> Self {
+        Self {
+            db,
+            evidence,
+            poller,
+            authority,
+        }
+    }
+
+    /// Decides and commits; decides anew when something changed under it.
+    async fn write<T>(
+        &self,
+        mut decide: impl FnMut(&crate::state::State) -> Result<(T, Changes), Status>,
+    ) -> Result<T, Status> {
+        for _ in 0..ATTEMPTS {
+            let (answer, changes) = decide(&self.db.read())?;
+            match self.db.commit(changes).await {
+                Ok(()) => return Ok(answer),
+                Err(error) if error.is_retryable() => {
+                    tracing::debug!(%error, "deciding again");
+                }
+                Err(error) => return Err(refuse(&error)),
+            }
+        }
+        Err(Status::aborted(
+            "failed to write: too much changed at the same time; try again",
+        ))
+    }
+}
+
+/// How often a write is decided anew before the caller is told to try again.
+const ATTEMPTS: usize = 8;
+
+/// A failed commit as the caller sees it. Logged here, where it is handled.
+fn refuse(error: &db::Error) -> Status {
+    tracing::error!(%error, "failed to write for a caller");
+    match error {
+        db::Error::Fenced { .. } => Status::unavailable(error.to_string()),
+        db::Error::Store(_) => Status::unavailable(format!("{error}; nothing was written")),
+        _ => Status::internal(error.to_string()),
+    }
+}
+
+/// Who asks: the name in the certificate.
+fn actor<T>(request: &Request<T>) -> Result<String, Status> {
+    request
+        .extensions()
+        .get::<Caller>()
+        .map(|caller| caller.name.clone())
+        .ok_or_else(|| Status::unauthenticated("failed to find out who asks"))
+}
+
+/// The project that a request means: `default` unless it says another.
+fn project_or_default(project: &str) -> &str {
+    if project.is_empty() {
+        "default"
+    } else {
+        project
+    }
+}
+
+/// A reason that must be given.
+fn required_reason(reason: &str, verb: &str) -> Result<String, Status> {
+    let reason = reason.trim();
+    if reason.is_empty() {
+        return Err(Status::invalid_argument(format!(
+            "{verb} needs a reason: it goes into the audit log"
+        )));
+    }
+    Ok(reason.to_owned())
+}

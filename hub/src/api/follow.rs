@@ -1,0 +1,185 @@
+//! Reading that takes time: following a run, the audit log, what releases hold.
+
+use std::pin::Pin;
+
+use futures::{Stream, stream};
+use tidegate_model::{
+    digest::Digest,
+    release::{EntryContent, ReleaseEntry},
+};
+use tidegate_proto::v1 as wire;
+use tidegate_store::{BlobId, Range};
+use tokio::sync::watch;
+use tonic::Status;
+
+use super::{FleetApi, convert, runs};
+use crate::{
+    publish::pass::ENTRIES_TAG,
+    records::{AuditRecord, Record as _},
+};
+
+type Runs = Pin<Box<dyn Stream<Item = Result<wire::Run, Status>> + Send>>;
+
+/// The most audit records of an answer.
+const LARGEST_PAGE: u32 = 1_000;
+
+struct Following {
+    api: FleetApi,
+    named: wire::GetRunRequest,
+    changes: watch::Receiver<u64>,
+    last: Option<wire::Run>,
+}
+
+impl FleetApi {
+    /// The run now and after each change until it is terminal. A run named as the latest of its set
+    /// is the one that is the latest now.
+    pub(super) fn follow_run(&self, named: wire::GetRunRequest) -> Result<Runs, Status> {
+        let changes = self.db.changes();
+        let id = runs::find(&self.db.read(), &named)?
+            .record
+            .run
+            .id
+            .to_string();
+        let named = wire::GetRunRequest {
+            run_id: id,
+            ..named
+        };
+        let following = Following {
+            api: self.clone(),
+            named,
+            changes,
+            last: None,
+        };
+        Ok(Box::pin(stream::unfold(
+            Some(following),
+            |following| async {
+                let mut following = following?;
+                match following.next().await {
+                    Ok(None) => None,
+                    Ok(Some(run)) => Some((Ok(run), Some(following))),
+                    Err(status) => Some((Err(status), None)),
+                }
+            },
+        )))
+    }
+
+    /// Audit records of a project, oldest first.
+    pub(super) async fn audit_records(
+        &self,
+        request: &wire::ListAuditRequest,
+    ) -> Result<wire::ListAuditResponse, Status> {
+        let project = super::project_or_default(&request.project);
+        let limit = match request.limit {
+            0 => LARGEST_PAGE,
+            limit => limit.min(LARGEST_PAGE),
+        };
+        let prefix = format!("/tidegate/v1/{}/{project}/", AuditRecord::KIND);
+        let after = format!("{prefix}{:020}", request.after);
+        let range = Range::prefix(prefix).after(after).limit(limit as usize);
+        let page = self
+            .db
+            .store()
+            .range(range)
+            .await
+            .map_err(|error| Status::unavailable(error.to_string()))?;
+        let records = page
+            .entries
+            .iter()
+            .map(|entry| AuditRecord::decode(&entry.key, &entry.value));
+        let records = records
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| Status::data_loss(error.to_string()))?;
+        Ok(wire::ListAuditResponse {
+            items: records.iter().map(audit_record).collect(),
+        })
+    }
+
+    /// Fills in what the listed releases hold.
+    pub(super) async fn add_entries(
+        &self,
+        request: &wire::ListRequest,
+        answer: &mut wire::ListReleasesResponse,
+    ) -> Result<(), Status> {
+        // Only where one release is asked for: a list of them would be as long as the fleet.
+        if request.name.is_empty() {
+            return Ok(());
+        }
+        for release in &mut answer.items {
+            let digest = {
+                let state = self.db.read();
+                state
+                    .set(&release.project, &release.set)
+                    .and_then(|set| state.release(&set.record, release.number))
+                    .map(|row| row.record.entries)
+            };
+            let Some(digest) = digest else { continue };
+            let entries = self.release_entries(digest).await?;
+            let state = self.db.read();
+            release.entries = entries
+                .iter()
+                .map(|entry| wire::ReleaseEntry {
+                    app_uid: entry.app.to_string(),
+                    app: entry.name.clone(),
+                    cluster: convert::cluster_name(&state, entry.cluster),
+                    bundle: entry
+                        .content
+                        .bundle()
+                        .map(|digest| digest.to_string())
+                        .unwrap_or_default(),
+                    unrendered: match &entry.content {
+                        EntryContent::Unrendered { cause } => cause.clone(),
+                        EntryContent::Bundle(_) => String::new(),
+                    },
+                })
+                .collect();
+        }
+        Ok(())
+    }
+
+    async fn release_entries(&self, digest: Digest) -> Result<Vec<ReleaseEntry>, Status> {
+        let lost = |error: String| Status::data_loss(format!("failed to read a release: {error}"));
+        let id = BlobId::new(ENTRIES_TAG, digest).map_err(|error| lost(error.to_string()))?;
+        let bytes = self
+            .db
+            .blobs()
+            .get(&id)
+            .await
+            .map_err(|error| lost(error.to_string()))?;
+        let bytes = bytes.ok_or_else(|| lost(format!("{id} is not in the blob store")))?;
+        serde_json::from_slice(&bytes).map_err(|error| lost(error.to_string()))
+    }
+}
+
+impl Following {
+    async fn next(&mut self) -> Result<Option<wire::Run>, Status> {
+        if self.last.as_ref().is_some_and(|run| run.terminal) {
+            return Ok(None);
+        }
+        loop {
+            self.changes.borrow_and_update();
+            let run = self.api.show(&self.named)?;
+            if self.last.as_ref() != Some(&run) {
+                self.last = Some(run.clone());
+                return Ok(Some(run));
+            }
+            if self.changes.changed().await.is_err() {
+                return Err(Status::unavailable("the hub is stopping"));
+            }
+        }
+    }
+}
+
+fn audit_record(record: &AuditRecord) -> wire::AuditRecord {
+    wire::AuditRecord {
+        sequence: record.sequence,
+        at_ms: convert::millis(Some(record.at)),
+        actor: record.actor.clone(),
+        action: record.action.clone(),
+        subject: record.subject.clone(),
+        reason: record.reason.clone(),
+        before: record.before.clone(),
+        after: record.after.clone(),
+        hash: record.hash.to_string(),
+        previous: record.previous.to_string(),
+    }
+}

@@ -1,0 +1,86 @@
+//! People: sign a certificate, say who asks.
+
+use tidegate_proto::v1 as wire;
+use tonic::Status;
+
+use super::FleetApi;
+use crate::{
+    changes::{Changes, Decision},
+    records::{FLEET, Record as _, Role, UserRecord},
+};
+
+impl FleetApi {
+    pub(super) async fn sign_up(
+        &self,
+        actor: &str,
+        request: &wire::CreateUserRequest,
+    ) -> Result<wire::CreateUserResponse, Status> {
+        let role = match request.role() {
+            wire::Role::Viewer => Role::Viewer,
+            wire::Role::Operator => Role::Operator,
+            wire::Role::Admin => Role::Admin,
+            wire::Role::Unspecified => {
+                return Err(Status::invalid_argument(
+                    "the request names no role: viewer, operator or admin",
+                ));
+            }
+        };
+        let now = self.db.clock().now();
+        let signed = self
+            .authority
+            .sign_user(&request.csr, &request.name, now)
+            .map_err(|error| Status::invalid_argument(error.to_string()))?;
+        self.write(|state| {
+            let record = UserRecord {
+                name: request.name.clone(),
+                role,
+                created_at: now,
+                created_by: actor.to_owned(),
+            };
+            let known = state.users.get(&record.key());
+            if let Some(row) = known.filter(|row| row.record.role != role) {
+                return Err(Status::already_exists(format!(
+                    "{} is a {} already; roles are not changed by signing another certificate",
+                    request.name,
+                    row.record.role.as_str()
+                )));
+            }
+            let mut changes = Changes::default();
+            if known.is_none() {
+                changes.create(&record);
+            }
+            let subject = format!("user/{} role/{}", request.name, role.as_str());
+            changes.decide(Decision::by(
+                actor,
+                FLEET,
+                "user.sign",
+                subject,
+                String::new(),
+            ));
+            Ok(((), changes))
+        })
+        .await?;
+        Ok(wire::CreateUserResponse {
+            certificate_pem: signed.certificate_pem,
+            ca_pem: self.authority.ca_pem().to_owned(),
+            not_after_ms: signed.not_after.as_millisecond(),
+        })
+    }
+
+    pub(super) fn who(&self, name: &str) -> Result<wire::WhoAmIResponse, Status> {
+        let state = self.db.read();
+        let user = state.users.find(|user| user.name == name).ok_or_else(|| {
+            Status::permission_denied(format!("{name} is not a user of this hub"))
+        })?;
+        let role = match user.record.role {
+            Role::Viewer => wire::Role::Viewer,
+            Role::Operator => wire::Role::Operator,
+            Role::Admin => wire::Role::Admin,
+        };
+        Ok(wire::WhoAmIResponse {
+            name: name.to_owned(),
+            role: role.into(),
+            trust_domain: self.authority.trust_domain().to_string(),
+        })
+    }
+}

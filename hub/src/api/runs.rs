@@ -1,0 +1,294 @@
+//! Runs: look, explain, approve, stop, go back.
+//!
+//! A request is written into the run's header; the controller's next step carries it out, so a
+//! hub that dies in between loses nothing.
+
+use tidegate_model::run::{Approval, GatePosition, Request, RequestVerb, Run, RunState};
+use tidegate_proto::v1 as wire;
+use tonic::Status;
+
+use super::{FleetApi, convert, list::find_set};
+use crate::{
+    changes::{Changes, Decision},
+    records::{RunRecord, SetRecord},
+    state::{Row, State},
+};
+
+/// The run that a request names, by id or as the latest of a set.
+pub(super) fn find<'a>(
+    state: &'a State,
+    request: &wire::GetRunRequest,
+) -> Result<&'a Row<RunRecord>, Status> {
+    if request.run_id.is_empty() {
+        let set = find_set(state, &request.project, &request.set)?;
+        let run = set.record.latest_run.and_then(|id| state.run(id));
+        return run.ok_or_else(|| {
+            Status::not_found(format!(
+                "set {} has no run yet; `tidegate get sets` shows why",
+                request.set
+            ))
+        });
+    }
+    let id = request.run_id.parse().map_err(|error| {
+        Status::invalid_argument(format!("{:?} is no run id: {error}", request.run_id))
+    })?;
+    state.run(id).ok_or_else(|| {
+        Status::not_found(format!(
+            "no run {}; `tidegate get runs` lists them",
+            request.run_id
+        ))
+    })
+}
+
+fn set_of<'a>(state: &'a State, run: &Run) -> Result<&'a SetRecord, Status> {
+    state
+        .set_by_uid(run.set)
+        .map(AsRef::as_ref)
+        .ok_or_else(|| Status::not_found("the set of this run is gone"))
+}
+
+fn open(run: &Run) -> Result<(), Status> {
+    if run.state.is_terminal() {
+        let state = convert::run_state(run.state);
+        return Err(Status::failed_precondition(format!(
+            "run {} is {state}: it changes no more",
+            run.id
+        )));
+    }
+    Ok(())
+}
+
+impl FleetApi {
+    pub(super) async fn approve(
+        &self,
+        actor: &str,
+        request: &wire::ApproveRunRequest,
+    ) -> Result<wire::Run, Status> {
+        let named = request.run.clone().unwrap_or_default();
+        let now = self.db.clock().now();
+        self.write(|state| {
+            let row = find(state, &named)?;
+            let mut record = RunRecord::clone(&row.record);
+            open(&record.run)?;
+            let set = set_of(state, &record.run)?;
+            let (wave, position) = waiting_gate(&record.run, &request.wave)?;
+            let content = record.run.content;
+            if !request.content.is_empty() && request.content != content.to_string() {
+                return Err(Status::failed_precondition(format!(
+                    "the approval is for content {}, the run brings {content}: look at it again",
+                    request.content
+                )));
+            }
+            let approval = Approval {
+                wave,
+                position,
+                content,
+                actor: actor.to_owned(),
+                reason: request.reason.clone(),
+                at: now,
+            };
+            let mut changes = Changes::default();
+            let given = record.run.approvals.iter().any(|known| {
+                known.wave == wave && known.position == position && known.actor == actor
+            });
+            if !given {
+                record.run.approvals.push(approval);
+                changes.update(row, &record);
+                let subject = format!("set/{} run/{} wave/{wave}", set.name, record.run.id);
+                changes.decide(
+                    Decision::by(
+                        actor,
+                        &set.project,
+                        "run.approve",
+                        subject,
+                        request.reason.clone(),
+                    )
+                    .from_to("", content),
+                );
+            }
+            Ok(((), changes))
+        })
+        .await?;
+        self.show(&named)
+    }
+
+    pub(super) async fn control(
+        &self,
+        actor: &str,
+        request: &wire::ControlRunRequest,
+    ) -> Result<wire::Run, Status> {
+        let named = request.run.clone().unwrap_or_default();
+        let (verb, action) = match request.verb() {
+            wire::RunVerb::Pause => (RequestVerb::Pause, "run.pause"),
+            wire::RunVerb::Resume => (RequestVerb::Resume, "run.resume"),
+            wire::RunVerb::Cancel => (RequestVerb::Cancel, "run.cancel"),
+            wire::RunVerb::Unspecified => {
+                return Err(Status::invalid_argument(
+                    "the request names no verb: pause, resume or cancel",
+                ));
+            }
+        };
+        self.write(|state| {
+            let row = find(state, &named)?;
+            open(&row.record.run)?;
+            fits(&row.record.run, verb)?;
+            let set = set_of(state, &row.record.run)?;
+            Ok(((), ask(set, row, verb, action, actor, &request.reason)?))
+        })
+        .await?;
+        self.show(&named)
+    }
+
+    pub(super) async fn go_back(
+        &self,
+        actor: &str,
+        request: &wire::RollbackRequest,
+    ) -> Result<wire::Run, Status> {
+        let reason = super::required_reason(&request.reason, "a rollback")?;
+        let named = wire::GetRunRequest {
+            project: request.project.clone(),
+            set: request.set.clone(),
+            run_id: String::new(),
+        };
+        self.write(|state| {
+            let row = find(state, &named)?;
+            let set = set_of(state, &row.record.run)?;
+            match row.record.run.state {
+                RunState::RollingBack => Ok(((), Changes::default())),
+                RunState::RolledBack | RunState::RollbackFailed => {
+                    let state = convert::run_state(row.record.run.state);
+                    Err(Status::failed_precondition(format!(
+                        "the last run of set {} is {state} already; `tidegate get pins` shows what it is pinned to",
+                        set.name
+                    )))
+                }
+                _ => Ok(((), ask(set, row, RequestVerb::Rollback, "run.rollback", actor, &reason)?)),
+            }
+        })
+        .await?;
+        self.show(&named)
+    }
+
+    pub(super) fn show(&self, named: &wire::GetRunRequest) -> Result<wire::Run, Status> {
+        let state = self.db.read();
+        find(&state, named).map(|row| convert::run(&state, &row.record))
+    }
+
+    pub(super) fn explain(
+        &self,
+        named: &wire::GetRunRequest,
+    ) -> Result<wire::ExplainRunResponse, Status> {
+        let state = self.db.read();
+        let row = find(&state, named)?;
+        let now = self.db.clock().now();
+        let blocking =
+            crate::promote::explain(&state, &self.evidence, &row.record, self.db.epoch(), now);
+        Ok(wire::ExplainRunResponse {
+            run: Some(convert::run(&state, &row.record)),
+            blocking,
+        })
+    }
+}
+
+/// The gate that an approval without a position means: the one that the named or open wave has and
+/// has not passed.
+fn waiting_gate(run: &Run, name: &str) -> Result<(usize, GatePosition), Status> {
+    let wave = if name.is_empty() {
+        run.wave
+    } else {
+        run.plan
+            .waves
+            .iter()
+            .position(|wave| wave.name == name)
+            .ok_or_else(|| {
+                let names: Vec<_> = run
+                    .plan
+                    .waves
+                    .iter()
+                    .map(|wave| wave.name.as_str())
+                    .collect();
+                Status::not_found(format!(
+                    "the run has no wave {name}; it has {}",
+                    names.join(", ")
+                ))
+            })?
+    };
+    if wave < run.wave {
+        return Err(Status::failed_precondition(
+            "that wave is done: there is nothing to approve",
+        ));
+    }
+    let gates = run
+        .strategy
+        .waves
+        .get(wave)
+        .map(|wave| wave.gates.clone())
+        .unwrap_or_default();
+    let begun = wave == run.wave && matches!(run.state, RunState::Soaking | RunState::Rolling);
+    let before_given = run
+        .approvals
+        .iter()
+        .any(|approval| approval.wave == wave && approval.position == GatePosition::Before);
+    let before_open = begun || (before_given && !gates.after.is_empty());
+    let position = if !gates.before.is_empty() && !before_open {
+        GatePosition::Before
+    } else if !gates.after.is_empty() {
+        GatePosition::After
+    } else {
+        return Err(Status::failed_precondition(
+            "that wave has no approval gate",
+        ));
+    };
+    Ok((wave, position))
+}
+
+fn fits(run: &Run, verb: RequestVerb) -> Result<(), Status> {
+    let paused = run.state == RunState::Paused;
+    match verb {
+        RequestVerb::Pause if paused && run.paused.is_some_and(|paused| paused.by_person) => {
+            Err(Status::failed_precondition("the run is paused already"))
+        }
+        RequestVerb::Resume if !paused => Err(Status::failed_precondition("the run is not paused")),
+        RequestVerb::Pause | RequestVerb::Resume
+            if matches!(run.state, RunState::RollingBack | RunState::Breached) =>
+        {
+            Err(Status::failed_precondition(
+                "the run is being rolled back: let it finish",
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn ask(
+    set: &SetRecord,
+    row: &Row<RunRecord>,
+    verb: RequestVerb,
+    action: &str,
+    actor: &str,
+    reason: &str,
+) -> Result<Changes, Status> {
+    let mut record = RunRecord::clone(&row.record);
+    if let Some(request) = &record.run.request {
+        return Err(Status::aborted(format!(
+            "{} has just asked for {:?}; wait for it",
+            request.actor, request.verb
+        )));
+    }
+    record.run.request = Some(Request {
+        verb,
+        actor: actor.to_owned(),
+        reason: reason.to_owned(),
+    });
+    let mut changes = Changes::default();
+    changes.update(row, &record);
+    let subject = format!("set/{} run/{}", set.name, record.run.id);
+    changes.decide(Decision::by(
+        actor,
+        &set.project,
+        action,
+        subject,
+        reason.to_owned(),
+    ));
+    Ok(changes)
+}

@@ -1,0 +1,141 @@
+//! Options of the hub: flags and `TIDEGATE_HUB_…` variables, nothing else.
+//!
+//! Owns names, defaults and help texts. Never reads files.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tidegate_model::duration::Span;
+
+/// Tidegate's hub: expands application sets, rolls releases out in waves, and speaks to agents and
+/// people over one mutually authenticated gRPC port.
+#[derive(Debug, Parser)]
+#[command(name = "tidegate-hub", version, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the binary can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a new hub: certificate authority, store, and a first administrator.
+    ///
+    /// Refuses to touch a state directory that already holds a hub.
+    Init(InitOptions),
+    /// Run the hub until SIGTERM or SIGINT.
+    Serve(ServeOptions),
+}
+
+/// Options of `init`.
+#[derive(Clone, Debug, Args)]
+pub struct InitOptions {
+    /// Where the hub keeps everything: certificates, store, blobs, repositories.
+    #[arg(long, env = "TIDEGATE_HUB_STATE_DIR", value_name = "DIR")]
+    pub state_dir: PathBuf,
+    /// Name of the trust domain in every identity: `spiffe://NAME/…`.
+    #[arg(
+        long,
+        env = "TIDEGATE_HUB_TRUST_DOMAIN",
+        value_name = "NAME",
+        default_value = "tidegate.local"
+    )]
+    pub trust_domain: String,
+    /// DNS names and addresses under which people and agents reach the hub.
+    #[arg(long = "name", env = "TIDEGATE_HUB_NAMES", value_name = "NAME", value_delimiter = ',', default_values_t = ["localhost".to_owned(), "127.0.0.1".to_owned()])]
+    pub names: Vec<String>,
+    /// Address that goes into the administrator's configuration.
+    #[arg(
+        long,
+        env = "TIDEGATE_HUB_SERVER",
+        value_name = "URL",
+        default_value = "https://localhost:8443"
+    )]
+    pub server: String,
+    /// Name of the first administrator.
+    #[arg(long, value_name = "NAME", default_value = "admin")]
+    pub admin: String,
+    /// Where to write the administrator's configuration for the command line; a private key is in
+    /// it.
+    #[arg(long, value_name = "FILE")]
+    pub admin_config: PathBuf,
+}
+
+/// Options of `serve`.
+#[derive(Clone, Debug, Args)]
+pub struct ServeOptions {
+    /// Where the hub keeps everything; made by `init`.
+    #[arg(long, env = "TIDEGATE_HUB_STATE_DIR", value_name = "DIR")]
+    pub state_dir: PathBuf,
+    /// Address of the gRPC port for agents and people.
+    #[arg(
+        long,
+        env = "TIDEGATE_HUB_LISTEN",
+        value_name = "ADDR",
+        default_value = "0.0.0.0:8443"
+    )]
+    pub listen: SocketAddr,
+    /// Address of the plain port with /livez, /readyz and /metrics.
+    #[arg(
+        long,
+        env = "TIDEGATE_HUB_HEALTH_LISTEN",
+        value_name = "ADDR",
+        default_value = "0.0.0.0:8080"
+    )]
+    pub health_listen: SocketAddr,
+    /// How often each Git source is looked at, give or take 20 %.
+    #[arg(long, env = "TIDEGATE_HUB_GIT_POLL_INTERVAL", value_name = "DURATION", default_value = "1m", value_parser = Span::parse)]
+    pub git_poll_interval: Span,
+    /// How often agents and hub say that they are there; three missed ones make evidence stale.
+    #[arg(long, env = "TIDEGATE_HUB_HEARTBEAT_INTERVAL", value_name = "DURATION", default_value = "10s", value_parser = Span::parse)]
+    pub heartbeat_interval: Span,
+    /// Let sets name file:// repositories, which the hub reads with its own rights.
+    #[arg(long, env = "TIDEGATE_HUB_ALLOW_FILE_SOURCES")]
+    pub allow_file_sources: bool,
+    /// How to log.
+    #[command(flatten)]
+    pub log: LogOptions,
+}
+
+/// How to log.
+#[derive(Clone, Debug, Args)]
+pub struct LogOptions {
+    /// What to log: a level, or a filter such as `info,tidegate_hub=debug`.
+    #[arg(
+        long = "log",
+        env = "TIDEGATE_HUB_LOG",
+        value_name = "FILTER",
+        default_value = "info"
+    )]
+    pub filter: String,
+    /// In which form.
+    #[arg(
+        long = "log-format",
+        env = "TIDEGATE_HUB_LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "text"
+    )]
+    pub format: LogFormat,
+}
+
+/// Form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

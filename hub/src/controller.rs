@@ -1,0 +1,253 @@
+//! The loop that makes things happen: for every set, publish, promote, retire.
+//!
+//! Level-triggered and idempotent (design, decision 10): woken by changes of the store and of
+//! sessions, with a period as a net. The next pass is the retry, so an error of one set is noted
+//! and never stops another. Decides nothing: the passes do.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use tidegate_model::ids::SetUid;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    changes::Changes,
+    db::{self, Db},
+    evidence::Evidence,
+    health::Metrics,
+    link::Sessions,
+    poller::PollerHandle,
+    promote, publish,
+    records::SetRecord,
+    retire,
+    state::{Row, State},
+};
+
+/// How long nothing may happen while runs are open: their clocks (windows, soaks, deadlines) need
+/// looking at.
+const TICK: Duration = Duration::from_millis(250);
+/// How long nothing may happen at all.
+const PERIOD: Duration = Duration::from_secs(10);
+/// Passes over one set in a row before the others get their turn.
+const BURST: usize = 64;
+
+/// Why a pass failed.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Db(#[from] db::Error),
+    #[error(transparent)]
+    Content(#[from] publish::gather::Error),
+}
+
+/// The component.
+#[derive(Debug)]
+pub struct Controller {
+    db: Db,
+    evidence: Evidence,
+    sessions: Sessions,
+    poller: PollerHandle,
+    metrics: Metrics,
+    gatherer: Arc<publish::gather::Gatherer>,
+    published: BTreeMap<SetUid, publish::gather::Inputs>,
+}
+
+impl Controller {
+    /// A controller over these parts of the hub.
+    pub fn new(
+        db: Db,
+        evidence: Evidence,
+        sessions: Sessions,
+        poller: PollerHandle,
+        metrics: Metrics,
+    ) -> Self {
+        let gatherer = publish::gather::Gatherer::new(poller.git().clone(), Arc::clone(db.blobs()));
+        Self {
+            db,
+            evidence,
+            sessions,
+            poller,
+            metrics,
+            gatherer: Arc::new(gatherer),
+            published: BTreeMap::new(),
+        }
+    }
+
+    /// Works until `cancel`, or until the hub may no longer write.
+    pub async fn run(mut self, cancel: CancellationToken) -> Result<(), db::Error> {
+        let mut changes = self.db.changes();
+        let mut sessions = self.sessions.changes();
+        loop {
+            changes.borrow_and_update();
+            sessions.borrow_and_update();
+            let sets: Vec<_> = self
+                .db
+                .read()
+                .sets
+                .iter()
+                .map(|set| (set.project.clone(), set.name.clone()))
+                .collect();
+            for (project, name) in sets {
+                self.settle(&project, &name, &cancel).await?;
+            }
+            let wait = if self.db.read().has_open_runs() {
+                TICK
+            } else {
+                PERIOD
+            };
+            tokio::select! {
+                () = cancel.cancelled() => return Ok(()),
+                changed = changes.changed() => if changed.is_err() { return Ok(()) },
+                changed = sessions.changed() => if changed.is_err() { return Ok(()) },
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// Passes over one set until there is nothing more to do for it now.
+    async fn settle(
+        &mut self,
+        project: &str,
+        name: &str,
+        cancel: &CancellationToken,
+    ) -> Result<(), db::Error> {
+        for _ in 0..BURST {
+            if cancel.is_cancelled() {
+                return Ok(());
+            }
+            let begun = Instant::now();
+            let outcome = self.pass(project, name).await;
+            let seconds = begun.elapsed().as_secs_f64();
+            let failed = outcome.is_err();
+            self.metrics.pass(seconds, failed);
+            match outcome {
+                Ok(true) => {}
+                Ok(false) => return Ok(()),
+                Err(Error::Db(error)) if error.is_retryable() => {
+                    tracing::debug!(set = name, project, %error, "the next pass tries again");
+                    return Ok(());
+                }
+                Err(Error::Db(error @ (db::Error::Fenced { .. } | db::Error::Following(_)))) => {
+                    return Err(error);
+                }
+                Err(error) => {
+                    tracing::error!(set = name, project, %error, "a pass failed; the next one tries again");
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One pass; says whether it changed anything.
+    async fn pass(&mut self, project: &str, name: &str) -> Result<bool, Error> {
+        let published = self.publish(project, name).await?;
+        let promoted = self.promote(project, name).await?;
+        let retired = {
+            let state = self.db.read();
+            state
+                .set(project, name)
+                .map(|row| retire::pass(&state, row))
+                .unwrap_or_default()
+        };
+        let retired = self.commit(retired).await?;
+        Ok(published || promoted || retired)
+    }
+
+    async fn commit(&self, changes: Changes) -> Result<bool, Error> {
+        let some = !changes.is_empty();
+        self.db.commit(changes).await?;
+        Ok(some)
+    }
+
+    async fn publish(&mut self, project: &str, name: &str) -> Result<bool, Error> {
+        let Some(inputs) = self.snapshot(project, name, publish::gather::Inputs::of) else {
+            return Ok(false);
+        };
+        let uid = inputs.uid();
+        if self.published.get(&uid) == Some(&inputs) {
+            return Ok(false);
+        }
+        let candidate = self.gatherer.gather(inputs.clone()).await?;
+        self.poller.want(uid, candidate.wanted.clone());
+        let publication = {
+            let state = self.db.read();
+            let Some(set) = state.set(project, name) else {
+                return Ok(false);
+            };
+            let view = publish::pass::View {
+                state: &state,
+                set,
+                candidate: &candidate,
+                epoch: self.db.epoch(),
+                now: self.db.clock().now(),
+            };
+            let clock = self.db.clock().clone();
+            publish::pass::pass(&view, &mut move || clock.id())
+        };
+        for (tag, bytes) in publication.blobs {
+            self.gatherer.keep(tag, bytes).await?;
+        }
+        let changed = self.commit(publication.changes).await?;
+        if !changed {
+            // Only now is it sure that these inputs lead nowhere further.
+            self.published.insert(uid, inputs);
+        }
+        Ok(changed)
+    }
+
+    async fn promote(&self, project: &str, name: &str) -> Result<bool, Error> {
+        let Some(release) = self.snapshot(project, name, promote::wanted_release) else {
+            return Ok(false);
+        };
+        let entries = match release {
+            Some(digest) => self.gatherer.entries(digest).await?,
+            None => Vec::new(),
+        };
+        let pass = {
+            let state = self.db.read();
+            let Some(set) = state.set(project, name) else {
+                return Ok(false);
+            };
+            let now = self.db.clock().now();
+            let clock = self.db.clock().clone();
+            promote::pass(
+                &promote::View {
+                    state: &state,
+                    evidence: &self.evidence,
+                    set,
+                    entries: &entries,
+                    epoch: self.db.epoch(),
+                    now,
+                },
+                &mut move || clock.id(),
+            )
+        };
+        let mut denied = BTreeSet::new();
+        for order in &pass.deny {
+            denied.extend(self.gatherer.denied(order.bad, Some(order.good)).await?);
+        }
+        let changes = {
+            let state = self.db.read();
+            let Some(set) = state.set(project, name) else {
+                return Ok(false);
+            };
+            promote::with_denies(pass, &set.record, denied, &state)
+        };
+        self.commit(changes).await
+    }
+
+    fn snapshot<T>(
+        &self,
+        project: &str,
+        name: &str,
+        read: impl FnOnce(&State, &Row<SetRecord>) -> T,
+    ) -> Option<T> {
+        let state = self.db.read();
+        state.set(project, name).map(|set| read(&state, set))
+    }
+}

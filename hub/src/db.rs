@@ -1,0 +1,332 @@
+//! The hub's handle on its store: a decoded view that follows it, and fenced commits.
+//!
+//! Owns the one way to write: every transaction compares the hub's epoch record, so that a hub that
+//! lost its term writes nothing (design, decision 9), and carries the audit of what it does. After
+//! a commit the view is waited for, so that the next pass sees what the last one wrote. Never
+//! decides what to write.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+};
+
+use futures::StreamExt as _;
+use jiff::Timestamp;
+use tidegate_model::ids::Epoch;
+use tidegate_store::{BlobStore, Range, Store, Txn};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    audit,
+    changes::{Changes, Decision},
+    clock::Clock,
+    records::{self, AuditHead, EpochRecord, Record as _},
+    state::State,
+};
+
+/// What can go wrong between the hub and its store.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] tidegate_store::Error),
+    /// A record cannot be read; nothing is guessed.
+    #[error(transparent)]
+    Record(#[from] records::Error),
+    /// Something changed since it was read; read again and decide again.
+    #[error("failed to commit: {key} changed in the meantime")]
+    Conflict {
+        /// Which key.
+        key: String,
+    },
+    /// Another hub has taken over; this one must stop.
+    #[error("failed to commit: another hub took the term after epoch {epoch}; this hub must stop")]
+    Fenced {
+        /// Our term.
+        epoch: Epoch,
+    },
+    /// The view no longer follows the store.
+    #[error("failed to follow the store: {0}")]
+    Following(String),
+}
+
+impl Error {
+    /// Whether reading again and trying again can help.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Conflict { .. } => true,
+            Self::Store(error) => error.is_retryable() || error.is_outcome_unknown(),
+            Self::Record(_) | Self::Fenced { .. } | Self::Following(_) => false,
+        }
+    }
+}
+
+/// The handle. Cheap to clone.
+#[derive(Clone)]
+pub struct Db {
+    store: Arc<dyn Store>,
+    blobs: Arc<dyn BlobStore>,
+    shared: Arc<Shared>,
+    clock: Clock,
+    epoch: EpochRecord,
+    epoch_revision: u64,
+}
+
+struct Shared {
+    state: RwLock<State>,
+    revision: watch::Sender<u64>,
+    failed: watch::Sender<Option<String>>,
+}
+
+impl std::fmt::Debug for Db {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Db")
+            .field("epoch", &self.epoch.epoch)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Db {
+    /// Reads everything, takes the next term and follows the store until `cancel`.
+    pub async fn open(
+        store: Arc<dyn Store>,
+        blobs: Arc<dyn BlobStore>,
+        clock: Clock,
+        holder: String,
+        cancel: CancellationToken,
+    ) -> Result<Self, Error> {
+        let (epoch, epoch_revision) = take_term(store.as_ref(), &clock, holder).await?;
+        let mut state = State::default();
+        let page = store.range(Range::prefix(PREFIX)).await?;
+        for entry in &page.entries {
+            state.apply(&entry.key, Some((&entry.value, entry.mod_revision)))?;
+        }
+        state.revision = page.revision;
+        let shared = Arc::new(Shared {
+            revision: watch::Sender::new(state.revision),
+            state: RwLock::new(state),
+            failed: watch::Sender::new(None),
+        });
+        tokio::spawn(follow(
+            Arc::clone(&store),
+            Arc::clone(&shared),
+            page.revision,
+            cancel,
+        ));
+        Ok(Self {
+            store,
+            blobs,
+            shared,
+            clock,
+            epoch,
+            epoch_revision,
+        })
+    }
+
+    /// The view, for reading. Held only while reading: never across an await.
+    pub fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.shared
+            .state
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notices of changes: the revision up to which the view is complete.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.revision.subscribe()
+    }
+
+    /// Becomes `Some` when the view can no longer follow the store; the hub must stop then.
+    pub fn failed(&self) -> watch::Receiver<Option<String>> {
+        self.shared.failed.subscribe()
+    }
+
+    /// The hub's term.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch.epoch
+    }
+
+    /// The hub's time.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The blobs.
+    pub fn blobs(&self) -> &Arc<dyn BlobStore> {
+        &self.blobs
+    }
+
+    /// The store itself, for reading what the view leaves out.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Commits `changes` with their audit records in one transaction, if nothing they were based on
+    /// has changed. Returns once the view shows them.
+    pub async fn commit(&self, changes: Changes) -> Result<(), Error> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let txn = self.transaction(changes);
+        let revision = match self.store.transact(txn).await? {
+            tidegate_store::Outcome::Committed { revision } => revision,
+            tidegate_store::Outcome::Conflict(conflict) => {
+                let key = conflict.compare.key;
+                if key == self.epoch.key() {
+                    return Err(Error::Fenced {
+                        epoch: self.epoch.epoch,
+                    });
+                }
+                return Err(Error::Conflict { key });
+            }
+        };
+        self.reached(revision).await
+    }
+
+    fn transaction(&self, changes: Changes) -> Txn {
+        let state = self.read();
+        let Changes {
+            mut expected,
+            mut writes,
+            audit: decisions,
+        } = changes;
+        seal(
+            &state,
+            decisions,
+            self.clock.now(),
+            &mut expected,
+            &mut writes,
+        );
+        let mut txn = Txn::new().when_unchanged(self.epoch.key(), self.epoch_revision);
+        for (key, revision) in expected {
+            txn = txn.when_unchanged(key, revision);
+        }
+        for (key, value) in writes {
+            txn = match value {
+                Some(value) => txn.put(key, value),
+                None => txn.delete(key),
+            };
+        }
+        txn
+    }
+
+    async fn reached(&self, revision: u64) -> Result<(), Error> {
+        let mut seen = self.changes();
+        let mut failed = self.failed();
+        tokio::select! {
+            reached = seen.wait_for(|seen| *seen >= revision) => {
+                reached.map(|_| ()).map_err(|_| Error::Following("the hub is stopping".to_owned()))
+            }
+            why = failed.wait_for(Option::is_some) => {
+                let why = why.ok().and_then(|why| why.clone());
+                Err(Error::Following(why.unwrap_or_else(|| "the hub is stopping".to_owned())))
+            }
+        }
+    }
+}
+
+/// Everything of this version of the hub.
+const PREFIX: &str = "/tidegate/v1/";
+
+/// Takes the next term. Whoever reads the same term and writes second is refused.
+async fn take_term(
+    store: &dyn Store,
+    clock: &Clock,
+    holder: String,
+) -> Result<(EpochRecord, u64), Error> {
+    let mut record = EpochRecord {
+        epoch: Epoch(1),
+        holder,
+        taken_at: clock.now(),
+    };
+    let key = record.key();
+    let current = store.get(&key).await?;
+    let mut revision = 0;
+    if let Some(entry) = &current {
+        let last = EpochRecord::decode(&key, &entry.value)?;
+        record.epoch = Epoch(last.epoch.0 + 1);
+        revision = entry.mod_revision;
+    }
+    let txn = Txn::new()
+        .when_unchanged(&key, revision)
+        .put(&key, record.encode());
+    match store.transact(txn).await? {
+        tidegate_store::Outcome::Committed { revision } => Ok((record, revision)),
+        tidegate_store::Outcome::Conflict(_) => Err(Error::Fenced {
+            epoch: record.epoch,
+        }),
+    }
+}
+
+/// Gives each decision its place in its project's chain and adds the records to the transaction.
+fn seal(
+    state: &State,
+    decisions: Vec<Decision>,
+    now: Timestamp,
+    expected: &mut BTreeMap<String, u64>,
+    writes: &mut BTreeMap<String, Option<Vec<u8>>>,
+) {
+    let mut heads: BTreeMap<String, AuditHead> = BTreeMap::new();
+    for decision in decisions {
+        let known = state
+            .audit_heads
+            .iter()
+            .find(|head| head.project == decision.project);
+        let head = heads
+            .remove(&decision.project)
+            .or_else(|| known.map(|head| AuditHead::clone(head)))
+            .unwrap_or_else(|| audit::genesis(&decision.project));
+        let (record, head) = audit::append(&head, &decision, now);
+        let at = state
+            .audit_heads
+            .get(&head.key())
+            .map_or(0, |row| row.revision);
+        expected.insert(head.key(), at);
+        expected.insert(record.key(), 0);
+        writes.insert(record.key(), Some(record.encode()));
+        writes.insert(head.key(), Some(head.encode()));
+        heads.insert(head.project.clone(), head);
+    }
+}
+
+/// Folds the store's changes into the view until `cancel` or a failure.
+async fn follow(store: Arc<dyn Store>, shared: Arc<Shared>, after: u64, cancel: CancellationToken) {
+    let mut changes = store.watch(PREFIX, after);
+    loop {
+        let batch = tokio::select! {
+            () = cancel.cancelled() => return,
+            batch = changes.next() => batch,
+        };
+        let folded = match batch {
+            Some(Ok(batch)) => fold(&shared, &batch),
+            Some(Err(error)) => Err(error.to_string()),
+            None => Err("the store was closed".to_owned()),
+        };
+        if let Err(why) = folded {
+            tracing::error!(
+                error = why,
+                "the hub can no longer follow its store and stops"
+            );
+            shared.failed.send_replace(Some(why));
+            return;
+        }
+    }
+}
+
+fn fold(shared: &Shared, batch: &tidegate_store::Batch) -> Result<(), String> {
+    {
+        let mut state = shared.state.write().unwrap_or_else(PoisonError::into_inner);
+        for event in &batch.events {
+            let change = event
+                .entry()
+                .map(|entry| (entry.value.as_ref(), entry.mod_revision));
+            state
+                .apply(event.key(), change)
+                .map_err(|error| error.to_string())?;
+        }
+        state.revision = batch.revision;
+    }
+    shared.revision.send_replace(batch.revision);
+    Ok(())
+}

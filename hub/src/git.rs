@@ -1,0 +1,227 @@
+//! Git sources: from an address and a revision to a commit, and from a commit to its files.
+//!
+//! Owns the mirrors, bare repositories in the hub's directory that are a cache and may be deleted
+//! at any time. Trees are read from Git's objects: nothing is ever checked out, no filter, hook or
+//! attribute of a repository runs, and no configuration of the machine or the repository is read.
+//! Never decides when to fetch (the poller does) and never renders.
+//!
+//! `address` is what may be fetched, `fetch` how, `mirror` where it is kept, `tree` how it is read.
+
+mod address;
+mod credentials;
+mod error;
+mod fetch;
+mod meter;
+mod mirror;
+mod tree;
+
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tidegate_model::source::RepoRevision;
+use tokio::task::spawn_blocking;
+
+use self::{
+    address::{Address, Revision},
+    mirror::Mirror,
+};
+pub use self::{
+    credentials::Credential,
+    error::Error,
+    tree::{Limits as TreeLimits, Tree},
+};
+
+/// What a hub may fetch, and how.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Directory of the mirrors; created when it is missing.
+    pub dir: PathBuf,
+    /// Allows `file://` addresses, which the hub reads with its own rights.
+    pub allow_file: bool,
+    /// Credentials for `https://`, by host (`host` or `host:port`); sent to no other host.
+    pub credentials: BTreeMap<String, Credential>,
+    /// PEM file with certificate authorities to trust besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Private key for `ssh://`; without it, ssh's own keys and agent are used.
+    pub ssh_key: Option<PathBuf>,
+    /// Known hosts for `ssh://`; without it, ssh's own files. An unknown host is refused.
+    pub ssh_known_hosts: Option<PathBuf>,
+    /// The ssh program, OpenSSH or one that takes its options.
+    pub ssh_program: PathBuf,
+    /// Longest time for one fetch.
+    pub timeout: Duration,
+    /// Longest time without a byte from the server, and to connect.
+    pub stall_timeout: Duration,
+    /// Most bytes that one fetch may bring.
+    pub fetch_bytes: u64,
+    /// Most bytes of one object in memory; a larger object in a repository makes its fetch fail.
+    pub object_bytes: u64,
+    /// Packs in a mirror before a new one is begun beside it; each fetch that brings something
+    /// makes one.
+    pub packs: usize,
+    /// How much of a tree is read.
+    pub tree: TreeLimits,
+}
+
+impl Options {
+    /// The defaults: no `file://`, 5 minutes, 1 GiB a fetch.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            dir: dir.into(),
+            allow_file: false,
+            credentials: BTreeMap::new(),
+            ca_file: None,
+            ssh_key: None,
+            ssh_known_hosts: None,
+            ssh_program: PathBuf::from("ssh"),
+            timeout: Duration::from_mins(5),
+            stall_timeout: Duration::from_secs(30),
+            fetch_bytes: 1 << 30,
+            object_bytes: 512 << 20,
+            packs: 200,
+            tree: TreeLimits::default(),
+        }
+    }
+}
+
+/// Where a revision led.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// The full commit id, 40 hexadecimal digits. Its tree is in the mirror.
+    pub commit: String,
+}
+
+/// The Git sources of a hub. Clones share mirrors and locks.
+#[derive(Clone, Debug)]
+pub struct Git {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    options: Options,
+    /// One lock a repository: its fetches are serialised, those of others are not.
+    locks: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+impl Git {
+    /// Opens the directory of the mirrors.
+    ///
+    /// # Errors
+    /// [`Error::Mirror`] if it cannot be made; [`Error::Options`] if a file that the options name
+    /// cannot be read.
+    pub fn new(options: Options) -> Result<Self, Error> {
+        let check = |path: &Option<PathBuf>, read: fn(&Path) -> io::Result<()>| {
+            let Some(path) = path else { return Ok(()) };
+            read(path).map_err(|error| Error::Options {
+                path: path.clone(),
+                detail: error.to_string(),
+            })
+        };
+        check(&options.ca_file, |path| fetch::certificates(path).map(drop))?;
+        check(&options.ssh_key, |path| std::fs::File::open(path).map(drop))?;
+        check(&options.ssh_known_hosts, |path| {
+            std::fs::File::open(path).map(drop)
+        })?;
+        mirror::make_directory(&options.dir)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                options,
+                locks: Mutex::default(),
+            }),
+        })
+    }
+
+    /// Whether a source may be fetched at all: form and scheme of its address, form of its
+    /// revision. Asks nobody.
+    ///
+    /// # Errors
+    /// [`Error::Address`], [`Error::FileRefused`], [`Error::Revision`].
+    pub fn check(&self, source: &RepoRevision) -> Result<(), Error> {
+        self.parse(source).map(drop)
+    }
+
+    fn parse(&self, source: &RepoRevision) -> Result<(Address, Revision), Error> {
+        let address = Address::parse(&source.repo_url, self.inner.options.allow_file)?;
+        let revision = Revision::parse(&source.revision)?;
+        Ok((address, revision))
+    }
+
+    /// Finds out where a revision leads now and brings its commit into the mirror, with as little
+    /// history as the server allows. A commit that is there already asks nobody.
+    ///
+    /// A branch, a tag (annotated or not) by short or full name, `HEAD`, or a full commit id.
+    /// A second fetch of the same repository waits for the first.
+    ///
+    /// # Errors
+    /// See [`Error`]; [`Error::is_retryable`] tells which may pass by themselves.
+    pub async fn fetch(&self, source: &RepoRevision) -> Result<Fetched, Error> {
+        let (address, revision) = self.parse(source)?;
+        let timeout = self.inner.options.timeout;
+        let stop = Arc::new(AtomicBool::new(false));
+        // Also set when the caller drops this future.
+        let _stop = StopOnDrop(Arc::clone(&stop));
+        let lock = self.lock(address.text());
+        let inner = Arc::clone(&self.inner);
+        let repo = address.text().to_owned();
+        let work = async move {
+            // Goes into the thread: a fetch that outlives its caller still keeps others out.
+            let held = lock.lock_owned().await;
+            let fetched = spawn_blocking(move || {
+                let _held = held;
+                let mirror = Mirror::new(&inner.options, &address);
+                fetch::fetch(&mirror, &address, &revision, &stop)
+            });
+            fetched.await.unwrap_or_else(|panic| {
+                Err(Error::Internal {
+                    detail: panic.to_string(),
+                })
+            })
+        };
+        match tokio::time::timeout(timeout, work).await {
+            Ok(fetched) => Ok(Fetched { commit: fetched? }),
+            Err(_) => Err(Error::Timeout {
+                repo,
+                seconds: timeout.as_secs(),
+            }),
+        }
+    }
+
+    /// The tree of a commit that was fetched. Blocks on the disk: call it, and read the tree, in
+    /// a blocking thread.
+    ///
+    /// # Errors
+    /// [`Error::MissingCommit`] if the mirror does not have it (any more): fetch it by its id.
+    pub fn tree(&self, repo_url: &str, commit: &str) -> Result<Tree, Error> {
+        let address = Address::parse(repo_url, self.inner.options.allow_file)?;
+        Mirror::new(&self.inner.options, &address).tree(&address, commit)
+    }
+
+    fn lock(&self, repo: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut locks = self
+            .inner
+            .locks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        // Only those in use count: repositories come and go.
+        locks.retain(|_, lock| Arc::strong_count(lock) > 1);
+        Arc::clone(locks.entry(repo.to_owned()).or_default())
+    }
+}
+
+/// Tells the blocking thread to stop when nobody waits for it any more.
+struct StopOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}

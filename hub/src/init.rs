@@ -1,0 +1,168 @@
+//! `tidegate-hub init`: a new hub and its first administrator.
+//!
+//! Owns the order: authority, store, administrator, configuration file; an interrupted `init` is
+//! told apart from a finished hub. Never touches a directory that holds a hub.
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use serde::Serialize;
+use tidegate_model::API_VERSION;
+use tidegate_store::{Embedded, Store, blob::Files, embedded};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    changes::{Changes, Decision},
+    clock::Clock,
+    config::InitOptions,
+    db::{self, Db},
+    identity::{self, Authority, NewUser},
+    layout::Layout,
+    records::{FLEET, Role, UserRecord},
+};
+
+/// Why there is no new hub.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The directory holds a hub.
+    #[error("failed to make a hub in {path}: there is one already; choose another --state-dir")]
+    Exists {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A file could not be written.
+    #[error("failed to write {path}")]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The administrator's configuration could not be written as YAML.
+    #[error("failed to write the administrator's configuration: {0}")]
+    Yaml(String),
+    /// Certificates.
+    #[error(transparent)]
+    Identity(#[from] identity::Error),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] tidegate_store::Error),
+    /// The blob store.
+    #[error(transparent)]
+    Blob(#[from] tidegate_store::blob::Error),
+    /// The first records.
+    #[error(transparent)]
+    Db(#[from] db::Error),
+}
+
+/// The command line's configuration file, in the form that `tidegate` reads.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ClientConfig<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    current_context: &'a str,
+    contexts: Vec<ClientContext<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ClientContext<'a> {
+    name: &'a str,
+    server: &'a str,
+    ca_data: &'a str,
+    certificate_data: &'a str,
+    key_data: &'a str,
+}
+
+/// Makes the hub.
+pub async fn run(options: &InitOptions) -> Result<(), Error> {
+    let layout = Layout::new(&options.state_dir);
+    let write = |path: &Path| {
+        let path = path.to_owned();
+        move |source| Error::Write { path, source }
+    };
+    fs::create_dir_all(layout.root()).map_err(write(layout.root()))?;
+    if layout.store().exists() {
+        return Err(Error::Exists {
+            path: layout.root().to_owned(),
+        });
+    }
+    let clock = Clock::default();
+    let now = clock.now();
+    let names = &options.names;
+    let authority = Authority::create(&layout.identity(), &options.trust_domain, names, now)?;
+    let admin = authority.new_user(&options.admin, now)?;
+    write_config(options, &authority, &admin)?;
+    // Last, because it is what tells a finished hub: whatever failed before can be done again.
+    let store: Arc<dyn Store> =
+        Arc::new(Embedded::open(layout.store(), embedded::Options::default()).await?);
+    let blobs = Arc::new(Files::open(layout.blobs()).await?);
+    let cancel = CancellationToken::new();
+    let db = Db::open(
+        store,
+        blobs,
+        clock.clone(),
+        "init".to_owned(),
+        cancel.clone(),
+    )
+    .await?;
+    let mut changes = Changes::default();
+    changes.create(&UserRecord {
+        name: options.admin.clone(),
+        role: Role::Admin,
+        created_at: clock.now(),
+        created_by: "init".to_owned(),
+    });
+    let subject = format!("user/{} role/admin", options.admin);
+    changes.decide(Decision::by(
+        "init",
+        FLEET,
+        "user.sign",
+        subject,
+        "first administrator".to_owned(),
+    ));
+    db.commit(changes).await?;
+    cancel.cancel();
+    Ok(())
+}
+
+fn write_config(
+    options: &InitOptions,
+    authority: &Authority,
+    admin: &NewUser,
+) -> Result<(), Error> {
+    let config = ClientConfig {
+        api_version: API_VERSION,
+        kind: "Config",
+        current_context: &options.admin,
+        contexts: vec![ClientContext {
+            name: &options.admin,
+            server: &options.server,
+            ca_data: authority.ca_pem(),
+            certificate_data: &admin.certificate_pem,
+            key_data: &admin.key_pem,
+        }],
+    };
+    let text = serde_yaml::to_string(&config).map_err(|error| Error::Yaml(error.to_string()))?;
+    let path = &options.admin_config;
+    let written = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut file| {
+            file.write_all(text.as_bytes())
+                .and_then(|()| file.sync_all())
+        });
+    written.map_err(|source| Error::Write {
+        path: path.clone(),
+        source,
+    })
+}

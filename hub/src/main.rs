@@ -1,0 +1,30 @@
+//! The `tidegate-hub` binary: parse, install what is process-wide, run, exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use tidegate_hub::{
+    config::{Cli, Command},
+    init, runtime, telemetry,
+};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // Fails only when one is installed already, which is as good.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let outcome: Result<(), Box<dyn std::error::Error>> = match cli.command {
+        Command::Init(options) => init::run(&options).await.map_err(Into::into),
+        Command::Serve(options) => match telemetry::start(&options.log) {
+            Ok(()) => runtime::run(options).await.map_err(Into::into),
+            Err(error) => Err(error.into()),
+        },
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            telemetry::complain(error.as_ref());
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,357 @@
+//! From a release to the clusters: the controller around the promotion engine.
+//!
+//! Owns when a run begins, the facts a step sees and how its effects become records. Every decision
+//! is `tidegate-waves`'. Pure: what needs blobs (denies) is asked for and comes back as a value.
+
+mod effects;
+mod facts;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use tidegate_model::{
+    application::Application,
+    cluster::Cluster,
+    digest::Digest,
+    ids::{AppUid, ClusterUid, Epoch, RunId},
+    release::{Release, ReleaseEntry},
+    run::{MemberId, Run},
+    strategy::Unmatched,
+};
+use tidegate_proto::v1 as wire;
+use tidegate_waves::{AppStart, Begin, Candidate, PlanError, Planned};
+use uuid::Uuid;
+
+pub use self::effects::{DenyOrder, with_denies};
+use crate::{
+    changes::{Changes, Decision},
+    evidence::Evidence,
+    records::{MemberRecord, ReleaseRecord, RunRecord, SetRecord},
+    state::{Row, State},
+};
+
+/// What a pass looks at.
+#[derive(Debug)]
+pub struct View<'a> {
+    /// The store, decoded.
+    pub state: &'a State,
+    /// Which evidence is fresh.
+    pub evidence: &'a Evidence,
+    /// The set.
+    pub set: &'a Row<SetRecord>,
+    /// Entries of [`wanted_release`], empty when there is none.
+    pub entries: &'a [ReleaseEntry],
+    /// The hub's term.
+    pub epoch: Epoch,
+    /// The hub's time.
+    pub now: Timestamp,
+}
+
+/// What a pass wants done.
+#[derive(Debug, Default)]
+#[must_use = "a pass that is not committed never happened"]
+pub struct Pass {
+    /// To be committed, together with what `deny` comes to.
+    pub changes: Changes,
+    /// Denies that need a look at content.
+    pub deny: Vec<DenyOrder>,
+}
+
+/// The most members that are created in one transaction.
+const BATCH: usize = 60;
+/// More applications than this in one member would not fit into one step's transaction.
+const APPLICATIONS_A_MEMBER: usize = 30;
+
+/// What is next for a set.
+enum Next<'a> {
+    /// Carry on with this run.
+    Step(&'a Row<RunRecord>),
+    /// Some of its members are not stored yet.
+    Complete(&'a Row<RunRecord>, &'a ReleaseRecord),
+    /// Begin a run of this release.
+    Begin(&'a ReleaseRecord),
+    Nothing,
+}
+
+fn next<'a>(state: &'a State, set: &SetRecord) -> Next<'a> {
+    let latest = set.latest_run.and_then(|id| state.run(id));
+    if let Some(row) = latest {
+        let run = &row.record.run;
+        let planned: usize = run.plan.waves.iter().map(|wave| wave.members.len()).sum();
+        if !run.state.is_terminal()
+            && state.members_of(&row.record).count() < planned
+            && let Some(release) = state.release(set, run.release_number)
+        {
+            return Next::Complete(row, &release.record);
+        }
+        if !run.state.is_terminal() || run.request.is_some() {
+            return Next::Step(row);
+        }
+        if run.release_number >= set.last_release {
+            return Next::Nothing;
+        }
+    }
+    match state.release(set, set.last_release) {
+        Some(release) if !set.deleting => Next::Begin(&release.record),
+        _ => Next::Nothing,
+    }
+}
+
+/// The blob with the entries that [`pass`] will need, if it needs any.
+pub fn wanted_release(state: &State, set: &Row<SetRecord>) -> Option<Digest> {
+    match next(state, &set.record) {
+        Next::Complete(_, release) | Next::Begin(release) => Some(release.entries),
+        Next::Step(_) | Next::Nothing => None,
+    }
+}
+
+/// Moves a set's promotion on by one transaction.
+pub fn pass(view: &View<'_>, id: &mut dyn FnMut() -> Uuid) -> Pass {
+    match next(view.state, &view.set.record) {
+        Next::Nothing => Pass::default(),
+        Next::Step(row) => step(view, row),
+        Next::Complete(row, release) => complete(view, row, release),
+        Next::Begin(release) => begin(view, release, RunId(id())),
+    }
+}
+
+fn step(view: &View<'_>, row: &Row<RunRecord>) -> Pass {
+    let facts = facts::gather(
+        view.state,
+        view.evidence,
+        &view.set.record,
+        &row.record,
+        view.epoch,
+    );
+    let rows: BTreeMap<_, _> = view
+        .state
+        .members_of(&row.record)
+        .map(|row| (row.record.member.id.clone(), row))
+        .collect();
+    let members: BTreeMap<_, _> = rows
+        .iter()
+        .map(|(id, row)| (id.clone(), row.record.member.clone()))
+        .collect();
+    let step = tidegate_waves::step(&row.record.run, &members, &facts, view.now);
+    effects::apply(view, row, &rows, step)
+}
+
+/// Everything a person may want to know about what a run waits for.
+pub fn explain(
+    state: &State,
+    evidence: &Evidence,
+    record: &RunRecord,
+    epoch: Epoch,
+    now: Timestamp,
+) -> Vec<wire::Blocking> {
+    let Some(set) = state.set_by_uid(record.run.set) else {
+        return Vec::new();
+    };
+    let facts = facts::gather(state, evidence, set, record, epoch);
+    let members = state
+        .members_of(record)
+        .map(|row| (row.record.member.id.clone(), row.record.member.clone()));
+    let blocking = tidegate_waves::explain(&record.run, &members.collect(), &facts, now);
+    blocking.into_iter().map(effects::blocking).collect()
+}
+
+/// What a plan is made over, from applications that have no record yet.
+pub fn candidates_of(clusters: &[Cluster], applications: &[Application]) -> Vec<Candidate> {
+    let named = |app: &Application| {
+        AppUid(Uuid::from_u128(u128::from_be_bytes(
+            Digest::of("candidate", &serde_json::json!([app.name])).as_bytes()[..16]
+                .try_into()
+                .unwrap_or_default(),
+        )))
+    };
+    applications
+        .iter()
+        .filter_map(|app| candidate(clusters, named(app), app))
+        .collect()
+}
+
+fn candidate(clusters: &[Cluster], uid: AppUid, app: &Application) -> Option<Candidate> {
+    let cluster = clusters.iter().find(|cluster| cluster.uid == app.cluster)?;
+    Some(Candidate {
+        cluster: cluster.uid,
+        cluster_name: cluster.name.clone(),
+        cluster_labels: cluster.labels.clone(),
+        app: uid,
+        app_labels: app.labels.clone(),
+    })
+}
+
+/// The same for every run of a set, so that its canaries stay the same.
+fn seed(set: &SetRecord) -> u64 {
+    u64::try_from(set.uid.0.as_u128() & u128::from(u64::MAX)).unwrap_or_default()
+}
+
+fn plan(
+    view: &View<'_>,
+    entries: &[ReleaseEntry],
+) -> Result<(Planned, Option<PlanError>), PlanError> {
+    let set = &view.set.record;
+    let clusters = view.state.fleet();
+    let candidates: Vec<_> = entries
+        .iter()
+        .filter_map(|entry| view.state.app(entry.app))
+        .filter_map(|app| candidate(&clusters, app.uid, &app.app))
+        .collect();
+    let strategy = &set.document.spec.strategy;
+    match tidegate_waves::plan(strategy, &candidates, seed(set)) {
+        Ok(planned) => Ok((planned, None)),
+        // An error when the set is written; a member that shows up later is left out and named
+        // (design/waves.md, `unmatched`).
+        Err(error @ PlanError::Unmatched { .. }) if set.latest_run.is_some() => {
+            let mut lenient = strategy.clone();
+            lenient.unmatched = Unmatched::Exclude;
+            tidegate_waves::plan(&lenient, &candidates, seed(set))
+                .map(|planned| (planned, Some(error)))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn begin(view: &View<'_>, release: &ReleaseRecord, id: RunId) -> Pass {
+    let set = &view.set.record;
+    let mut pass = Pass::default();
+    let mut record = SetRecord::clone(set);
+    let planned = match plan(view, view.entries) {
+        Ok((planned, excluded)) => {
+            record
+                .problems
+                .extend(excluded.map(|error| error.to_string()));
+            planned
+        }
+        Err(error) => {
+            note(&mut record, error.to_string());
+            pass.changes.update(view.set, &record);
+            return pass;
+        }
+    };
+    if let Some(problem) = too_large(view, &planned) {
+        note(&mut record, problem);
+        pass.changes.update(view.set, &record);
+        return pass;
+    }
+    let (run, _) = start(view, release, &planned, id, view.now, view.epoch);
+    let header = RunRecord {
+        project: set.project.clone(),
+        run,
+    };
+    record.latest_run = Some(id);
+    pass.changes.create(&header);
+    pass.changes.update(view.set, &record);
+    pass.changes.decide(
+        Decision::by_system(
+            &set.project,
+            "run.create",
+            format!("set/{} run/{id}", set.name),
+            format!("release {} is new", release.number),
+        )
+        .from_to("", release.content),
+    );
+    pass
+}
+
+fn note(record: &mut SetRecord, problem: String) {
+    if !record.problems.contains(&problem) {
+        record.problems.push(problem);
+    }
+}
+
+fn too_large(view: &View<'_>, planned: &Planned) -> Option<String> {
+    let mut sizes: BTreeMap<&MemberId, usize> = BTreeMap::new();
+    for id in planned.placement.values() {
+        *sizes.entry(id).or_default() += 1;
+    }
+    let (id, size) = sizes
+        .into_iter()
+        .find(|(_, size)| *size > APPLICATIONS_A_MEMBER)?;
+    let cluster = view
+        .state
+        .cluster(id.cluster)
+        .map_or("", |row| &row.record.cluster.name);
+    Some(format!(
+        "cluster {cluster} has {size} applications of this set in one wave; at most \
+         {APPLICATIONS_A_MEMBER} can move together: split the set"
+    ))
+}
+
+/// Members are stored after the header, in batches; until all of them are there nothing moves, and
+/// a hub that dies in between carries on here.
+fn complete(view: &View<'_>, row: &Row<RunRecord>, release: &ReleaseRecord) -> Pass {
+    let mut pass = Pass::default();
+    let Ok((planned, _)) = plan(view, view.entries) else {
+        return pass;
+    };
+    let run = &row.record.run;
+    let frozen = Planned {
+        plan: run.plan.clone(),
+        ..planned
+    };
+    let (_, members) = start(view, release, &frozen, run.id, run.started_at, run.epoch);
+    for (id, member) in members {
+        let record = MemberRecord {
+            project: row.record.project.clone(),
+            set: run.set,
+            run: run.id,
+            member,
+        };
+        let known = view
+            .state
+            .members_of(&row.record)
+            .any(|row| row.record.member.id == id);
+        if !known && pass.changes.operations() < BATCH {
+            pass.changes.create(&record);
+        }
+    }
+    pass
+}
+
+fn start(
+    view: &View<'_>,
+    release: &ReleaseRecord,
+    planned: &Planned,
+    id: RunId,
+    now: Timestamp,
+    epoch: Epoch,
+) -> (Run, BTreeMap<MemberId, tidegate_model::run::Member>) {
+    let set = &view.set.record;
+    let release = Release {
+        id: release.id,
+        set: release.set,
+        number: release.number,
+        content: release.content,
+        entries: view.entries.to_vec(),
+        sources: release.sources.clone(),
+        set_version: release.set_version,
+        cause: release.cause.clone(),
+        created_at: release.created_at,
+    };
+    let apps = view.entries.iter().filter_map(|entry| {
+        let app = view.state.app(entry.app)?;
+        let start = AppStart {
+            name: format!("{}/{}", app.app.project, app.app.name),
+            current: app.assignment.clone(),
+            last_good: app.last_good.clone(),
+        };
+        Some((entry.app, start))
+    });
+    tidegate_waves::start(&Begin {
+        id,
+        epoch,
+        now,
+        release: &release,
+        strategy: &set.document.spec.strategy,
+        planned,
+        apps: &apps.collect(),
+    })
+}
+
+/// The cluster's name, or its uid when it is gone.
+fn cluster_name(state: &State, uid: ClusterUid) -> String {
+    state
+        .cluster(uid)
+        .map_or_else(|| uid.to_string(), |row| row.record.cluster.name.clone())
+}

@@ -1,0 +1,83 @@
+//! The facts a step sees, gathered from the store's view and the live sessions.
+//!
+//! Never judges them.
+
+use std::collections::BTreeMap;
+
+use tidegate_model::{
+    ids::{AppUid, ClusterUid, Epoch},
+    run::Member,
+};
+use tidegate_waves::{AppFacts, ClusterFacts, Evidence as Seen, Facts};
+
+use crate::{
+    evidence::Evidence,
+    records::{RunRecord, SetRecord},
+    state::State,
+};
+
+/// Gathers the facts of a run.
+pub(super) fn gather(
+    state: &State,
+    evidence: &Evidence,
+    set: &SetRecord,
+    record: &RunRecord,
+    epoch: Epoch,
+) -> Facts {
+    let run = &record.run;
+    let mut clusters: BTreeMap<ClusterUid, ClusterFacts> = BTreeMap::new();
+    for row in state.members_of(record) {
+        let member = &row.record.member;
+        let facts = clusters
+            .entry(member.id.cluster)
+            .or_insert_with(|| cluster(state, evidence, member.id.cluster));
+        facts.apps.extend(apps(state, evidence, member));
+    }
+    Facts {
+        epoch,
+        newer_release: (set.last_release > run.release_number).then_some(set.last_release),
+        newer_run: set.latest_run != Some(run.id),
+        clusters,
+    }
+}
+
+fn cluster(state: &State, evidence: &Evidence, uid: ClusterUid) -> ClusterFacts {
+    let live = evidence.session(uid);
+    ClusterFacts {
+        unreachable_since: (!live.connected).then(|| {
+            live.last_seen
+                .map_or(evidence.started(), |at| at.max(evidence.started()))
+        }),
+        removed: state.cluster(uid).is_none(),
+        apps: BTreeMap::new(),
+    }
+}
+
+fn apps(state: &State, evidence: &Evidence, member: &Member) -> Vec<(AppUid, AppFacts)> {
+    let live = evidence.session(member.id.cluster);
+    let fresh = evidence.is_fresh(member.id.cluster);
+    let facts = |uid: AppUid| {
+        let Some(app) = state.app(uid).filter(|app| !app.vanished) else {
+            return AppFacts {
+                removed: true,
+                ..AppFacts::default()
+            };
+        };
+        let seen = state.report_of(app).map(|row| Seen {
+            report: row.record.report.clone(),
+            received_at: row.record.received_at,
+            confirmed_at: live
+                .confirmed
+                .map_or(row.record.received_at, |at| at.max(row.record.received_at)),
+            first_healthy_at: row.record.first_healthy_at,
+            fresh,
+        });
+        AppFacts {
+            removed: false,
+            highest: app.generation,
+            current: app.assignment.clone(),
+            evidence: seen,
+        }
+    };
+    member.apps.keys().map(|uid| (*uid, facts(*uid))).collect()
+}

@@ -1,0 +1,413 @@
+//! The I/O of publishing: trees read from Git objects, expansion and rendering run over them, blobs
+//! written.
+//!
+//! Owns the order of these and a cache of what was rendered. Never decides what a result means:
+//! `pass` does, over the same inputs that are compared here to see whether there is anything new.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use serde_json::Value;
+use tidegate_generators::{Expansion, GitInput, Need};
+use tidegate_model::{
+    application::Application,
+    application_set::ApplicationSet,
+    bundle::{BUNDLE_TAG, Bundle, OBJECT_TAG},
+    canonical,
+    cluster::Cluster,
+    deny::{self, Deny},
+    digest::Digest,
+    ids::{AppUid, SetUid},
+    release::{ReleaseEntry, SourceCommit},
+    source::{RepoRevision, Source},
+};
+use tidegate_render::tree::SourceTree as _;
+use tidegate_store::{Blob, BlobId, BlobStore, blob};
+use tokio::task::spawn_blocking;
+
+use super::{Candidate, CandidateApp, Content, pass::ENTRIES_TAG};
+use crate::{
+    git::Git,
+    records::SetRecord,
+    state::{Row, State},
+};
+
+/// Why content could not be read or written. The next pass tries again.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The blob store failed.
+    #[error(transparent)]
+    Blob(#[from] blob::Error),
+    /// A blob that a record names is not there.
+    #[error("failed to read {tag} {digest}: it is not in the blob store; restore it from a backup")]
+    Missing {
+        /// Type of the content.
+        tag: String,
+        /// Its digest.
+        digest: Digest,
+    },
+    /// A blob holds something else than its type says.
+    #[error("failed to read {tag} {digest}: it holds no such thing")]
+    Malformed {
+        /// Type of the content.
+        tag: String,
+        /// Its digest.
+        digest: Digest,
+    },
+}
+
+/// Results of rendering that are remembered. One holds names and digests of a bundle's objects.
+const CACHE: usize = 10_000;
+
+/// Everything that a publication depends on. Equal inputs lead to the same publication.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Inputs {
+    uid: SetUid,
+    document: ApplicationSet,
+    deleting: bool,
+    clusters: Vec<Cluster>,
+    commits: BTreeMap<RepoRevision, Known>,
+    running: BTreeMap<AppUid, Digest>,
+    /// Revisions of the records that `pass` compares with.
+    marks: Vec<u64>,
+}
+
+/// What is known of a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Known {
+    commit: Option<String>,
+    error: Option<String>,
+}
+
+impl Inputs {
+    /// The inputs of a set as the store shows them.
+    pub fn of(state: &State, set: &Row<SetRecord>) -> Self {
+        let record = &set.record;
+        let mut marks = vec![set.revision];
+        marks.extend(state.apps_of(record).map(|row| row.revision));
+        marks.extend(state.pins_of(record).map(|row| row.revision));
+        marks.extend(state.denies_of(record).map(|row| row.revision));
+        marks.extend(state.holds_of(record).map(|row| row.revision));
+        marks.extend(
+            record
+                .latest_run
+                .and_then(|id| state.run(id))
+                .map(|row| row.revision),
+        );
+        let known = |source: &crate::records::SourceRecord| Known {
+            commit: source.commit.clone(),
+            error: source.error.clone(),
+        };
+        let running = state.apps_of(record).filter_map(|row| {
+            let assignment = row.record.assignment.as_ref()?;
+            Some((row.record.uid, assignment.bundle()?))
+        });
+        Self {
+            uid: record.uid,
+            document: record.document.clone(),
+            deleting: record.deleting,
+            clusters: state.fleet(),
+            commits: state
+                .sources
+                .iter()
+                .map(|row| (row.source.clone(), known(row)))
+                .collect(),
+            running: running.collect(),
+            marks,
+        }
+    }
+
+    /// The set.
+    pub fn uid(&self) -> SetUid {
+        self.uid
+    }
+
+    /// The commit of a source, or why there is none.
+    fn commit(&self, source: &RepoRevision) -> Result<&str, String> {
+        let known = self.commits.get(source);
+        match known.map(|known| (&known.commit, &known.error)) {
+            Some((Some(commit), _)) => Ok(commit),
+            Some((None, Some(error))) => Err(error.clone()),
+            _ => Err(format!(
+                "{} at {} has not been fetched yet",
+                source.repo_url, source.revision
+            )),
+        }
+    }
+}
+
+/// Does the I/O.
+pub struct Gatherer {
+    git: Git,
+    blobs: Arc<dyn BlobStore>,
+    cache: Mutex<BTreeMap<(String, Source), Arc<Outcome>>>,
+}
+
+type Outcome = Result<Content, String>;
+
+impl std::fmt::Debug for Gatherer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gatherer").finish_non_exhaustive()
+    }
+}
+
+impl Gatherer {
+    /// A gatherer over these repositories and blobs.
+    pub fn new(git: Git, blobs: Arc<dyn BlobStore>) -> Self {
+        Self {
+            git,
+            blobs,
+            cache: Mutex::default(),
+        }
+    }
+
+    /// Expands and renders a set. What cannot be read is a problem of the candidate, never a
+    /// smaller candidate.
+    pub async fn gather(self: &Arc<Self>, inputs: Inputs) -> Result<Candidate, Error> {
+        let mut candidate = Candidate::default();
+        if inputs.deleting {
+            return Ok(candidate);
+        }
+        let expansion = self.expand(&inputs, &mut candidate).await;
+        candidate.incomplete |= expansion.incomplete;
+        candidate
+            .failed
+            .extend(expansion.failed_names.iter().cloned());
+        candidate
+            .problems
+            .extend(expansion.problems.iter().map(ToString::to_string));
+        for app in expansion.applications {
+            self.add(&inputs, &mut candidate, app).await?;
+        }
+        for (app, digest) in &inputs.running {
+            candidate.running.insert(*app, self.bundle(*digest).await?);
+        }
+        Ok(candidate)
+    }
+
+    async fn expand(&self, inputs: &Inputs, candidate: &mut Candidate) -> Expansion {
+        let needs = tidegate_generators::needs(&inputs.document);
+        let mut git: BTreeMap<RepoRevision, Result<GitInput, String>> = BTreeMap::new();
+        for need in needs {
+            candidate.wanted.insert(need.repo.clone());
+            let read = match inputs.commit(&need.repo) {
+                Ok(commit) => {
+                    candidate.commits.insert(SourceCommit {
+                        source: need.repo.clone(),
+                        commit: commit.to_owned(),
+                    });
+                    self.read(&need, commit).await
+                }
+                Err(error) => Err(error),
+            };
+            git.insert(need.repo, read);
+        }
+        let document = inputs.document.clone();
+        let clusters = inputs.clusters.clone();
+        let expanded = spawn_blocking(move || {
+            let inputs = tidegate_generators::Inputs {
+                clusters: &clusters,
+                git,
+            };
+            tidegate_generators::expand(&document, &inputs)
+        });
+        expanded.await.unwrap_or_else(|error| Expansion {
+            incomplete: true,
+            problems: vec![tidegate_generators::Problem {
+                message: format!("the expansion failed: {error}"),
+                ..Default::default()
+            }],
+            ..Expansion::default()
+        })
+    }
+
+    /// What a generator needs of a commit.
+    async fn read(&self, need: &Need, commit: &str) -> Result<GitInput, String> {
+        let (git, need, commit) = (self.git.clone(), need.clone(), commit.to_owned());
+        let read = spawn_blocking(move || {
+            let tree = git
+                .tree(&need.repo.repo_url, &commit)
+                .map_err(|error| error.to_string())?;
+            let text = |error: tidegate_render::tree::Error| error.to_string();
+            let directories = if need.directories {
+                tidegate_render::tree::directories(&tree).map_err(text)?
+            } else {
+                Vec::new()
+            };
+            let mut files = BTreeMap::new();
+            if !need.files.is_empty() {
+                let all = tree.files("", true).map_err(text)?;
+                for path in need.select_files(all.iter().map(|entry| entry.path.as_str())) {
+                    files.insert(path.to_owned(), tree.read(path).map_err(text)?);
+                }
+            }
+            Ok(GitInput {
+                commit,
+                directories,
+                files,
+            })
+        });
+        read.await
+            .unwrap_or_else(|error| Err(format!("reading the repository failed: {error}")))
+    }
+
+    /// Renders one application. A source that was never fetched leaves it out instead of failing
+    /// it: what it runs is left alone until there is something to compare with.
+    async fn add(
+        self: &Arc<Self>,
+        inputs: &Inputs,
+        candidate: &mut Candidate,
+        app: Application,
+    ) -> Result<(), Error> {
+        let source = app.source.repo_revision();
+        candidate.wanted.insert(source.clone());
+        let commit = match inputs.commit(&source) {
+            Ok(commit) => commit.to_owned(),
+            Err(error) => {
+                candidate
+                    .problems
+                    .push(format!("application {}: {error}", app.name));
+                candidate.failed.insert(app.name);
+                return Ok(());
+            }
+        };
+        let content = self.render(&app.source, &commit).await?;
+        if let Err(error) = &*content {
+            candidate
+                .problems
+                .push(format!("application {}: {error}", app.name));
+        }
+        if let Some(Known {
+            error: Some(error), ..
+        }) = inputs.commits.get(&source)
+        {
+            candidate.problems.push(format!(
+                "application {} stays at {commit}: {error}",
+                app.name
+            ));
+        }
+        candidate.commits.insert(SourceCommit { source, commit });
+        let name = app.name.clone();
+        candidate.apps.insert(
+            name,
+            CandidateApp {
+                app,
+                content: Outcome::clone(&content),
+            },
+        );
+        Ok(())
+    }
+
+    async fn render(
+        self: &Arc<Self>,
+        source: &Source,
+        commit: &str,
+    ) -> Result<Arc<Outcome>, Error> {
+        let key = (commit.to_owned(), source.clone());
+        if let Some(known) = self.remembered(&key) {
+            return Ok(known);
+        }
+        let (gatherer, work) = (Arc::clone(self), key.clone());
+        let rendered = spawn_blocking(move || gatherer.render_now(&work.1, &work.0)).await;
+        let (outcome, objects) = rendered
+            .unwrap_or_else(|error| (Err(format!("rendering failed: {error}")), Vec::new()));
+        self.blobs.put(objects).await?;
+        let outcome = Arc::new(outcome);
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        if cache.len() >= CACHE {
+            cache.clear();
+        }
+        cache.insert(key, Arc::clone(&outcome));
+        Ok(outcome)
+    }
+
+    fn remembered(&self, key: &(String, Source)) -> Option<Arc<Outcome>> {
+        self.cache
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(key)
+            .cloned()
+    }
+
+    fn render_now(&self, source: &Source, commit: &str) -> (Outcome, Vec<Blob>) {
+        match self.render_blobs(source, commit) {
+            Ok((content, blobs)) => (Ok(content), blobs),
+            Err(error) => (Err(error), Vec::new()),
+        }
+    }
+
+    fn render_blobs(&self, source: &Source, commit: &str) -> Result<(Content, Vec<Blob>), String> {
+        let tree = self
+            .git
+            .tree(&source.repo_url, commit)
+            .map_err(|error| error.to_string())?;
+        let rendered = tidegate_render::render(&tree, source, &tidegate_render::Limits::default())
+            .map_err(|error| error.to_string())?;
+        let mut blobs = Vec::new();
+        let mut denies: BTreeSet<Deny> = BTreeSet::new();
+        for bytes in rendered.objects.into_values() {
+            let manifest = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
+            denies.extend(deny::deny_of(&manifest));
+            blobs.push(Blob::new(OBJECT_TAG, bytes).map_err(|error| error.to_string())?);
+        }
+        let bytes = canonical::to_vec(&rendered.bundle.to_value());
+        blobs.push(Blob::new(BUNDLE_TAG, bytes).map_err(|error| error.to_string())?);
+        let content = Content {
+            bundle: rendered.bundle,
+            denies: denies.into_iter().collect(),
+        };
+        Ok((content, blobs))
+    }
+
+    /// Writes a blob that `pass` made.
+    pub async fn keep(&self, tag: &str, bytes: Vec<u8>) -> Result<(), Error> {
+        Ok(self.blobs.put(vec![Blob::new(tag, bytes)?]).await?)
+    }
+
+    async fn read_json<T: serde::de::DeserializeOwned>(
+        &self,
+        tag: &str,
+        digest: Digest,
+    ) -> Result<T, Error> {
+        let bytes = self.blobs.get(&BlobId::new(tag, digest)?).await?;
+        let tag = tag.to_owned();
+        let Some(bytes) = bytes else {
+            return Err(Error::Missing { tag, digest });
+        };
+        serde_json::from_slice(&bytes).map_err(|_| Error::Malformed { tag, digest })
+    }
+
+    /// A bundle by its digest.
+    pub async fn bundle(&self, digest: Digest) -> Result<Bundle, Error> {
+        let value: Value = self.read_json(BUNDLE_TAG, digest).await?;
+        let tag = BUNDLE_TAG.to_owned();
+        Bundle::from_value(&value).ok_or(Error::Malformed { tag, digest })
+    }
+
+    /// The entries of a release.
+    pub async fn entries(&self, digest: Digest) -> Result<Vec<ReleaseEntry>, Error> {
+        self.read_json(ENTRIES_TAG, digest).await
+    }
+
+    /// What going back from `bad` to `good` denies: every object whose content differs between the
+    /// two (design/waves.md, "Rollback that sticks").
+    pub async fn denied(&self, bad: Digest, good: Option<Digest>) -> Result<BTreeSet<Deny>, Error> {
+        let bad = self.denies_of(bad).await?;
+        let good = match good {
+            Some(good) => self.denies_of(good).await?,
+            None => BTreeSet::new(),
+        };
+        Ok(bad.difference(&good).cloned().collect())
+    }
+
+    async fn denies_of(&self, bundle: Digest) -> Result<BTreeSet<Deny>, Error> {
+        let mut denies = BTreeSet::new();
+        for entry in self.bundle(bundle).await?.objects() {
+            let manifest: Value = self.read_json(OBJECT_TAG, entry.digest).await?;
+            denies.extend(deny::deny_of(&manifest));
+        }
+        Ok(denies)
+    }
+}

@@ -1,0 +1,380 @@
+//! How dice make each record.
+
+use rand::Rng as _;
+use serde_json::json;
+use tidegate_model::{
+    application::{Application, InputVersion, Provenance},
+    cluster::Cluster,
+    deny::{Deny, Pin},
+    ids::{Epoch, Generation},
+    release::SourceCommit,
+    report::{DriftItem, HeldPrune, Problem, Report},
+    run::{
+        Approval, Member, Paused, Plan, PlannedWave, ProgressClock, Request, RollbackBy, Run,
+        RunClock, SoakClock,
+    },
+    source::{Directory, Source},
+};
+
+use super::{Dice, Sample};
+use crate::records::{
+    AppRecord, AuditHead, AuditRecord, ClusterRecord, DenyRecord, EpochRecord, HoldRecord,
+    MemberRecord, PinRecord, ReleaseRecord, ReportRecord, RunRecord, SetRecord, SourceRecord,
+    TokenRecord, UserRecord,
+};
+
+impl Sample for EpochRecord {
+    fn sample(dice: &mut Dice) -> Self {
+        Self {
+            epoch: Epoch(dice.number()),
+            holder: dice.text(),
+            taken_at: dice.time(),
+        }
+    }
+}
+
+impl Sample for ClusterRecord {
+    fn sample(dice: &mut Dice) -> Self {
+        let cluster = Cluster {
+            uid: dice.id(),
+            name: dice.label(),
+            labels: dice.labels(),
+            annotations: dice.labels(),
+            servers: dice.some(Dice::text),
+        };
+        Self {
+            cluster,
+            kubernetes_uid: dice.maybe(Dice::text),
+            agent_version: dice.text(),
+            joined: dice.flag(),
+            created_at: dice.time(),
+        }
+    }
+}
+
+impl Sample for TokenRecord {
+    fn sample(dice: &mut Dice) -> Self {
+        Self {
+            id: dice.label(),
+            secret_hash: *dice.digest().as_bytes(),
+            cluster: dice.id(),
+            expires_at: dice.time(),
+            used_at: dice.maybe(Dice::time),
+            created_by: dice.text(),
+        }
+    }
+}
+
+impl Sample for UserRecord {
+    fn sample(dice: &mut Dice) -> Self {
+        Self {
+            name: dice.label(),
+            role: dice.one_of(),
+            created_at: dice.time(),
+            created_by: dice.text(),
+        }
+    }
+}
+
+impl Sample for SetRecord {
+    fn sample(dice: &mut Dice) -> Self {
+        let mut document = json!({"apiVersion": tidegate_model::API_VERSION,
+            "kind": "ApplicationSet", "metadata": {"name": "web", "labels": dice.labels()},
+            "spec": {"generators": [
+                {"list": {"elements": [
+                    {"text": dice.text(), "number": dice.number(), "flag": dice.flag(),
+                     "float": dice.0.random::<f64>(), "nothing": null, "list": [1, {"a": []}]}]}},
+                {"clusters": {"selector": {"matchLabels": {"env": dice.text()}}}},
+                {"git": {"repoURL": dice.text(), "files": [{"path": "**", "exclude": dice.flag()}]}}],
+              "template": {"metadata": {"name": "{{ .name }}"}, "spec": {
+                "source": {"repoURL": dice.text()}, "destination": {"name": dice.text()}}}}});
+        document["spec"]["strategy"] = serde_json::to_value(dice.strategy()).unwrap();
+        Self {
+            uid: dice.id(),
+            project: dice.label(),
+            name: dice.label(),
+            version: dice.number(),
+            document: serde_json::from_value(document).unwrap(),
+            last_release: dice.number(),
+            deleting: dice.flag(),
+            problems: dice.some(Dice::text),
+            managed_by: dice.text(),
+            latest_run: dice.maybe(Dice::id),
+            last_succeeded: dice.maybe(Dice::number),
+        }
+    }
+}
+
+impl Sample for AppRecord {
+    fn sample(dice: &mut Dice) -> Self {
+        let inputs = dice.some(|d| InputVersion {
+            input: d.text(),
+            version: d.text(),
+        });
+        let directory = Directory {
+            recurse: dice.flag(),
+            include: dice.text(),
+            exclude: dice.text(),
+        };
+        let app = Application {
+            project: dice.label(),
+            set: dice.label(),
+            name: dice.text(),
+            cluster: dice.id(),
+            cluster_name: dice.text(),
+            namespace: dice.text(),
+            labels: dice.labels(),
+            annotations: dice.labels(),
+            source: Source {
+                repo_url: dice.text(),
+                target_revision: dice.text(),
+                path: dice.text(),
+                directory,
+            },
+            policy: dice.policy(),
+            provenance: Provenance {
+                generator: dice.text(),
+                row: dice.0.random(),
+                inputs,
+            },
+        };
+        Self {
+            uid: dice.id(),
+            set: dice.id(),
+            app,
+            generation: Generation(dice.number()),
+            assignment: dice.maybe(Dice::assignment),
+            release: dice.number(),
+            last_good: dice.maybe(Dice::last_good),
+            vanished: dice.flag(),
+        }
+    }
+}
+
+impl Sample for ReportRecord {
+    fn sample(dice: &mut Dice) -> Self {
+        let report = Report {
+            app: dice.id(),
+            generation: Generation(dice.number()),
+            digest: dice.digest(),
+            phase: dice.one_of(),
+            health: dice.one_of(),
+            healthy_for: dice.span(),
+            drift: dice.some(|d| DriftItem {
+                object: d.object(),
+                fields: d.some(Dice::text),
+                healed: d.flag(),
+            }),
+            problems: dice.some(|d| Problem {
+                object: d.maybe(Dice::object),
+                message: d.text(),
+            }),
+            held_prune: dice.maybe(|d| HeldPrune {
+                count: d.0.random(),
+                reason: d.text(),
+            }),
+        };
+        Self {
+            project: dice.label(),
+            set: dice.id(),
+            report,
+            received_at: dice.time(),
+            first_healthy_at: dice.maybe(Dice::time),
+        }
+    }
+}
+
+impl Sample for SourceRecord {
+    fn sample(dice: &mut Dice) -> Self {
+        Self {
+            source: dice.revision(),
+            commit: dice.maybe(Dice::text),
+            checked_at: dice.time(),
+            error: dice.maybe(Dice::text),
+        }
+    }
+}
+
+impl Sample for ReleaseRecord {
+    fn sample(dice: &mut Dice) -> Self {
+        Self {
+            project: dice.label(),
+            id: dice.id(),
+            set: dice.id(),
+            number: dice.number(),
+            content: dice.digest(),
+            entries: dice.digest(),
+            sources: dice.some(|d| SourceCommit {
+                source: d.revision(),
+                commit: d.text(),
+            }),
+            set_version: dice.number(),
+            cause: dice.text(),
+            created_at: dice.time(),
+        }
+    }
+}
+
+impl Sample for RunRecord {
+    fn sample(dice: &mut Dice) -> Self {
+        let waves = dice.some(|d| PlannedWave {
+            name: d.text(),
+            members: d.some(Dice::member_id),
+            concurrency: d.index(),
+        });
+        let excluded = dice.some(Dice::member_id);
+        let run = Run {
+            id: dice.id(),
+            set: dice.id(),
+            release: dice.id(),
+            release_number: dice.number(),
+            content: dice.digest(),
+            epoch: Epoch(dice.number()),
+            started_at: dice.time(),
+            finished_at: dice.maybe(Dice::time),
+            strategy: dice.strategy(),
+            plan: Plan { waves, excluded },
+            state: dice.one_of(),
+            cause: dice.maybe(Dice::cause),
+            wave: dice.index(),
+            gate: dice.maybe(Dice::one_of),
+            rollback: dice.maybe(|d| RollbackBy {
+                by_person: d.flag(),
+                actor: d.text(),
+                reason: d.text(),
+            }),
+            clock: RunClock {
+                shows: dice.time(),
+                hub: dice.time(),
+            },
+            paused: dice.maybe(|d| Paused {
+                from: d.one_of(),
+                by_person: d.flag(),
+            }),
+            request: dice.maybe(|d| Request {
+                verb: d.one_of(),
+                actor: d.text(),
+                reason: d.text(),
+            }),
+            soak: SoakClock {
+                done: dice.span(),
+                running_since: dice.maybe(Dice::time),
+            },
+            approvals: dice.some(|d| Approval {
+                wave: d.index(),
+                position: d.one_of(),
+                content: d.digest(),
+                actor: d.text(),
+                reason: d.text(),
+                at: d.time(),
+            }),
+        };
+        Self {
+            project: dice.label(),
+            run,
+        }
+    }
+}
+
+impl Sample for MemberRecord {
+    fn sample(dice: &mut Dice) -> Self {
+        let member = Member {
+            id: dice.member_id(),
+            cluster_name: dice.text(),
+            apps: dice.some(|d| (d.id(), d.member_app())),
+            state: dice.one_of(),
+            cause: dice.maybe(Dice::cause),
+            healthy_since: dice.maybe(Dice::time),
+            reached: dice.flag(),
+            progress: ProgressClock {
+                used: dice.span(),
+                running_since: dice.maybe(Dice::time),
+            },
+            unreachable_since: dice.maybe(Dice::time),
+        };
+        Self {
+            project: dice.label(),
+            set: dice.id(),
+            run: dice.id(),
+            member,
+        }
+    }
+}
+
+impl Sample for PinRecord {
+    fn sample(dice: &mut Dice) -> Self {
+        let pin = Pin {
+            app: dice.id(),
+            bundle: dice.digest(),
+            bad: dice.digest(),
+            release: dice.one_of(),
+            reason: dice.text(),
+            actor: dice.text(),
+            run: dice.id(),
+            created_at: dice.time(),
+        };
+        Self {
+            project: dice.label(),
+            set: dice.id(),
+            pin,
+        }
+    }
+}
+
+impl Sample for DenyRecord {
+    fn sample(dice: &mut Dice) -> Self {
+        let deny = Deny {
+            object: dice.object(),
+            content: dice.digest(),
+        };
+        Self {
+            project: dice.label(),
+            set: dice.id(),
+            deny,
+        }
+    }
+}
+
+impl Sample for HoldRecord {
+    fn sample(dice: &mut Dice) -> Self {
+        Self {
+            id: dice.digest().short(),
+            project: dice.label(),
+            set: dice.id(),
+            kind: dice.one_of(),
+            message: dice.text(),
+            content: dice.digest(),
+            since: dice.time(),
+            approvable: dice.flag(),
+            approved_by: dice.maybe(Dice::text),
+        }
+    }
+}
+
+impl Sample for AuditRecord {
+    fn sample(dice: &mut Dice) -> Self {
+        Self {
+            project: dice.label(),
+            sequence: dice.number(),
+            at: dice.time(),
+            actor: dice.text(),
+            action: dice.text(),
+            subject: dice.text(),
+            reason: dice.text(),
+            before: dice.text(),
+            after: dice.text(),
+            hash: dice.digest(),
+            previous: dice.digest(),
+        }
+    }
+}
+
+impl Sample for AuditHead {
+    fn sample(dice: &mut Dice) -> Self {
+        Self {
+            project: dice.label(),
+            sequence: dice.number(),
+            hash: dice.digest(),
+        }
+    }
+}

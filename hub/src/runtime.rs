@@ -1,0 +1,223 @@
+//! The assembly of a running hub, and its orderly end.
+//!
+//! Owns which component gets what and in which order they begin and end: view of the store, poller,
+//! controller, then the doors; on SIGTERM or SIGINT agents are asked to come back later, calls under
+//! way finish, and only then the rest stops. Never decides anything else.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use tidegate_store::{Embedded, Store, blob::Files, embedded};
+use tokio::{net::TcpListener, signal::unix, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    clock::Clock,
+    config::ServeOptions,
+    controller::Controller,
+    db::{self, Db},
+    doors::Doors,
+    evidence::Evidence,
+    git::{self, Git},
+    health::{self, Metrics},
+    identity::{self, Authority, tls::ServerKey},
+    layout::Layout,
+    link::Sessions,
+    poller::Poller,
+};
+
+/// How often the listener's certificate is looked at.
+const RENEWAL_CHECK: Duration = Duration::from_hours(6);
+
+/// Why the hub does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No hub was made there.
+    #[error("failed to find a hub in {path}: `tidegate-hub init --state-dir {path} …` makes one")]
+    NoHub {
+        /// The state directory.
+        path: String,
+    },
+    /// An address cannot be listened on.
+    #[error("failed to listen on {address}: is another process there? choose with {flag}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The flag that changes it.
+        flag: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Signals cannot be received.
+    #[error("failed to wait for signals")]
+    Signals(#[source] io::Error),
+    /// Certificates.
+    #[error(transparent)]
+    Identity(#[from] identity::Error),
+    /// The store's file.
+    #[error(transparent)]
+    Store(#[from] tidegate_store::Error),
+    /// The blob store.
+    #[error(transparent)]
+    Blob(#[from] tidegate_store::blob::Error),
+    /// The records.
+    #[error(transparent)]
+    Db(#[from] db::Error),
+    /// The repositories.
+    #[error(transparent)]
+    Git(#[from] git::Error),
+    /// The gRPC server.
+    #[error("failed to serve")]
+    Serve(#[from] tonic::transport::Error),
+}
+
+/// Runs the hub until a signal, or until it may no longer write.
+pub async fn run(options: ServeOptions) -> Result<(), Error> {
+    let cancel = CancellationToken::new();
+    let signals = signals(cancel.clone()).map_err(Error::Signals)?;
+    tokio::spawn(signals);
+    serve(options, cancel).await
+}
+
+/// Cancels on the first SIGTERM or SIGINT.
+fn signals(cancel: CancellationToken) -> io::Result<impl Future<Output = ()>> {
+    let mut term = unix::signal(unix::SignalKind::terminate())?;
+    let mut int = unix::signal(unix::SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = term.recv() => tracing::info!("SIGTERM: ending"),
+            _ = int.recv() => tracing::info!("SIGINT: ending"),
+        }
+        cancel.cancel();
+    })
+}
+
+/// Runs the hub until `cancel`.
+pub async fn serve(options: ServeOptions, cancel: CancellationToken) -> Result<(), Error> {
+    let layout = Layout::new(&options.state_dir);
+    if !layout.store().exists() {
+        let path = layout.root().display().to_string();
+        return Err(Error::NoHub { path });
+    }
+    let listener = listen(options.listen, "--listen").await?;
+    let health_listener = listen(options.health_listen, "--health-listen").await?;
+    let clock = Clock::default();
+    let authority = Arc::new(Authority::load(&layout.identity(), clock.now())?);
+    let certificate = authority.server_certificate(&layout.identity(), clock.now())?;
+    let key = ServerKey::new(&certificate)?;
+    let git = Git::new(git::Options {
+        allow_file: options.allow_file_sources,
+        ..git::Options::new(layout.repositories())
+    })?;
+    // Components outlive the doors: what a last call writes is still followed and recorded.
+    let inner = CancellationToken::new();
+    let db = open(&layout, &clock, inner.clone()).await?;
+    let sessions = Sessions::new(clock.clone());
+    let heartbeat = options.heartbeat_interval.0;
+    let evidence = Evidence::new(sessions.clone(), clock, heartbeat);
+    let (poller, poller_handle) = Poller::new(db.clone(), git, options.git_poll_interval.0);
+    let doors = Doors {
+        db,
+        evidence,
+        sessions,
+        poller: poller_handle,
+        authority,
+        key,
+        heartbeat,
+    };
+    let mut tasks = background(&doors, poller, health_listener, &inner, &cancel);
+    tasks.spawn(renew(
+        doors.key.clone(),
+        Arc::clone(&doors.authority),
+        layout,
+        inner.clone(),
+    ));
+    let mut outcome = doors.serve(listener, cancel).await;
+    inner.cancel();
+    while let Some(task) = tasks.join_next().await {
+        if let Ok(Err(error)) = task {
+            outcome = Err(error.into());
+        }
+    }
+    outcome
+}
+
+/// Opens the store and takes the term.
+async fn open(layout: &Layout, clock: &Clock, cancel: CancellationToken) -> Result<Db, Error> {
+    let options = embedded::Options::default();
+    let store: Arc<dyn Store> = Arc::new(Embedded::open(layout.store(), options).await?);
+    let blobs = Arc::new(Files::open(layout.blobs()).await?);
+    let holder = format!("hub/{}", clock.id());
+    let db = Db::open(store, blobs, clock.clone(), holder, cancel).await?;
+    tracing::info!(epoch = %db.epoch(), "took the term");
+    Ok(db)
+}
+
+/// Everything that works behind the doors, until `inner` is cancelled. A controller that may no
+/// longer write cancels `cancel`: the hub must not go on as if it could.
+fn background(
+    doors: &Doors,
+    poller: Poller,
+    health_listener: TcpListener,
+    inner: &CancellationToken,
+    cancel: &CancellationToken,
+) -> JoinSet<Result<(), db::Error>> {
+    let (db, evidence) = (doors.db.clone(), doors.evidence.clone());
+    let metrics = Metrics::default();
+    let controller = Controller::new(
+        db.clone(),
+        evidence.clone(),
+        doors.sessions.clone(),
+        doors.poller.clone(),
+        metrics.clone(),
+    );
+    let mut tasks = JoinSet::new();
+    let (control, ended) = (inner.clone(), cancel.clone());
+    tasks.spawn(async move {
+        let outcome = controller.run(control).await;
+        ended.cancel();
+        outcome
+    });
+    let polling = inner.clone();
+    tasks.spawn(async move {
+        poller.run(polling).await;
+        Ok(())
+    });
+    let health = health::serve(health_listener, metrics, db, evidence, inner.clone());
+    tasks.spawn(async move {
+        let failed = |error| db::Error::Following(format!("the health port failed: {error}"));
+        health.await.map_err(failed)
+    });
+    tasks
+}
+
+/// Renews the listener's certificate while the hub runs; the authority decides when it is time.
+async fn renew(
+    key: ServerKey,
+    authority: Arc<Authority>,
+    layout: Layout,
+    cancel: CancellationToken,
+) -> Result<(), db::Error> {
+    let clock = Clock::default();
+    loop {
+        tokio::select! {
+            () = cancel.cancelled() => return Ok(()),
+            () = tokio::time::sleep(RENEWAL_CHECK) => {}
+        }
+        let renewed = authority
+            .server_certificate(&layout.identity(), clock.now())
+            .and_then(|certificate| key.replace(&certificate));
+        if let Err(error) = renewed {
+            tracing::error!(%error, "failed to renew the listener's certificate; trying again");
+        }
+    }
+}
+
+async fn listen(address: SocketAddr, flag: &'static str) -> Result<TcpListener, Error> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| Error::Listen {
+            address,
+            flag,
+            source,
+        })
+}

@@ -1,0 +1,268 @@
+//! The hub's view of its store: every record decoded, in key order, folded from watch events.
+//!
+//! Owns reading. Never writes and never decides: passes take it as a value, the API reads it.
+//! Audit records are not kept here, only the ends of their chains.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use tidegate_model::{
+    cluster::Cluster,
+    ids::{AppUid, ClusterUid, RunId, SetUid},
+};
+
+use crate::records::{
+    AppRecord, AuditHead, ClusterRecord, DenyRecord, EpochRecord, Error, HoldRecord, MemberRecord,
+    PinRecord, Record, ReleaseRecord, ReportRecord, RunRecord, SetRecord, SourceRecord,
+    TokenRecord, UserRecord,
+};
+
+/// A record and the store's revision of its last change.
+#[derive(Clone, Debug)]
+pub struct Row<R> {
+    /// For the compare of a transaction.
+    pub revision: u64,
+    /// The record.
+    pub record: Arc<R>,
+}
+
+/// All records of one kind by key.
+#[derive(Clone, Debug)]
+pub struct Table<R> {
+    rows: BTreeMap<String, Row<R>>,
+}
+
+impl<R> Default for Table<R> {
+    fn default() -> Self {
+        Self {
+            rows: BTreeMap::new(),
+        }
+    }
+}
+
+impl<R: Record> Table<R> {
+    /// The record at this whole key.
+    pub fn get(&self, key: &str) -> Option<&Row<R>> {
+        self.rows.get(key)
+    }
+
+    /// All records in key order.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<R>> {
+        self.rows.values().map(|row| &row.record)
+    }
+
+    /// All rows whose path (the key after the kind) begins with `path`.
+    pub fn under<'a>(&'a self, path: &str) -> impl Iterator<Item = &'a Row<R>> + use<'a, R> {
+        let prefix = format!("/tidegate/v1/{}/{path}", R::KIND);
+        self.rows
+            .range(prefix.clone()..)
+            .take_while(move |(key, _)| key.starts_with(&prefix))
+            .map(|(_, row)| row)
+    }
+
+    /// The first row whose record fits.
+    pub fn find(&self, fits: impl Fn(&R) -> bool) -> Option<&Row<R>> {
+        self.rows.values().find(|row| fits(&row.record))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    fn apply(&mut self, key: &str, change: Option<(&[u8], u64)>) -> Result<(), Error> {
+        match change {
+            Some((bytes, revision)) => {
+                let record = Arc::new(R::decode(key, bytes)?);
+                self.rows.insert(key.to_owned(), Row { revision, record });
+            }
+            None => {
+                self.rows.remove(key);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Everything the hub stores, decoded.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    /// The store's revision up to which changes were folded in.
+    pub revision: u64,
+    /// The hub's term.
+    pub epochs: Table<EpochRecord>,
+    /// Registered clusters.
+    pub clusters: Table<ClusterRecord>,
+    /// Join tokens.
+    pub tokens: Table<TokenRecord>,
+    /// People.
+    pub users: Table<UserRecord>,
+    /// Sets.
+    pub sets: Table<SetRecord>,
+    /// Applications.
+    pub apps: Table<AppRecord>,
+    /// Last reports.
+    pub reports: Table<ReportRecord>,
+    /// Sources and their commits.
+    pub sources: Table<SourceRecord>,
+    /// Headers of releases.
+    pub releases: Table<ReleaseRecord>,
+    /// Headers of runs.
+    pub runs: Table<RunRecord>,
+    /// Members of runs.
+    pub members: Table<MemberRecord>,
+    /// Pins.
+    pub pins: Table<PinRecord>,
+    /// Denies.
+    pub denies: Table<DenyRecord>,
+    /// Holds.
+    pub holds: Table<HoldRecord>,
+    /// Ends of the audit chains.
+    pub audit_heads: Table<AuditHead>,
+}
+
+impl State {
+    /// Folds in one change: the new value with its revision, or `None` for a deletion.
+    pub fn apply(&mut self, key: &str, change: Option<(&[u8], u64)>) -> Result<(), Error> {
+        let kind = key.split('/').nth(3).unwrap_or_default();
+        match kind {
+            EpochRecord::KIND => self.epochs.apply(key, change),
+            ClusterRecord::KIND => self.clusters.apply(key, change),
+            TokenRecord::KIND => self.tokens.apply(key, change),
+            UserRecord::KIND => self.users.apply(key, change),
+            SetRecord::KIND => self.sets.apply(key, change),
+            AppRecord::KIND => self.apps.apply(key, change),
+            ReportRecord::KIND => self.reports.apply(key, change),
+            SourceRecord::KIND => self.sources.apply(key, change),
+            ReleaseRecord::KIND => self.releases.apply(key, change),
+            RunRecord::KIND => self.runs.apply(key, change),
+            MemberRecord::KIND => self.members.apply(key, change),
+            PinRecord::KIND => self.pins.apply(key, change),
+            DenyRecord::KIND => self.denies.apply(key, change),
+            HoldRecord::KIND => self.holds.apply(key, change),
+            AuditHead::KIND => self.audit_heads.apply(key, change),
+            // Audit records are read from the store when asked for; other kinds belong to a newer
+            // version and are not ours to judge.
+            _ => Ok(()),
+        }
+    }
+
+    /// The cluster with this uid.
+    pub fn cluster(&self, uid: ClusterUid) -> Option<&Row<ClusterRecord>> {
+        self.clusters.under(&format!("_/{uid}")).next()
+    }
+
+    /// The cluster with this name.
+    pub fn cluster_named(&self, name: &str) -> Option<&Arc<ClusterRecord>> {
+        self.clusters
+            .iter()
+            .find(|record| record.cluster.name == name)
+    }
+
+    /// All clusters, by name: the order in which generators see them.
+    pub fn fleet(&self) -> Vec<Cluster> {
+        let mut clusters: Vec<_> = self
+            .clusters
+            .iter()
+            .map(|record| record.cluster.clone())
+            .collect();
+        clusters.sort_by(|a, b| a.name.cmp(&b.name));
+        clusters
+    }
+
+    /// The set of that name.
+    pub fn set(&self, project: &str, name: &str) -> Option<&Row<SetRecord>> {
+        self.sets.get(&format!(
+            "/tidegate/v1/{}/{project}/{name}",
+            SetRecord::KIND
+        ))
+    }
+
+    /// The set with this uid.
+    pub fn set_by_uid(&self, uid: SetUid) -> Option<&Arc<SetRecord>> {
+        self.sets.iter().find(|set| set.uid == uid)
+    }
+
+    /// Applications of a set.
+    pub fn apps_of(&self, set: &SetRecord) -> impl Iterator<Item = &Row<AppRecord>> {
+        self.apps.under(&format!("{}/{}/", set.project, set.uid))
+    }
+
+    /// Applications with a last word for this cluster.
+    pub fn apps_in(&self, cluster: ClusterUid) -> impl Iterator<Item = &Arc<AppRecord>> {
+        self.apps
+            .iter()
+            .filter(move |app| app.app.cluster == cluster && app.assignment.is_some())
+    }
+
+    /// The application with this uid.
+    pub fn app(&self, uid: AppUid) -> Option<&Arc<AppRecord>> {
+        self.apps.iter().find(|app| app.uid == uid)
+    }
+
+    /// The last report on an application.
+    pub fn report_of(&self, app: &AppRecord) -> Option<&Row<ReportRecord>> {
+        self.reports
+            .under(&format!("{}/{}/{}", app.app.project, app.set, app.uid))
+            .next()
+    }
+
+    /// Releases of a set, oldest first.
+    pub fn releases_of(&self, set: &SetRecord) -> impl Iterator<Item = &Row<ReleaseRecord>> {
+        self.releases
+            .under(&format!("{}/{}/", set.project, set.uid))
+    }
+
+    /// The release of a set with this number.
+    pub fn release(&self, set: &SetRecord, number: u64) -> Option<&Row<ReleaseRecord>> {
+        self.releases
+            .under(&format!("{}/{}/{number:020}", set.project, set.uid))
+            .next()
+    }
+
+    /// Runs of a set, oldest first (their ids sort by time).
+    pub fn runs_of(&self, set: &SetRecord) -> impl Iterator<Item = &Row<RunRecord>> {
+        self.runs.under(&format!("{}/{}/", set.project, set.uid))
+    }
+
+    /// The run of a set that is not over.
+    pub fn open_run(&self, set: &SetRecord) -> Option<&Row<RunRecord>> {
+        self.runs_of(set)
+            .find(|row| !row.record.run.state.is_terminal())
+    }
+
+    /// The run with this id.
+    pub fn run(&self, id: RunId) -> Option<&Row<RunRecord>> {
+        self.runs.find(|record| record.run.id == id)
+    }
+
+    /// Members of a run.
+    pub fn members_of(&self, run: &RunRecord) -> impl Iterator<Item = &Row<MemberRecord>> {
+        self.members
+            .under(&format!("{}/{}/{}/", run.project, run.run.set, run.run.id))
+    }
+
+    /// Pins of a set.
+    pub fn pins_of(&self, set: &SetRecord) -> impl Iterator<Item = &Row<PinRecord>> {
+        self.pins.under(&format!("{}/{}/", set.project, set.uid))
+    }
+
+    /// Denies of a set.
+    pub fn denies_of(&self, set: &SetRecord) -> impl Iterator<Item = &Row<DenyRecord>> {
+        self.denies.under(&format!("{}/{}/", set.project, set.uid))
+    }
+
+    /// Holds of a set.
+    pub fn holds_of(&self, set: &SetRecord) -> impl Iterator<Item = &Row<HoldRecord>> {
+        self.holds.under(&format!("{}/{}/", set.project, set.uid))
+    }
+
+    /// Whether any run is not over: its clocks need looking at.
+    pub fn has_open_runs(&self) -> bool {
+        self.runs.iter().any(|run| !run.run.state.is_terminal())
+    }
+}
