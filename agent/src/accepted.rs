@@ -53,7 +53,10 @@ impl AcceptedFiles {
     /// Every sound file.
     pub(crate) fn all(&self) -> Vec<OnDisk> {
         let entries = fs::read_dir(&self.folder).into_iter().flatten();
-        entries.flatten().filter_map(|entry| read(&entry.path())).collect()
+        entries
+            .flatten()
+            .filter_map(|entry| read(&entry.path()))
+            .collect()
     }
 
     pub(crate) fn remove(&self, app: AppUid) {

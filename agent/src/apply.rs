@@ -70,7 +70,11 @@ impl Applier<'_> {
         if ours && drift::surely_applied(&live, &target.body) {
             return Ok(Look::Right(live));
         }
-        let found = match self.cluster.apply(kind, &target.id, &target.body, true).await {
+        let found = match self
+            .cluster
+            .apply(kind, &target.id, &target.body, true)
+            .await
+        {
             Ok(wanted) => {
                 let found = drift::pointers(&live, &wanted);
                 if found.is_empty() && fields::owned(&live) != fields::owned(&wanted) {
@@ -90,7 +94,12 @@ impl Applier<'_> {
     }
 
     /// Applies. `changed` says that the content is known to be new, which saves the comparison.
-    pub(crate) async fn converge(&self, kind: &Kind, target: &Target, changed: bool) -> Result<Outcome, Error> {
+    pub(crate) async fn converge(
+        &self,
+        kind: &Kind,
+        target: &Target,
+        changed: bool,
+    ) -> Result<Outcome, Error> {
         let mut fields = Vec::new();
         let live = if changed {
             match self.cluster.get(kind, &target.id).await? {
@@ -135,12 +144,23 @@ impl Applier<'_> {
 
     /// Writes what was checked: an object that changes hands only as it was read, so that an owner
     /// who came in between is seen by the next try.
-    async fn write(&self, kind: &Kind, target: &Target, live: Option<Value>) -> Result<Value, Error> {
+    async fn write(
+        &self,
+        kind: &Kind,
+        target: &Target,
+        live: Option<Value>,
+    ) -> Result<Value, Error> {
         let Some(mut live) = live else {
-            return self.cluster.apply(kind, &target.id, &target.body, false).await;
+            return self
+                .cluster
+                .apply(kind, &target.id, &target.body, false)
+                .await;
         };
         if ownership::adoption(&live, self.app, self.claim) == Adoption::Ours {
-            return self.cluster.apply(kind, &target.id, &target.body, false).await;
+            return self
+                .cluster
+                .apply(kind, &target.id, &target.body, false)
+                .await;
         }
         // Fields that kubectl set for people would stay for ever after leaving the manifest.
         if let Some(managers) = fields::inherited(&live, &target.body) {
@@ -157,13 +177,23 @@ fn terminating(live: &Value) -> Option<String> {
     if meta(live, "deletionTimestamp").is_empty() {
         return None;
     }
-    Some(format!("it is being deleted since {} and waits for {}", meta(live, "deletionTimestamp"), finalizers(live)))
+    Some(format!(
+        "it is being deleted since {} and waits for {}",
+        meta(live, "deletionTimestamp"),
+        finalizers(live)
+    ))
 }
 
 /// The finalizers of an object, for people.
 pub(crate) fn finalizers(live: &Value) -> String {
-    let list = live.pointer("/metadata/finalizers").and_then(Value::as_array);
-    let names: Vec<_> = list.into_iter().flatten().filter_map(Value::as_str).collect();
+    let list = live
+        .pointer("/metadata/finalizers")
+        .and_then(Value::as_array);
+    let names: Vec<_> = list
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     if names.is_empty() {
         "its end".to_owned()
     } else {

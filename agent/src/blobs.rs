@@ -160,6 +160,9 @@ mod tests {
         let cache = BlobCache::open(folder.path()).unwrap();
         fs::remove_dir_all(folder.path().join("blobs")).unwrap();
         let error = cache.put(&json!(1)).unwrap_err().to_string();
-        assert!(error.contains("failed to write") && error.contains("blobs"), "{error}");
+        assert!(
+            error.contains("failed to write") && error.contains("blobs"),
+            "{error}"
+        );
     }
 }

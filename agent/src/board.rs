@@ -41,9 +41,10 @@ impl Board {
     /// Puts a report up; readers wake only if it differs from the one before.
     pub(crate) fn put(&self, report: Report, healthy_since: Option<Instant>) {
         self.sender.send_if_modified(|rows| {
-            let same = rows.rows.get(&report.app).is_some_and(|row| {
-                row.report == report && row.healthy_since == healthy_since
-            });
+            let same = rows
+                .rows
+                .get(&report.app)
+                .is_some_and(|row| row.report == report && row.healthy_since == healthy_since);
             if same {
                 return false;
             }
@@ -91,7 +92,11 @@ impl Reports {
         loop {
             {
                 let rows = self.receiver.borrow_and_update();
-                let fresh: Vec<_> = rows.rows.values().filter(|row| row.change > self.seen).collect();
+                let fresh: Vec<_> = rows
+                    .rows
+                    .values()
+                    .filter(|row| row.change > self.seen)
+                    .collect();
                 if !fresh.is_empty() {
                     let reports = fresh.into_iter().map(read).collect();
                     self.seen = rows.change;
@@ -104,9 +109,9 @@ impl Reports {
 }
 
 fn read(row: &Arc<Row>) -> Report {
-    let healthy_for = row
-        .healthy_since
-        .map_or(Duration::ZERO, |since| clock::monotonic().saturating_duration_since(since));
+    let healthy_for = row.healthy_since.map_or(Duration::ZERO, |since| {
+        clock::monotonic().saturating_duration_since(since)
+    });
     Report {
         healthy_for: Span(healthy_for),
         ..row.report.clone()

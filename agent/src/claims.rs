@@ -22,12 +22,18 @@ pub(crate) struct Claims {
 impl Claims {
     /// Replaces what `app` declares; a tombstone declares nothing.
     pub(crate) fn set(&self, app: AppUid, declared: BTreeSet<ObjectId>) {
-        let mut all = self.declared.write().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self
+            .declared
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         all.insert(app, Arc::new(declared));
     }
 
     pub(crate) fn forget(&self, app: AppUid) {
-        let mut all = self.declared.write().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self
+            .declared
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         all.remove(&app);
     }
 
@@ -44,7 +50,9 @@ impl Claims {
     /// Another application than `app` that declares `id`.
     pub(crate) fn other(&self, app: AppUid, id: &ObjectId) -> Option<AppUid> {
         let all = self.declared.read().unwrap_or_else(PoisonError::into_inner);
-        let other = all.iter().find(|(other, declared)| **other != app && declared.contains(id));
+        let other = all
+            .iter()
+            .find(|(other, declared)| **other != app && declared.contains(id));
         other.map(|(other, _)| *other)
     }
 
@@ -77,8 +85,14 @@ mod tests {
         assert_eq!(claims.claim(a, &id), Claim::Unknown);
         claims.set(a, BTreeSet::from([id.clone()]));
         assert_eq!(claims.claim(a, &id), Claim::Declared);
-        assert_eq!((claims.other(b, &id), claims.other(a, &id)), (Some(a), None));
-        assert_eq!((claims.lives_in(b, "n"), claims.lives_in(b, "m")), (Some(a), None));
+        assert_eq!(
+            (claims.other(b, &id), claims.other(a, &id)),
+            (Some(a), None)
+        );
+        assert_eq!(
+            (claims.lives_in(b, "n"), claims.lives_in(b, "m")),
+            (Some(a), None)
+        );
         claims.set(a, BTreeSet::new());
         assert_eq!(claims.claim(a, &id), Claim::Dropped);
         claims.forget(a);

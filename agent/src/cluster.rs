@@ -56,7 +56,9 @@ pub struct Cluster {
 
 impl std::fmt::Debug for Cluster {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Cluster").field("limit", &self.limit).finish_non_exhaustive()
+        f.debug_struct("Cluster")
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
     }
 }
 
@@ -95,15 +97,24 @@ impl Cluster {
         action: &'static str,
         request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
     ) -> Result<Value, Error> {
-        let request = request.map_err(|error| Error::of(action, kube::Error::BuildRequest(error)))?;
+        let request =
+            request.map_err(|error| Error::of(action, kube::Error::BuildRequest(error)))?;
         // Not `request`: that one logs an answer it cannot read, which can be a Secret.
-        let text = self.limited(action, self.client.request_text(request)).await?;
+        let text = self
+            .limited(action, self.client.request_text(request))
+            .await?;
         serde_json::from_str(&text).map_err(|source| Error::Unreadable { action, source })
     }
 
     /// The live object, or `None` if there is none.
     pub async fn get(&self, kind: &Kind, id: &ObjectId) -> Result<Option<Value>, Error> {
-        match self.call("read", at(kind, &id.namespace).get(&id.name, &GetParams::default())).await {
+        match self
+            .call(
+                "read",
+                at(kind, &id.namespace).get(&id.name, &GetParams::default()),
+            )
+            .await
+        {
             Ok(object) => Ok(Some(object)),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
@@ -112,7 +123,13 @@ impl Cluster {
 
     /// Server-side apply under our manager; conflicts are forced, so adoption must be decided
     /// before. Unknown and duplicate fields are refused.
-    pub async fn apply(&self, kind: &Kind, id: &ObjectId, body: &Value, dry_run: bool) -> Result<Value, Error> {
+    pub async fn apply(
+        &self,
+        kind: &Kind,
+        id: &ObjectId,
+        body: &Value,
+        dry_run: bool,
+    ) -> Result<Value, Error> {
         let params = PatchParams {
             dry_run,
             force: true,
@@ -135,20 +152,37 @@ impl Cluster {
     }
 
     /// Makes an object that must not be there yet.
-    pub async fn create(&self, kind: &Kind, namespace: &str, object: &Value) -> Result<Value, Error> {
+    pub async fn create(
+        &self,
+        kind: &Kind,
+        namespace: &str,
+        object: &Value,
+    ) -> Result<Value, Error> {
         let request = at(kind, namespace).create(&post(), object.to_string().into_bytes());
         self.call("create", request).await
     }
 
     /// Replaces an object; its `resourceVersion` must be the one in the cluster.
-    pub async fn replace(&self, kind: &Kind, id: &ObjectId, object: &Value) -> Result<Value, Error> {
-        let request = at(kind, &id.namespace).replace(&id.name, &post(), object.to_string().into_bytes());
+    pub async fn replace(
+        &self,
+        kind: &Kind,
+        id: &ObjectId,
+        object: &Value,
+    ) -> Result<Value, Error> {
+        let request =
+            at(kind, &id.namespace).replace(&id.name, &post(), object.to_string().into_bytes());
         self.call("replace", request).await
     }
 
     /// Asks for the deletion of exactly this object in exactly this version of it; dependents are
     /// collected in the background.
-    pub async fn delete(&self, kind: &Kind, id: &ObjectId, uid: &str, resource_version: &str) -> Result<(), Error> {
+    pub async fn delete(
+        &self,
+        kind: &Kind,
+        id: &ObjectId,
+        uid: &str,
+        resource_version: &str,
+    ) -> Result<(), Error> {
         let params = DeleteParams {
             propagation_policy: Some(PropagationPolicy::Background),
             preconditions: Some(Preconditions {
@@ -157,11 +191,19 @@ impl Cluster {
             }),
             ..DeleteParams::default()
         };
-        self.call("delete", at(kind, &id.namespace).delete(&id.name, &params)).await.map(drop)
+        self.call("delete", at(kind, &id.namespace).delete(&id.name, &params))
+            .await
+            .map(drop)
     }
 
     /// Every object with this label, in all namespaces or one; metadata alone if asked.
-    pub async fn list(&self, kind: &Kind, namespace: &str, selector: &str, metadata: bool) -> Result<Vec<Value>, Error> {
+    pub async fn list(
+        &self,
+        kind: &Kind,
+        namespace: &str,
+        selector: &str,
+        metadata: bool,
+    ) -> Result<Vec<Value>, Error> {
         let mut params = ListParams::default().labels(selector).limit(PAGE);
         let mut all = Vec::new();
         loop {
@@ -186,21 +228,35 @@ impl Cluster {
     pub async fn has_more_than(&self, kind: &Kind, known: usize) -> Result<bool, Error> {
         let limit = u32::try_from(known + 1).unwrap_or(u32::MAX);
         let page = self
-            .call("list", at(kind, "").list_metadata(&ListParams::default().limit(limit)))
+            .call(
+                "list",
+                at(kind, "").list_metadata(&ListParams::default().limit(limit)),
+            )
             .await?;
-        Ok(page.get("items").and_then(Value::as_array).is_some_and(|items| items.len() > known))
+        Ok(page
+            .get("items")
+            .and_then(Value::as_array)
+            .is_some_and(|items| items.len() > known))
     }
 
     /// What is known about kinds now, without a call.
     pub fn discovery(&self) -> Arc<Discovery> {
-        self.discovery.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
+        self.discovery
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
+            .clone()
     }
 
     /// Reads discovery unless it was read less than `age` ago; a failure leaves it stale.
     pub async fn discover(&self, age: Duration) -> Arc<Discovery> {
         let asked = clock::monotonic();
         let _reading = self.reading.lock().await;
-        let read = self.discovery.lock().unwrap_or_else(PoisonError::into_inner).1;
+        let read = self
+            .discovery
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .1;
         if read.is_some_and(|read| asked.saturating_duration_since(read) < age || read > asked) {
             return self.discovery();
         }
@@ -222,14 +278,19 @@ impl Cluster {
             }
         }
         let next = Arc::new(next);
-        let mut kept = self.discovery.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self
+            .discovery
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         *kept = (next.clone(), Some(clock::monotonic()));
         next
     }
 
     /// The server's version, for example `v1.33.2`.
     pub async fn version(&self) -> Result<String, Error> {
-        let info = self.limited("read the version", self.client.apiserver_version()).await?;
+        let info = self
+            .limited("read the version", self.client.apiserver_version())
+            .await?;
         Ok(info.git_version)
     }
 }
@@ -263,7 +324,9 @@ pub(crate) fn core_kind(kind: &str, plural: &str, scope: crate::manifest::Scope)
 
 /// `metadata.<field>` as text.
 pub(crate) fn meta<'a>(object: &'a Value, field: &str) -> &'a str {
-    let value = object.get("metadata").and_then(|metadata| metadata.get(field));
+    let value = object
+        .get("metadata")
+        .and_then(|metadata| metadata.get(field));
     value.and_then(Value::as_str).unwrap_or_default()
 }
 

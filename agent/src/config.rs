@@ -26,20 +26,35 @@ pub struct Cli {
     pub token: TokenOptions,
     /// Where the agent keeps its disk cache and a copy of its identity. Losing it loses nothing
     /// but time: what must survive is in the cluster too.
-    #[arg(long, env = "TIDEGATE_AGENT_STATE_DIR", value_name = "DIR", default_value = "/var/lib/tidegate-agent")]
+    #[arg(
+        long,
+        env = "TIDEGATE_AGENT_STATE_DIR",
+        value_name = "DIR",
+        default_value = "/var/lib/tidegate-agent"
+    )]
     pub state_dir: PathBuf,
     /// Kubeconfig of the agent's own cluster. Without it the agent uses the service account of the
     /// pod that it runs in.
     #[arg(long, env = "TIDEGATE_AGENT_KUBECONFIG", value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
     /// Context of the kubeconfig; without it, its current one.
-    #[arg(long, env = "TIDEGATE_AGENT_CONTEXT", value_name = "NAME", requires = "kubeconfig")]
+    #[arg(
+        long,
+        env = "TIDEGATE_AGENT_CONTEXT",
+        value_name = "NAME",
+        requires = "kubeconfig"
+    )]
     pub context: Option<String>,
     /// Namespace of the Secrets in which the agent keeps what must survive.
     #[arg(long, env = "TIDEGATE_AGENT_NAMESPACE", value_name = "NAME", default_value = names::NAMESPACE)]
     pub namespace: String,
     /// Address of the plain port with /livez, /readyz and /metrics.
-    #[arg(long, env = "TIDEGATE_AGENT_HEALTH_LISTEN", value_name = "ADDR", default_value = "0.0.0.0:8080")]
+    #[arg(
+        long,
+        env = "TIDEGATE_AGENT_HEALTH_LISTEN",
+        value_name = "ADDR",
+        default_value = "0.0.0.0:8080"
+    )]
     pub health_listen: SocketAddr,
     /// How to log.
     #[command(flatten)]
@@ -53,7 +68,12 @@ pub struct TokenOptions {
     /// Join token, as `tidegate cluster join-token` printed it. Used once; afterwards the agent
     /// has a certificate of its own. Other users of the machine see command lines: prefer the
     /// file or the variable.
-    #[arg(long, env = "TIDEGATE_AGENT_JOIN_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "TIDEGATE_AGENT_JOIN_TOKEN",
+        value_name = "TOKEN",
+        hide_env_values = true
+    )]
     pub join_token: Option<JoinToken>,
     /// File that holds the join token; it may come later, or be replaced.
     #[arg(long, env = "TIDEGATE_AGENT_JOIN_TOKEN_FILE", value_name = "FILE")]
@@ -75,10 +95,20 @@ impl TokenOptions {
 #[derive(Clone, Debug, Args)]
 pub struct LogOptions {
     /// What to log: a level, or a filter such as `info,tidegate_agent=debug`.
-    #[arg(long = "log", env = "TIDEGATE_AGENT_LOG", value_name = "FILTER", default_value = "info")]
+    #[arg(
+        long = "log",
+        env = "TIDEGATE_AGENT_LOG",
+        value_name = "FILTER",
+        default_value = "info"
+    )]
     pub filter: String,
     /// In which form.
-    #[arg(long = "log-format", env = "TIDEGATE_AGENT_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    #[arg(
+        long = "log-format",
+        env = "TIDEGATE_AGENT_LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "text"
+    )]
     pub format: LogFormat,
 }
 
@@ -101,20 +131,38 @@ mod tests {
     fn the_command_line_is_consistent_and_every_option_is_explained() {
         let command = Cli::command();
         command.clone().debug_assert();
-        for option in command.get_arguments().filter(|option| option.get_id() != "version") {
-            assert!(option.get_help().is_some(), "{} has no help", option.get_id());
-            assert!(option.get_env().is_some() || option.get_id() == "help", "{} has no variable", option.get_id());
+        for option in command
+            .get_arguments()
+            .filter(|option| option.get_id() != "version")
+        {
+            assert!(
+                option.get_help().is_some(),
+                "{} has no help",
+                option.get_id()
+            );
+            assert!(
+                option.get_env().is_some() || option.get_id() == "help",
+                "{} has no variable",
+                option.get_id()
+            );
         }
     }
 
     #[test]
     fn bad_options_are_refused_with_what_to_write() {
         let parse = |args: &[&str]| {
-            Cli::try_parse_from([&["tidegate-agent"], args].concat()).unwrap_err().to_string()
+            Cli::try_parse_from([&["tidegate-agent"], args].concat())
+                .unwrap_err()
+                .to_string()
         };
         assert!(parse(&["--hub", "http://hub:1"]).contains("only https is spoken"));
         assert!(parse(&["--join-token", "x"]).contains("expected tgj1."));
-        let both = ["--join-token-file", "x", "--join-token", &format!("tgj1.a.b.{}", "00".repeat(32))];
+        let both = [
+            "--join-token-file",
+            "x",
+            "--join-token",
+            &format!("tgj1.a.b.{}", "00".repeat(32)),
+        ];
         assert!(parse(&both).contains("cannot be used with"));
     }
 }

@@ -47,7 +47,12 @@ pub(crate) struct Deleter<'a> {
 
 impl Deleter<'_> {
     /// Asks for the delete of an object whose uid the inventory knows as `recorded`.
-    pub(crate) async fn delete(&self, kind: &Kind, id: &ObjectId, recorded: Option<&str>) -> Result<Fate, Error> {
+    pub(crate) async fn delete(
+        &self,
+        kind: &Kind,
+        id: &ObjectId,
+        recorded: Option<&str>,
+    ) -> Result<Fate, Error> {
         let mut tries = 0;
         loop {
             let Some(live) = self.cluster.get(kind, id).await? else {
@@ -79,14 +84,22 @@ impl Deleter<'_> {
             return Some(Fate::NotOurs(format!("not deleted: {owner} controls it")));
         }
         if ownership::mark(live, "annotations", ANNOTATION_PRUNE) == Some("disabled") {
-            return Some(Fate::Kept(format!("not deleted: its annotation {ANNOTATION_PRUNE} says disabled")));
+            return Some(Fate::Kept(format!(
+                "not deleted: its annotation {ANNOTATION_PRUNE} says disabled"
+            )));
         }
         let going = !meta(live, "deletionTimestamp").is_empty();
         going.then(|| Fate::Going(finalizers(live)))
     }
 
     /// Waits until the object is gone, at most `limit`.
-    pub(crate) async fn wait_gone(&self, kind: &Kind, id: &ObjectId, recorded: Option<&str>, limit: Duration) -> Result<Fate, Error> {
+    pub(crate) async fn wait_gone(
+        &self,
+        kind: &Kind,
+        id: &ObjectId,
+        recorded: Option<&str>,
+        limit: Duration,
+    ) -> Result<Fate, Error> {
         let mut pause = Duration::from_millis(20);
         let deadline = crate::clock::monotonic() + limit;
         loop {
@@ -106,14 +119,25 @@ impl Deleter<'_> {
     }
 
     /// Takes our marks and our field ownership off an object that stays.
-    pub(crate) async fn release(&self, kind: &Kind, id: &ObjectId, recorded: Option<&str>) -> Result<(), Error> {
+    pub(crate) async fn release(
+        &self,
+        kind: &Kind,
+        id: &ObjectId,
+        recorded: Option<&str>,
+    ) -> Result<(), Error> {
         for _ in 0..TRIES {
-            let Some(live) = self.cluster.get(kind, id).await? else { return Ok(()) };
+            let Some(live) = self.cluster.get(kind, id).await? else {
+                return Ok(());
+            };
             let ours = Proof::of(&live, self.app, self.app_name, recorded);
             if !ours.label && !ours.holds() {
                 return Ok(());
             }
-            match self.cluster.merge(kind, id, &release_patch(&live, ours)).await {
+            match self
+                .cluster
+                .merge(kind, id, &release_patch(&live, ours))
+                .await
+            {
                 Err(error) if error.is_conflict() => {}
                 Err(error) if error.is_not_found() => return Ok(()),
                 other => return other.map(drop),
@@ -137,7 +161,10 @@ fn release_patch(live: &Value, ours: Proof) -> Value {
         others.push(json!({}));
     }
     let mut metadata = Map::new();
-    metadata.insert("resourceVersion".to_owned(), json!(meta(live, "resourceVersion")));
+    metadata.insert(
+        "resourceVersion".to_owned(),
+        json!(meta(live, "resourceVersion")),
+    );
     metadata.insert("managedFields".to_owned(), others.into());
     if ours.label {
         metadata.insert("labels".to_owned(), json!({LABEL_APP_ID: null}));
@@ -154,15 +181,31 @@ mod tests {
 
     #[test]
     fn a_release_drops_our_marks_and_our_ownership_and_nothing_else() {
-        let proof = Proof { label: true, annotation: true, uid: true };
+        let proof = Proof {
+            label: true,
+            annotation: true,
+            uid: true,
+        };
         let mut live = json!({"metadata": {"resourceVersion": "7", "managedFields": [
             {"manager": "tidegate-agent", "operation": "Apply"}, {"manager": "x"}]}});
         let patch = release_patch(&live, proof);
-        assert_eq!(patch["metadata"]["managedFields"], json!([{"manager": "x"}]));
+        assert_eq!(
+            patch["metadata"]["managedFields"],
+            json!([{"manager": "x"}])
+        );
         assert_eq!(patch["metadata"]["resourceVersion"], "7");
-        assert_eq!(patch["metadata"]["labels"], json!({"tidegate.dev/app-id": null}));
+        assert_eq!(
+            patch["metadata"]["labels"],
+            json!({"tidegate.dev/app-id": null})
+        );
         live["metadata"]["managedFields"] = json!([{"manager": "tidegate-agent"}]);
-        let patch = release_patch(&live, Proof { label: false, ..proof });
+        let patch = release_patch(
+            &live,
+            Proof {
+                label: false,
+                ..proof
+            },
+        );
         assert_eq!(patch["metadata"]["managedFields"], json!([{}]));
         assert!(patch["metadata"].get("labels").is_none());
     }

@@ -26,7 +26,12 @@ const SERVER_METADATA: [&str; 7] = [
 /// apply would leave it (a dry run's answer).
 pub fn pointers(live: &Value, wanted: &Value) -> Vec<String> {
     let mut found = Vec::new();
-    walk(&without_server_fields(live), &without_server_fields(wanted), "", &mut found);
+    walk(
+        &without_server_fields(live),
+        &without_server_fields(wanted),
+        "",
+        &mut found,
+    );
     if found.len() > MOST {
         let more = found.len() - MOST;
         found.truncate(MOST);
@@ -175,7 +180,10 @@ mod tests {
         let live = json!({"a": 1, "defaulted": 2, "l": [{"name": "side"}, {"name": "x", "v": 1}]});
         assert!(unapplied(&live, &json!({"a": 1, "l": [{"name": "x", "v": 1}]})).is_empty());
         assert_eq!(
-            unapplied(&live, &json!({"a": 2, "b": 1, "l": [{"name": "x", "v": 2}, {"name": "y"}]})),
+            unapplied(
+                &live,
+                &json!({"a": 2, "b": 1, "l": [{"name": "x", "v": 2}, {"name": "y"}]})
+            ),
             ["/a", "/b", "/l/0/v", "/l/1"]
         );
     }

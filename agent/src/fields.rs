@@ -99,7 +99,9 @@ impl FieldSet {
         }
         match (manifest, live) {
             (Value::Object(wanted), Value::Object(_)) => {
-                self.children.keys().all(|element| resolve(element, manifest).is_some())
+                self.children
+                    .keys()
+                    .all(|element| resolve(element, manifest).is_some())
                     && wanted.iter().all(|(field, wanted)| {
                         let element = format!("f:{field}");
                         self.below(&element, wanted, live)
@@ -230,7 +232,11 @@ fn is_inherited(entry: &Value) -> bool {
     text("subresource").is_empty()
         && match text("operation") {
             "Apply" => manager.starts_with("kubectl"),
-            _ => manager.starts_with("kubectl") || manager == "before-first-apply" || manager == FIELD_MANAGER,
+            _ => {
+                manager.starts_with("kubectl")
+                    || manager == "before-first-apply"
+                    || manager == FIELD_MANAGER
+            }
         }
 }
 

@@ -74,7 +74,9 @@ impl Assessment {
     /// Progress until [`GRACE`] after `since`, then failure.
     fn graced(since: Option<Timestamp>, now: Timestamp, message: impl Into<String>) -> Self {
         let end = since.and_then(|since| {
-            since.checked_add(SignedDuration::try_from(GRACE).unwrap_or_default()).ok()
+            since
+                .checked_add(SignedDuration::try_from(GRACE).unwrap_or_default())
+                .ok()
         });
         match end {
             Some(end) if now < end => Self {
@@ -130,12 +132,13 @@ fn generation_lag(view: View<'_>, context: &Context) -> Option<String> {
     if let Some(applied) = context.applied_generation
         && generation < applied
     {
-        return Some(format!("seen at generation {generation}, {applied} was applied"));
+        return Some(format!(
+            "seen at generation {generation}, {applied} was applied"
+        ));
     }
     let observed = view.integer("/status/observedGeneration")?;
-    (observed < generation).then(|| {
-        format!("its controller has seen generation {observed} of {generation}")
-    })
+    (observed < generation)
+        .then(|| format!("its controller has seen generation {observed} of {generation}"))
 }
 
 /// Read access to an object's fields by JSON pointer.
@@ -172,8 +175,12 @@ impl<'a> View<'a> {
     }
 
     fn condition(self, kind: &str) -> Option<Condition<'a>> {
-        let found = |condition: &&Value| condition.get("type").and_then(Value::as_str) == Some(kind);
-        self.list("/status/conditions").iter().find(found).map(Condition)
+        let found =
+            |condition: &&Value| condition.get("type").and_then(Value::as_str) == Some(kind);
+        self.list("/status/conditions")
+            .iter()
+            .find(found)
+            .map(Condition)
     }
 
     fn terminating(self) -> String {
@@ -185,7 +192,10 @@ impl<'a> View<'a> {
         if finalizers.is_empty() {
             "it is being deleted".to_owned()
         } else {
-            format!("it is being deleted and waits for {}", finalizers.join(", "))
+            format!(
+                "it is being deleted and waits for {}",
+                finalizers.join(", ")
+            )
         }
     }
 }
@@ -196,7 +206,10 @@ struct Condition<'a>(&'a Value);
 
 impl<'a> Condition<'a> {
     fn text(self, field: &str) -> &'a str {
-        self.0.get(field).and_then(Value::as_str).unwrap_or_default()
+        self.0
+            .get(field)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
     }
 
     fn is_true(self) -> bool {

@@ -71,7 +71,9 @@ impl Validity {
     /// that is away.
     pub fn renew_at(&self) -> Timestamp {
         let life = self.not_before.duration_until(self.not_after);
-        self.not_before.saturating_add(life * 2 / 3).unwrap_or(self.not_after)
+        self.not_before
+            .saturating_add(life * 2 / 3)
+            .unwrap_or(self.not_after)
     }
 }
 
@@ -98,7 +100,9 @@ fn validity(pem: &str) -> Result<Validity, CertificateError> {
 
 /// A random UUID, for what is told apart and never ordered.
 pub(crate) fn random_id() -> String {
-    uuid::Builder::from_random_bytes(rand::random()).into_uuid().to_string()
+    uuid::Builder::from_random_bytes(rand::random())
+        .into_uuid()
+        .to_string()
 }
 
 #[cfg(test)]
@@ -108,7 +112,10 @@ mod tests {
     #[test]
     fn a_certificate_is_renewed_after_two_thirds_of_its_life() {
         let at = |second| Timestamp::from_second(second).unwrap();
-        let life = Validity { not_before: at(1_000_000), not_after: at(1_000_000 + 86_400) };
+        let life = Validity {
+            not_before: at(1_000_000),
+            not_after: at(1_000_000 + 86_400),
+        };
         assert_eq!(life.renew_at(), at(1_000_000 + 57_600));
     }
 

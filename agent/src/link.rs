@@ -15,9 +15,9 @@ mod run;
 pub mod session;
 mod wire;
 
+pub(crate) use self::connect::describe;
 pub use self::{
     connect::{Error as ConnectError, Hub},
     metrics::Metrics,
     run::{Link, LinkHandle, Options, Status},
 };
-pub(crate) use self::connect::describe;

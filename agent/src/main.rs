@@ -12,7 +12,9 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     // One provider for every TLS connection of the process; a second installation is no harm.
-    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+    rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .ok();
     match runtime::run(options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

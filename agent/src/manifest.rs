@@ -60,7 +60,11 @@ pub fn body(object: &Value, id: &ObjectId, owner: &Owner<'_>) -> Value {
     }
     for (pointer, list) in PORTS {
         for holder in body.pointer_mut(pointer).into_iter().flat_map(items) {
-            holder.get_mut(list).into_iter().flat_map(items).for_each(default_protocol);
+            holder
+                .get_mut(list)
+                .into_iter()
+                .flat_map(items)
+                .for_each(default_protocol);
         }
     }
     if id.group.is_empty() && id.kind == "Service" {
@@ -100,13 +104,19 @@ fn metadata_of(given: &Value, id: &ObjectId, owner: &Owner<'_>) -> Value {
 /// Server-side apply keeps no record of `stringData`: a key that leaves it would stay for ever
 /// (kubernetes #108008).
 fn fold_string_data(body: &mut Value) {
-    let Some(map) = body.as_object_mut() else { return };
-    let Some(Value::Object(texts)) = map.remove("stringData") else { return };
+    let Some(map) = body.as_object_mut() else {
+        return;
+    };
+    let Some(Value::Object(texts)) = map.remove("stringData") else {
+        return;
+    };
     let data = map.entry("data").or_insert_with(|| json!({}));
     if data.is_null() {
         *data = json!({});
     }
-    let Some(data) = data.as_object_mut() else { return };
+    let Some(data) = data.as_object_mut() else {
+        return;
+    };
     for (key, text) in texts {
         if let Some(text) = text.as_str() {
             data.insert(key, STANDARD.encode(text).into());
@@ -121,11 +131,16 @@ const PORTS: [(&str, &str); 6] = [
     ("/spec/template/spec/containers", "ports"),
     ("/spec/template/spec/initContainers", "ports"),
     ("/spec/jobTemplate/spec/template/spec/containers", "ports"),
-    ("/spec/jobTemplate/spec/template/spec/initContainers", "ports"),
+    (
+        "/spec/jobTemplate/spec/template/spec/initContainers",
+        "ports",
+    ),
 ];
 
 fn items(value: &mut Value) -> std::slice::IterMut<'_, Value> {
-    value.as_array_mut().map_or_else(Default::default, |list| list.iter_mut())
+    value
+        .as_array_mut()
+        .map_or_else(Default::default, |list| list.iter_mut())
 }
 
 fn default_protocol(port: &mut Value) {
@@ -207,7 +222,8 @@ mod tests {
         let workload = json!({"spec": {"template": {"spec": {"containers": [
             {"name": "c", "ports": [{"containerPort": 80}]}]}}}});
         assert_eq!(
-            applied(&workload, &id("Deployment")).pointer("/spec/template/spec/containers/0/ports/0"),
+            applied(&workload, &id("Deployment"))
+                .pointer("/spec/template/spec/containers/0/ports/0"),
             Some(&json!({"containerPort": 80, "protocol": "TCP"}))
         );
     }
@@ -216,7 +232,10 @@ mod tests {
     fn an_object_has_one_name_however_its_namespace_is_written() {
         let mut bare = id("Namespace");
         assert_eq!(canonical_id(&bare, Scope::Cluster, "d").namespace, "");
-        assert_eq!(canonical_id(&bare, Scope::Namespaced, "d").namespace, "shop");
+        assert_eq!(
+            canonical_id(&bare, Scope::Namespaced, "d").namespace,
+            "shop"
+        );
         bare.namespace.clear();
         assert_eq!(canonical_id(&bare, Scope::Namespaced, "d").namespace, "d");
     }

@@ -68,8 +68,16 @@ const FOREIGN_MARKS: [(&str, &str, &str); 7] = [
     ("labels", "argocd.argoproj.io/instance", "Argo CD"),
     ("labels", "kustomize.toolkit.fluxcd.io/name", "Flux"),
     ("annotations", "meta.helm.sh/release-name", "Helm"),
-    ("annotations", "config.k8s.io/owning-inventory", "cli-utils or Config Sync"),
-    ("labels", "applyset.kubernetes.io/part-of", "kubectl apply sets"),
+    (
+        "annotations",
+        "config.k8s.io/owning-inventory",
+        "cli-utils or Config Sync",
+    ),
+    (
+        "labels",
+        "applyset.kubernetes.io/part-of",
+        "kubectl apply sets",
+    ),
     ("labels", "kapp.k14s.io/app", "kapp"),
 ];
 
@@ -106,7 +114,12 @@ pub fn controller(live: &Value) -> Option<String> {
     let controller = references
         .iter()
         .find(|reference| reference.get("controller").and_then(Value::as_bool) == Some(true))?;
-    let text = |field: &str| controller.get(field).and_then(Value::as_str).unwrap_or_default();
+    let text = |field: &str| {
+        controller
+            .get(field)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
     Some(format!("{} {}", text("kind"), text("name")))
 }
 
@@ -158,7 +171,10 @@ mod tests {
     fn what_others_own_is_not_taken() {
         let nobody = |_| Claim::Unknown;
         assert_eq!(adoption(&object(APP, "", "u"), APP, nobody), Adoption::Ours);
-        assert_eq!(adoption(&json!({"metadata": {}}), APP, nobody), Adoption::Free);
+        assert_eq!(
+            adoption(&json!({"metadata": {}}), APP, nobody),
+            Adoption::Free
+        );
         for (map, key, tool) in FOREIGN_MARKS {
             let live = json!({"metadata": {map: {key: "x"}}});
             let Adoption::Foreign(why) = adoption(&live, APP, nobody) else {
@@ -182,7 +198,10 @@ mod tests {
         let live = object(OTHER, "demo/other", "u");
         assert_eq!(adoption(&live, APP, |_| Claim::Dropped), Adoption::Transfer);
         for claim in [Claim::Declared, Claim::Unknown] {
-            assert!(matches!(adoption(&live, APP, |_| claim), Adoption::Foreign(_)));
+            assert!(matches!(
+                adoption(&live, APP, |_| claim),
+                Adoption::Foreign(_)
+            ));
         }
     }
 }

@@ -102,7 +102,10 @@ impl Plan {
         for item in input.objects {
             let id = &item.key.id;
             let defined = definitions.get(&(id.group.as_str(), id.kind.as_str()));
-            let scope = match ((input.kinds)(&id.group, &item.key.version, &id.kind), defined) {
+            let scope = match (
+                (input.kinds)(&id.group, &item.key.version, &id.kind),
+                defined,
+            ) {
                 (Known::Served(scope), _) => scope,
                 (_, Some((_, scope))) => *scope,
                 (known, None) => {
@@ -110,7 +113,8 @@ impl Plan {
                     for scope in [Scope::Cluster, Scope::Namespaced] {
                         declared.insert(manifest::canonical_id(id, scope, input.owner.namespace));
                     }
-                    plan.pending.push((id.clone(), not_served(&item.key, known)));
+                    plan.pending
+                        .push((id.clone(), not_served(&item.key, known)));
                     continue;
                 }
             };
@@ -125,14 +129,21 @@ impl Plan {
                 version: item.key.version.clone(),
                 digest: item.digest,
                 body: manifest::body(&item.object, &canonical, &input.owner),
-                needs: defined.map(|(definition, _)| definition.clone()).into_iter().collect(),
+                needs: defined
+                    .map(|(definition, _)| definition.clone())
+                    .into_iter()
+                    .collect(),
                 id: canonical,
             });
         }
         need_namespaces(&mut plan.targets, &declared);
-        plan.targets.sort_by(|a, b| (a.stage, &a.id).cmp(&(b.stage, &b.id)));
+        plan.targets
+            .sort_by(|a, b| (a.stage, &a.id).cmp(&(b.stage, &b.id)));
         let known = input.inventory.entries().keys();
-        plan.leftovers = known.filter(|id| !declared.contains(*id)).cloned().collect();
+        plan.leftovers = known
+            .filter(|id| !declared.contains(*id))
+            .cloned()
+            .collect();
         plan
     }
 
@@ -150,7 +161,9 @@ fn not_served(key: &ObjectKey, known: Known) -> String {
         Known::Undiscovered => format!(
             "the API group of {kind} in {api} cannot be discovered now; see the APIService of that group"
         ),
-        _ => format!("the cluster serves no kind {kind} in {api}; it is retried until its CustomResourceDefinition is there"),
+        _ => format!(
+            "the cluster serves no kind {kind} in {api}; it is retried until its CustomResourceDefinition is there"
+        ),
     }
 }
 
@@ -177,7 +190,10 @@ fn definitions(objects: &[Item]) -> BTreeMap<(&str, &str), (ObjectId, Scope)> {
                 _ => Scope::Namespaced,
             };
             let id = manifest::canonical_id(&item.key.id, Scope::Cluster, "");
-            Some(((text("/spec/group")?, text("/spec/names/kind")?), (id, scope)))
+            Some((
+                (text("/spec/group")?, text("/spec/names/kind")?),
+                (id, scope),
+            ))
         })
         .collect()
 }
@@ -202,7 +218,10 @@ fn need_namespaces(targets: &mut [Target], declared: &BTreeSet<ObjectId>) {
 pub fn deletion_order(ids: impl IntoIterator<Item = ObjectId>) -> Vec<Vec<ObjectId>> {
     let mut stages: BTreeMap<Stage, Vec<ObjectId>> = BTreeMap::new();
     for id in ids {
-        stages.entry(stage_of(&id.group, &id.kind)).or_default().push(id);
+        stages
+            .entry(stage_of(&id.group, &id.kind))
+            .or_default()
+            .push(id);
     }
     stages.into_values().rev().collect()
 }

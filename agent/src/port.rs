@@ -36,8 +36,7 @@ pub struct Options {
     pub call_timeout: Duration,
     /// Period of the full check that finds what watches lost; jittered by 20 %.
     pub full_check: Duration,
-    /// Longest wait for a CRD to be established, and for a deleted object to be gone, in one
-    /// pass; the next pass goes on waiting.
+    /// Longest wait for a CRD to be established in one pass; the next pass goes on waiting.
     pub stage_wait: Duration,
     /// Time between the last apply and the first delete, in which another application can take
     /// over what this one dropped.

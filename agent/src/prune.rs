@@ -108,7 +108,10 @@ fn hold_all(input: &Input<'_>) -> Option<String> {
         return Some("the content is empty; approve the prune if that is meant".to_owned());
     }
     if count >= total {
-        return Some("nothing of what is in the cluster would be left; approve the prune if that is meant".to_owned());
+        return Some(
+            "nothing of what is in the cluster would be left; approve the prune if that is meant"
+                .to_owned(),
+        );
     }
     let many = count > MOST_OBJECTS && count * 100 > total * MOST_PERCENT;
     many.then(|| {
@@ -127,11 +130,14 @@ fn hold_one(id: &ObjectId, input: &Input<'_>) -> Option<String> {
         return None;
     }
     if is_protected(&id.group, &id.kind) {
-        return Some("deleting it destroys what it holds; approve the prune if that is meant".to_owned());
+        return Some(
+            "deleting it destroys what it holds; approve the prune if that is meant".to_owned(),
+        );
     }
     let found_at = input.inventory.entries().get(id)?.found_at?;
     (found_at >= input.generation).then(|| {
-        "found by its label after the agent's state was lost; the next generation prunes it".to_owned()
+        "found by its label after the agent's state was lost; the next generation prunes it"
+            .to_owned()
     })
 }
 
@@ -201,7 +207,10 @@ mod tests {
         };
         (case.change)(&mut input);
         let decision = decide(&input);
-        let held = decision.held.unwrap_or(HeldPrune { count: 0, reason: String::new() });
+        let held = decision.held.unwrap_or(HeldPrune {
+            count: 0,
+            reason: String::new(),
+        });
         (decision.delete.len(), held.count, held.reason)
     }
 
@@ -212,27 +221,63 @@ mod tests {
         assert_eq!(run(&case(40, 1000)).0, 40, "4 % are not more than 30 %");
         let (deleted, held, reason) = run(&case(40, 100));
         assert_eq!((deleted, held), (0, 40));
-        assert!(reason.contains("40 of 101") && reason.contains("and 35 more"), "{reason}");
-        assert_eq!(run(&Case { approved: true, ..case(40, 100) }).0, 40);
+        assert!(
+            reason.contains("40 of 101") && reason.contains("and 35 more"),
+            "{reason}"
+        );
+        assert_eq!(
+            run(&Case {
+                approved: true,
+                ..case(40, 100)
+            })
+            .0,
+            40
+        );
     }
 
     #[test]
     fn never_everything_and_never_for_empty_content_without_approval() {
-        let empty = Case { change: |input| input.declared = 0, ..case(1, 100) };
+        let empty = Case {
+            change: |input| input.declared = 0,
+            ..case(1, 100)
+        };
         assert!(run(&empty).2.contains("empty"));
-        assert_eq!(run(&Case { approved: true, ..empty }).0, 1);
-        let all = Case { leftovers: (0..2).map(|n| id("ConfigMap", n)).chain([id("Found", 1)]).collect(), ..case(0, 2) };
+        assert_eq!(
+            run(&Case {
+                approved: true,
+                ..empty
+            })
+            .0,
+            1
+        );
+        let all = Case {
+            leftovers: (0..2)
+                .map(|n| id("ConfigMap", n))
+                .chain([id("Found", 1)])
+                .collect(),
+            ..case(0, 2)
+        };
         assert!(run(&all).2.contains("nothing of what is in the cluster"));
     }
 
     #[test]
     fn no_approval_overrides_policy_failed_applies_and_blocks() {
         for (change, word) in [
-            ((|input| input.prune = false) as fn(&mut Input<'_>), "prune: false"),
+            (
+                (|input| input.prune = false) as fn(&mut Input<'_>),
+                "prune: false",
+            ),
             (|input| input.all_applied = false, "applied yet"),
-            (|input| input.blocked = &|_| Some("stale".to_owned()), "stale"),
+            (
+                |input| input.blocked = &|_| Some("stale".to_owned()),
+                "stale",
+            ),
         ] {
-            let (deleted, held, reason) = run(&Case { approved: true, change, ..case(3, 10) });
+            let (deleted, held, reason) = run(&Case {
+                approved: true,
+                change,
+                ..case(3, 10)
+            });
             assert_eq!((deleted, held), (0, 3));
             assert!(reason.contains(word), "{reason}");
         }
@@ -240,20 +285,46 @@ mod tests {
 
     #[test]
     fn protected_kinds_wait_alone() {
-        for kind in ["Namespace", "PersistentVolume", "PersistentVolumeClaim", "StatefulSet", "CustomResourceDefinition"] {
+        for kind in [
+            "Namespace",
+            "PersistentVolume",
+            "PersistentVolumeClaim",
+            "StatefulSet",
+            "CustomResourceDefinition",
+        ] {
             let leftovers = vec![id("ConfigMap", 1), id(kind, 500)];
-            let waiting = Case { leftovers, ..case(0, 50) };
+            let waiting = Case {
+                leftovers,
+                ..case(0, 50)
+            };
             let (deleted, held, reason) = run(&waiting);
             assert_eq!((deleted, held), (1, 1), "{kind}");
             assert!(reason.contains(kind), "{reason}");
-            assert_eq!(run(&Case { approved: true, ..waiting }).0, 2);
+            assert_eq!(
+                run(&Case {
+                    approved: true,
+                    ..waiting
+                })
+                .0,
+                2
+            );
         }
     }
 
     #[test]
     fn what_was_found_by_label_waits_for_a_new_word() {
-        let found = Case { leftovers: vec![id("Found", 1)], ..case(0, 50) };
+        let found = Case {
+            leftovers: vec![id("Found", 1)],
+            ..case(0, 50)
+        };
         assert_eq!(run(&found).1, 1);
-        assert_eq!(run(&Case { change: |input| input.generation = Generation(8), ..found }).0, 1);
+        assert_eq!(
+            run(&Case {
+                change: |input| input.generation = Generation(8),
+                ..found
+            })
+            .0,
+            1
+        );
     }
 }

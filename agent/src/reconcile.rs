@@ -69,7 +69,9 @@ pub(crate) enum Error {
     Cluster(#[from] cluster::Error),
     #[error(transparent)]
     State(#[from] state::Error),
-    #[error("failed to load the content: it is neither on disk nor in the cluster; the hub is asked for it")]
+    #[error(
+        "failed to load the content: it is neither on disk nor in the cluster; the hub is asked for it"
+    )]
     ContentLost,
     #[error("failed to search for objects by their labels: kinds cannot be discovered now")]
     Undiscovered,
@@ -125,7 +127,13 @@ pub(crate) struct Task {
 }
 
 impl Task {
-    pub(crate) fn new(env: Arc<Env>, app: AppUid, store: Arc<AppStore>, nudge: Arc<Notify>, contested: Arc<AtomicBool>) -> Self {
+    pub(crate) fn new(
+        env: Arc<Env>,
+        app: AppUid,
+        store: Arc<AppStore>,
+        nudge: Arc<Notify>,
+        contested: Arc<AtomicBool>,
+    ) -> Self {
         Self {
             inbox: env.watches.inbox(app),
             full_check: clock::monotonic() + clock::jittered(env.options.full_check),
@@ -148,7 +156,11 @@ impl Task {
     }
 
     /// Runs until `cancel`, or until the sender of `wanted` is gone.
-    pub(crate) async fn run(mut self, mut wanted: watch::Receiver<Generation>, cancel: CancellationToken) {
+    pub(crate) async fn run(
+        mut self,
+        mut wanted: watch::Receiver<Generation>,
+        cancel: CancellationToken,
+    ) {
         loop {
             wanted.borrow_and_update();
             self.begin();
@@ -214,14 +226,14 @@ impl Task {
     async fn pass(&mut self) {
         let record = self.store.record();
         self.problems.clear();
+        self.unreachable = false;
         self.full_check = clock::monotonic() + clock::jittered(self.env.options.full_check);
         let done = match &record.assignment.desired {
             Desired::Run { .. } => self.run_pass(&record).await,
             Desired::Tombstone { cascade } => self.remove_pass(&record, *cascade).await,
         };
-        self.unreachable = false;
         if let Err(error) = done {
-            self.unreachable = error.class() == Class::Unreachable;
+            self.unreachable |= error.class() == Class::Unreachable;
             tracing::warn!(app = %self.app, generation = %self.generation, error = %chain(&error), "a pass failed");
             if !record.is_applied() && !self.unreachable {
                 self.phase = Phase::Failed;
@@ -263,7 +275,12 @@ struct Run {
 impl Run {
     fn of(record: &Record) -> Option<Self> {
         match &record.assignment.desired {
-            Desired::Run { policy, namespace, prune_approved, .. } => Some(Self {
+            Desired::Run {
+                policy,
+                namespace,
+                prune_approved,
+                ..
+            } => Some(Self {
                 policy: policy.clone(),
                 namespace: namespace.clone(),
                 approved: *prune_approved,
@@ -287,7 +304,10 @@ impl Run {
 
 /// Runs these at most `at_once` at a time; answers come in the order in which they are ready.
 async fn concurrently<F: Future>(work: Vec<F>, at_once: usize) -> Vec<F::Output> {
-    futures::stream::iter(work).buffer_unordered(at_once).collect().await
+    futures::stream::iter(work)
+        .buffer_unordered(at_once)
+        .collect()
+        .await
 }
 
 /// An error with its causes, in one line.

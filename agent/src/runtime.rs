@@ -76,7 +76,7 @@ pub fn run(options: Cli) -> Result<(), Error> {
     let result = runtime.block_on(async {
         let cancel = CancellationToken::new();
         stop_on_signals(&cancel)?;
-        serve(options, cancel).await
+        Box::pin(serve(options, cancel)).await
     });
     // What did not end in time must not keep the process.
     runtime.shutdown_timeout(Duration::from_millis(500));
@@ -123,7 +123,10 @@ pub async fn serve(options: Cli, cancel: CancellationToken) -> Result<(), Error>
         parts.wait().await;
     };
     if tokio::time::timeout(END_WITHIN, ended).await.is_err() {
-        tracing::warn!(seconds = END_WITHIN.as_secs(), "some parts did not end in time");
+        tracing::warn!(
+            seconds = END_WITHIN.as_secs(),
+            "some parts did not end in time"
+        );
     }
     started.map(drop)
 }
@@ -143,12 +146,11 @@ async fn start(
         return Ok(None);
     };
     health.reconciles(reconciler.clone());
-    match &options.hub {
-        Some(hub) => {
-            let store = DiskAndCluster::open(&options.state_dir, client, &options.namespace)?;
-            connect(options, hub, store, &reconciler, health, parts, cancel);
-        }
-        None => tracing::warn!("no hub (--hub): keeping what was accepted before, asking nobody"),
+    if let Some(hub) = &options.hub {
+        let store = DiskAndCluster::open(&options.state_dir, client, &options.namespace)?;
+        connect(options, hub, store, &reconciler, health, parts, cancel);
+    } else {
+        tracing::warn!("no hub (--hub): keeping what was accepted before, asking nobody");
     }
     Ok(Some(reconciler))
 }
@@ -184,8 +186,16 @@ async fn kube_config(options: &Cli) -> Result<kube::Config, Error> {
     let Some(path) = &options.kubeconfig else {
         return Ok(kube::Config::incluster()?);
     };
-    let failed = |source| Error::Kubeconfig { path: path.clone(), source };
+    let failed = |source| Error::Kubeconfig {
+        path: path.clone(),
+        source,
+    };
     let kubeconfig = Kubeconfig::read_from(path).map_err(failed)?;
-    let select = KubeConfigOptions { context: options.context.clone(), ..KubeConfigOptions::default() };
-    kube::Config::from_custom_kubeconfig(kubeconfig, &select).await.map_err(failed)
+    let select = KubeConfigOptions {
+        context: options.context.clone(),
+        ..KubeConfigOptions::default()
+    };
+    kube::Config::from_custom_kubeconfig(kubeconfig, &select)
+        .await
+        .map_err(failed)
 }

@@ -38,8 +38,14 @@ pub fn stage_of(group: &str, kind: &str) -> Stage {
         | ("resource.k8s.io", "DeviceClass") => Stage::Identities,
         (
             "",
-            "ResourceQuota" | "LimitRange" | "ConfigMap" | "Secret" | "PersistentVolume"
-            | "PersistentVolumeClaim" | "Service" | "Endpoints",
+            "ResourceQuota"
+            | "LimitRange"
+            | "ConfigMap"
+            | "Secret"
+            | "PersistentVolume"
+            | "PersistentVolumeClaim"
+            | "Service"
+            | "Endpoints",
         )
         | ("rbac.authorization.k8s.io", "ClusterRoleBinding" | "RoleBinding")
         | ("networking.k8s.io", "NetworkPolicy")
@@ -58,8 +64,10 @@ pub fn stage_of(group: &str, kind: &str) -> Stage {
 pub fn is_protected(group: &str, kind: &str) -> bool {
     matches!(
         (group, kind),
-        ("", "Namespace" | "PersistentVolume" | "PersistentVolumeClaim")
-            | ("apiextensions.k8s.io", "CustomResourceDefinition")
+        (
+            "",
+            "Namespace" | "PersistentVolume" | "PersistentVolumeClaim"
+        ) | ("apiextensions.k8s.io", "CustomResourceDefinition")
             | ("apps", "StatefulSet")
     )
 }
@@ -77,7 +85,10 @@ mod tests {
             ("rbac.authorization.k8s.io", "RoleBinding"),
             ("apps", "Deployment"),
             ("example.com", "Widget"),
-            ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"),
+            (
+                "admissionregistration.k8s.io",
+                "ValidatingWebhookConfiguration",
+            ),
         ];
         assert!(order.is_sorted_by(|a, b| stage_of(a.0, a.1) < stage_of(b.0, b.1)));
         // A kind of the same name in another group is somebody else's.

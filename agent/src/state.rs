@@ -44,13 +44,17 @@ pub enum Error {
         source: Box<cluster::Error>,
     },
     /// Another process writes the same state.
-    #[error("failed to keep state in Secret {name}: another agent changed it; only one agent may run in a cluster")]
+    #[error(
+        "failed to keep state in Secret {name}: another agent changed it; only one agent may run in a cluster"
+    )]
     Contended {
         /// Name of the Secret.
         name: String,
     },
     /// A Secret that does not hold what it should.
-    #[error("failed to read the state in Secret {name}: {what}; delete the Secret to start that application anew from its labels, without any delete")]
+    #[error(
+        "failed to read the state in Secret {name}: {what}; delete the Secret to start that application anew from its labels, without any delete"
+    )]
     Damaged {
         /// Name of the Secret.
         name: String,
@@ -110,10 +114,14 @@ impl Store {
             cap,
         };
         let namespaces = core_kind("Namespace", "namespaces", Scope::Cluster);
-        let id = store.id_of("Namespace", "", namespace);
+        let id = core_id("Namespace", "", namespace);
         let there = store.cluster.get(&namespaces, &id).await;
-        if there.map_err(|source| store.failed(namespace, source))?.is_none() {
-            let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
+        if there
+            .map_err(|source| store.failed(namespace, source))?
+            .is_none()
+        {
+            let object =
+                json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
             match store.cluster.create(&namespaces, "", &object).await {
                 Err(error) if !error.is_conflict() => return Err(store.failed(namespace, error)),
                 _ => tracing::info!(namespace, "made the namespace of the agent's state"),
@@ -122,17 +130,8 @@ impl Store {
         Ok(Arc::new(store))
     }
 
-    fn id_of(&self, kind: &str, namespace: &str, name: &str) -> ObjectId {
-        ObjectId {
-            group: String::new(),
-            kind: kind.to_owned(),
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-        }
-    }
-
     fn secret(&self, name: &str) -> ObjectId {
-        self.id_of("Secret", &self.namespace, name)
+        core_id("Secret", &self.namespace, name)
     }
 
     fn failed(&self, name: &str, source: cluster::Error) -> Error {
@@ -156,12 +155,19 @@ impl Store {
         }
         let records = self
             .cluster
-            .list(&self.secrets, &self.namespace, &format!("{LABEL_STATE}=application"), false)
+            .list(
+                &self.secrets,
+                &self.namespace,
+                &format!("{LABEL_STATE}=application"),
+                false,
+            )
             .await
             .map_err(|error| self.failed("*", error))?;
         for secret in records {
             match self.read_record(&secret).await {
-                Ok(record) => found.records.push((record, meta(&secret, "resourceVersion").to_owned())),
+                Ok(record) => found
+                    .records
+                    .push((record, meta(&secret, "resourceVersion").to_owned())),
                 Err(error @ Error::Damaged { .. }) => found.damaged.push(error),
                 Err(error) => return Err(error),
             }
@@ -178,7 +184,13 @@ impl Store {
     }
 
     /// Writes a Secret on top of `version` (`None`: it must not be there) and returns its new version.
-    async fn write(&self, name: &str, what: &str, data: Value, version: Option<&str>) -> Result<String, cluster::Error> {
+    async fn write(
+        &self,
+        name: &str,
+        what: &str,
+        data: Value,
+        version: Option<&str>,
+    ) -> Result<String, cluster::Error> {
         let mut object = json!({
             "apiVersion": "v1",
             "kind": "Secret",
@@ -186,21 +198,33 @@ impl Store {
             "data": data,
         });
         let written = match version {
-            None => self.cluster.create(&self.secrets, &self.namespace, &object).await?,
+            None => {
+                self.cluster
+                    .create(&self.secrets, &self.namespace, &object)
+                    .await?
+            }
             Some(version) => {
                 if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
                     metadata.insert("resourceVersion".to_owned(), json!(version));
                 }
-                self.cluster.replace(&self.secrets, &self.secret(name), &object).await?
+                self.cluster
+                    .replace(&self.secrets, &self.secret(name), &object)
+                    .await?
             }
         };
         Ok(meta(&written, "resourceVersion").to_owned())
     }
 
     async fn remove(&self, name: &str) -> Result<(), Error> {
-        let Some(live) = self.read(name).await? else { return Ok(()) };
+        let Some(live) = self.read(name).await? else {
+            return Ok(());
+        };
         let (uid, version) = (meta(&live, "uid"), meta(&live, "resourceVersion"));
-        match self.cluster.delete(&self.secrets, &self.secret(name), uid, version).await {
+        match self
+            .cluster
+            .delete(&self.secrets, &self.secret(name), uid, version)
+            .await
+        {
             Err(error) if !error.is_not_found() => Err(self.failed(name, error)),
             _ => Ok(()),
         }
@@ -209,12 +233,21 @@ impl Store {
     async fn remove_stray_packs(&self, found: &Found) -> Result<(), Error> {
         let packs = self
             .cluster
-            .list(&self.secrets, &self.namespace, &format!("{LABEL_STATE}=pack"), true)
+            .list(
+                &self.secrets,
+                &self.namespace,
+                &format!("{LABEL_STATE}=pack"),
+                true,
+            )
             .await
             .map_err(|error| self.failed("*", error))?;
         for pack in packs {
             let name = meta(&pack, "name");
-            if !found.records.iter().any(|(record, _)| record.names_pack(name)) {
+            if !found
+                .records
+                .iter()
+                .any(|(record, _)| record.names_pack(name))
+            {
                 self.remove(name).await?;
             }
         }
@@ -240,7 +273,10 @@ impl EpochStore {
         }
         let epoch = epoch.max(held.0);
         let data = pack::encoded(BTreeMap::from([("epoch", epoch.to_string().into_bytes())]));
-        let mut written = self.store.write(IDENTITY, "identity", data.clone(), held.1.as_deref()).await;
+        let mut written = self
+            .store
+            .write(IDENTITY, "identity", data.clone(), held.1.as_deref())
+            .await;
         if written.as_ref().is_err_and(cluster::Error::is_conflict)
             && let Some(live) = self.store.read(IDENTITY).await?
         {
@@ -251,11 +287,24 @@ impl EpochStore {
                 *held = (there, Some(version));
                 return Ok(there);
             }
-            written = self.store.write(IDENTITY, "identity", data, Some(&version)).await;
+            written = self
+                .store
+                .write(IDENTITY, "identity", data, Some(&version))
+                .await;
         }
         let version = written.map_err(|error| self.store.failed(IDENTITY, error))?;
         *held = (epoch, Some(version));
         Ok(epoch)
+    }
+}
+
+/// The id of an object of the core group.
+pub(crate) fn core_id(kind: &str, namespace: &str, name: &str) -> ObjectId {
+    ObjectId {
+        group: String::new(),
+        kind: kind.to_owned(),
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
     }
 }
 

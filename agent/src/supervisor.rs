@@ -52,7 +52,10 @@ struct Slot {
 
 impl Slot {
     fn store(&self) -> Option<Arc<AppStore>> {
-        self.store.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.store
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn record(&self) -> Option<Arc<Record>> {
@@ -78,7 +81,11 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    pub(crate) async fn start(options: Options, client: Client, cancel: CancellationToken) -> Result<Arc<Self>, state::Error> {
+    pub(crate) async fn start(
+        options: Options,
+        client: Client,
+        cancel: CancellationToken,
+    ) -> Result<Arc<Self>, state::Error> {
         let blobs = BlobCache::open(&options.state_dir)?;
         let files = AcceptedFiles::open(&options.state_dir)?;
         let cluster = Cluster::new(client, options.call_timeout);
@@ -114,7 +121,10 @@ impl Supervisor {
 
     pub(crate) fn held(&self) -> Vec<StateRow> {
         let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        slots.values().filter_map(|slot| slot.record()?.row()).collect()
+        slots
+            .values()
+            .filter_map(|slot| slot.record()?.row())
+            .collect()
     }
 
     pub(crate) fn sync_now(&self, app: AppUid) -> bool {
@@ -133,13 +143,19 @@ impl Supervisor {
     pub(crate) async fn raise_epoch(&self, epoch: Epoch) -> Result<(), Rejected> {
         let highest = self.epoch();
         if epoch < highest {
-            return Err(Rejected::StaleEpoch { given: epoch, highest });
+            return Err(Rejected::StaleEpoch {
+                given: epoch,
+                highest,
+            });
         }
         if epoch > highest {
             let kept = self.epochs.raise(epoch).await?;
             self.epoch.fetch_max(kept.0, Ordering::AcqRel);
             if kept > epoch {
-                return Err(Rejected::StaleEpoch { given: epoch, highest: kept });
+                return Err(Rejected::StaleEpoch {
+                    given: epoch,
+                    highest: kept,
+                });
             }
         }
         Ok(())
@@ -154,8 +170,12 @@ impl Supervisor {
     ) -> Result<Accepted, Rejected> {
         // A task of its own, so that a link that goes away does not cut it in the middle.
         let this = self.clone();
-        let taken = self.tasks.spawn(async move { this.take(hub_epoch, assignment, bundle, objects).await });
-        taken.await.unwrap_or(Err(Rejected::NotDurable(state::Error::Stopped)))
+        let taken = self
+            .tasks
+            .spawn(async move { this.take(hub_epoch, assignment, bundle, objects).await });
+        taken
+            .await
+            .unwrap_or(Err(Rejected::NotDurable(state::Error::Stopped)))
     }
 
     async fn take(
@@ -188,9 +208,15 @@ impl Supervisor {
             disk_only,
         };
         let bundle = Arc::new(bundle);
-        self.env.claims.set(app, self.declared(&assignment, &bundle));
+        self.env
+            .claims
+            .set(app, self.declared(&assignment, &bundle));
         let kept = match slot.store() {
-            Some(store) => store.update(move |record| record.replace(assignment, bundle, content)).await,
+            Some(store) => {
+                store
+                    .update(move |record| record.replace(assignment, bundle, content))
+                    .await
+            }
             None => self.first_record(&slot, assignment, bundle, content).await,
         };
         kept?;
@@ -199,14 +225,27 @@ impl Supervisor {
         Ok(accepted)
     }
 
-    async fn first_record(self: &Arc<Self>, slot: &Arc<Slot>, assignment: Assignment, bundle: Arc<Bundle>, content: state::Content) -> Result<(), state::Error> {
+    async fn first_record(
+        self: &Arc<Self>,
+        slot: &Arc<Slot>,
+        assignment: Assignment,
+        bundle: Arc<Bundle>,
+        content: state::Content,
+    ) -> Result<(), state::Error> {
         let app = assignment.app;
         let generation = assignment.generation;
         let mut record = Record::new(assignment, bundle, content);
-        record.search_labels = self.lost.lock().unwrap_or_else(PoisonError::into_inner).contains(&app);
+        record.search_labels = self
+            .lost
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(&app);
         let store = AppStore::create(self.env.store.clone(), record).await?;
         *slot.store.lock().unwrap_or_else(PoisonError::into_inner) = Some(store);
-        self.lost.lock().unwrap_or_else(PoisonError::into_inner).remove(&app);
+        self.lost
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&app);
         slot.wanted.send_replace(generation);
         self.run(app, slot);
         Ok(())
@@ -230,15 +269,24 @@ impl Supervisor {
     }
 
     /// Checks the objects and brings every one of the bundle to disk.
-    async fn take_objects(&self, bundle: &Bundle, objects: BTreeMap<Digest, Value>) -> Result<Vec<Arc<Value>>, Rejected> {
+    async fn take_objects(
+        &self,
+        bundle: &Bundle,
+        objects: BTreeMap<Digest, Value>,
+    ) -> Result<Vec<Arc<Value>>, Rejected> {
         let (blobs, bundle) = (self.env.blobs.clone(), bundle.clone());
-        let taken = tokio::task::spawn_blocking(move || checks::objects(&blobs, &bundle, objects)).await;
+        let taken =
+            tokio::task::spawn_blocking(move || checks::objects(&blobs, &bundle, objects)).await;
         taken.unwrap_or(Err(Rejected::NotDurable(state::Error::Stopped)))
     }
 
     /// What an assignment declares, as far as discovery can name it now; its first pass names it
     /// for good.
-    fn declared(&self, assignment: &Assignment, bundle: &Bundle) -> BTreeSet<tidegate_model::object::ObjectId> {
+    fn declared(
+        &self,
+        assignment: &Assignment,
+        bundle: &Bundle,
+    ) -> BTreeSet<tidegate_model::object::ObjectId> {
         let discovery = self.env.cluster.discovery();
         let namespace = match &assignment.desired {
             tidegate_model::assignment::Desired::Run { namespace, .. } => namespace.as_str(),
@@ -257,14 +305,24 @@ impl Supervisor {
     /// Objects that this application let go may be what another one waits for.
     fn nudge_contested(&self, than: AppUid) {
         let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let waiting = slots.iter().filter(|(app, slot)| **app != than && slot.contested.load(Ordering::Relaxed));
+        let waiting = slots
+            .iter()
+            .filter(|(app, slot)| **app != than && slot.contested.load(Ordering::Relaxed));
         waiting.for_each(|(_, slot)| slot.nudge.notify_one());
     }
 
-    pub(crate) async fn forget(&self, app: AppUid, generation: Generation) -> Result<bool, state::Error> {
-        let Some(slot) = self.slot(app) else { return Ok(false) };
+    pub(crate) async fn forget(
+        &self,
+        app: AppUid,
+        generation: Generation,
+    ) -> Result<bool, state::Error> {
+        let Some(slot) = self.slot(app) else {
+            return Ok(false);
+        };
         let _taking = slot.taking.lock().await;
-        let Some(store) = slot.store() else { return Ok(false) };
+        let Some(store) = slot.store() else {
+            return Ok(false);
+        };
         let record = store.record();
         let removed = record.assignment.bundle().is_none() && record.is_applied();
         if record.assignment.generation != generation || !removed {
@@ -272,7 +330,10 @@ impl Supervisor {
         }
         store.erase().await?;
         slot.cancel.cancel();
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner).remove(&app);
+        self.slots
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&app);
         self.files.remove(app);
         self.env.claims.forget(app);
         self.env.watches.forget(app);

@@ -30,6 +30,8 @@ pub(crate) async fn waits_for_consumer(cluster: &Cluster, live: &Value) -> bool 
     };
     // A class that cannot be read is taken for one that binds at once: the claim then counts as
     // progressing, never as healthy.
-    let Ok(Some(class)) = cluster.get(kind, &id).await else { return false };
+    let Ok(Some(class)) = cluster.get(kind, &id).await else {
+        return false;
+    };
     class.get("volumeBindingMode").and_then(Value::as_str) == Some("WaitForFirstConsumer")
 }

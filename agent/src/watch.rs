@@ -57,9 +57,15 @@ impl Observation {
             applied_generation: None,
             wait_for_first_consumer: volumes::waits_for_consumer(cluster, live).await,
         };
-        let metadata = |field: &str| live.get("metadata").and_then(|metadata| metadata.get(field));
+        let metadata = |field: &str| {
+            live.get("metadata")
+                .and_then(|metadata| metadata.get(field))
+        };
         Self {
-            uid: metadata("uid").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            uid: metadata("uid")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned(),
             generation: metadata("generation").and_then(Value::as_i64),
             fingerprint: fields::fingerprint(live),
             content: drift::content(live),
@@ -91,7 +97,8 @@ impl Inbox {
     /// Waits for events, and takes them.
     pub(crate) async fn take(&self) -> BTreeMap<ObjectId, Seen> {
         loop {
-            let seen = std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner));
+            let seen =
+                std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner));
             if !seen.is_empty() {
                 return seen;
             }
@@ -100,7 +107,10 @@ impl Inbox {
     }
 
     fn interest(&self) -> Arc<BTreeSet<ObjectId>> {
-        self.interest.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.interest
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn put(&self, id: &ObjectId, seen: Seen) {
@@ -157,7 +167,10 @@ impl WatchHub {
     /// Watches exactly these objects, of exactly these kinds, for an application.
     pub(crate) fn follow(&self, app: AppUid, interest: BTreeSet<ObjectId>, kinds: &[Kind]) {
         let inbox = self.inbox(app);
-        *inbox.interest.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(interest);
+        *inbox
+            .interest
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::new(interest);
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
         let wanted: BTreeMap<KindKey, &Kind> = kinds
             .iter()
@@ -171,7 +184,9 @@ impl WatchHub {
         }
         streams.retain(|_, stream| !stream.users.is_empty());
         for (key, kind) in wanted {
-            let stream = streams.entry(key).or_insert_with(|| self.start(kind.clone()));
+            let stream = streams
+                .entry(key)
+                .or_insert_with(|| self.start(kind.clone()));
             if stream.users.insert(app) {
                 let latest = stream.latest.lock().unwrap_or_else(PoisonError::into_inner);
                 for (id, observation) in latest.iter() {
@@ -184,7 +199,10 @@ impl WatchHub {
     /// Ends everything for an application.
     pub(crate) fn forget(&self, app: AppUid) {
         self.follow(app, BTreeSet::new(), &[]);
-        self.inboxes.write().unwrap_or_else(PoisonError::into_inner).remove(&app);
+        self.inboxes
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&app);
     }
 
     /// A kind that cannot be watched at the moment, long enough that nobody knows its objects.
@@ -192,7 +210,11 @@ impl WatchHub {
         let streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
         let now = clock::monotonic();
         streams.iter().find_map(|((_, _, kind), stream)| {
-            let broken = *stream.health.broken_since.lock().unwrap_or_else(PoisonError::into_inner);
+            let broken = *stream
+                .health
+                .broken_since
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             let long = broken.is_some_and(|since| now.saturating_duration_since(since) > BLIND);
             (long && stream.users.contains(&app)).then(|| kind.clone())
         })
@@ -210,7 +232,7 @@ impl WatchHub {
             kind,
         };
         let guard = cancel.clone().drop_guard();
-        tokio::spawn(async move { cancel.run_until_cancelled(follower.run()).await });
+        tokio::spawn(async move { cancel.run_until_cancelled(Box::pin(follower.run())).await });
         Stream {
             users: BTreeSet::new(),
             health,
@@ -222,7 +244,11 @@ impl WatchHub {
 
 fn key(kind: &Kind) -> KindKey {
     let resource = &kind.resource;
-    (resource.group.clone(), resource.version.clone(), resource.kind.clone())
+    (
+        resource.group.clone(),
+        resource.version.clone(),
+        resource.kind.clone(),
+    )
 }
 
 /// The task behind one stream.
@@ -256,7 +282,11 @@ impl Follower {
     }
 
     fn set_broken(&self, since: Option<Instant>) {
-        let mut broken = self.health.broken_since.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut broken = self
+            .health
+            .broken_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         *broken = since.map(|now| broken.unwrap_or(now));
     }
 
@@ -275,10 +305,15 @@ impl Follower {
 
     async fn live(&self, object: DynamicObject) {
         let id = self.id(&object);
-        let Ok(mut value) = serde_json::to_value(&object) else { return };
+        let Ok(mut value) = serde_json::to_value(&object) else {
+            return;
+        };
         if let Some(map) = value.as_object_mut() {
             // Items of a list do not repeat what they are.
-            map.insert("apiVersion".to_owned(), self.kind.resource.api_version.clone().into());
+            map.insert(
+                "apiVersion".to_owned(),
+                self.kind.resource.api_version.clone().into(),
+            );
             map.insert("kind".to_owned(), self.kind.resource.kind.clone().into());
         }
         let observation = Observation::of(&self.cluster, &value).await;
@@ -290,14 +325,21 @@ impl Follower {
     }
 
     fn left(&self, id: &ObjectId) {
-        self.latest.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        self.latest
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(id);
         self.tell(id, || Seen::Left);
     }
 
     /// What a complete list does not show has left while nobody watched.
     fn end_of_list(&self, listed: &BTreeSet<ObjectId>) {
         let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        let gone: Vec<_> = latest.keys().filter(|id| !listed.contains(*id)).cloned().collect();
+        let gone: Vec<_> = latest
+            .keys()
+            .filter(|id| !listed.contains(*id))
+            .cloned()
+            .collect();
         drop(latest);
         for id in gone {
             self.left(&id);

@@ -177,8 +177,14 @@ mod tests {
             row(3, Phase::Applied, Health::Healthy),
             row(1, Phase::Applying, Health::Healthy),
             row(1, Phase::Applied, Health::Degraded),
-            StatusRow { generation: Generation(4), ..one },
-            StatusRow { digest: Digest::from_bytes([8; 32]), ..one },
+            StatusRow {
+                generation: Generation(4),
+                ..one
+            },
+            StatusRow {
+                digest: Digest::from_bytes([8; 32]),
+                ..one
+            },
         ] {
             assert_ne!(root, status_root([other, two]), "{other:?}");
         }

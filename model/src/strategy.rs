@@ -326,7 +326,10 @@ pub enum SupersedeWhen {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Rollback {
     /// What starts it without a person. Without any, a failed run stops and waits.
-    #[serde(default = "automatic")]
+    ///
+    /// Written without quotes, the key `on` is the boolean true in YAML 1.1, which is how manifests
+    /// are read here as in kubectl: hence the alias.
+    #[serde(default = "automatic", alias = "true")]
     pub on: Vec<RollbackOn>,
 }
 
@@ -379,6 +382,14 @@ mod tests {
         assert_eq!(Amount::Percent(50).floor_at_least_one(7), 3);
         for bad in ["0", "-1", "\"0%\"", "\"101%\"", "\"x\"", "1.5"] {
             assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_key_on_is_read_as_yaml_hands_it_over() {
+        for text in [r#"{"on": ["manual"]}"#, r#"{"true": ["manual"]}"#] {
+            let rollback: Rollback = serde_json::from_str(text).unwrap();
+            assert_eq!(rollback.on, [RollbackOn::Manual]);
         }
     }
 

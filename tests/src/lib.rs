@@ -3,3 +3,4 @@
 //! Owns what those tests share. It is never part of what is shipped.
 
 pub mod harness;
+pub mod story;

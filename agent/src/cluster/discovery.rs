@@ -44,14 +44,23 @@ impl Discovery {
     pub fn update(&mut self, lists: [APIGroupDiscoveryList; 2]) {
         let mut groups = BTreeMap::new();
         for group in lists.into_iter().flat_map(|list| list.items) {
-            let name = group.metadata.and_then(|meta| meta.name).unwrap_or_default();
+            let name = group
+                .metadata
+                .and_then(|meta| meta.name)
+                .unwrap_or_default();
             let before = self.groups.get(&name);
             let versions = group.versions.into_iter().map(|version| {
                 let stale = version.freshness.as_deref() == Some("Stale");
                 let mut read = read_version(&name, version);
-                let known = before.into_iter().flatten().find(|old| old.name == read.name);
+                let known = before
+                    .into_iter()
+                    .flatten()
+                    .find(|old| old.name == read.name);
                 if let Some(known) = known.filter(|_| stale) {
-                    let kinds = known.kinds.iter().map(|(kind, it)| (kind.clone(), it.clone()));
+                    let kinds = known
+                        .kinds
+                        .iter()
+                        .map(|(kind, it)| (kind.clone(), it.clone()));
                     read.kinds.extend(kinds);
                 }
                 read
@@ -70,7 +79,10 @@ impl Discovery {
 
     /// The kind as it is served in this version.
     pub fn kind(&self, group: &str, version: &str, kind: &str) -> Option<&Kind> {
-        self.versions(group).find(|v| v.name == version)?.kinds.get(kind)
+        self.versions(group)
+            .find(|v| v.name == version)?
+            .kinds
+            .get(kind)
     }
 
     /// The kind in this version if it is served, else in the version the server prefers: for
@@ -109,12 +121,16 @@ impl Discovery {
     /// Every kind that can be listed and watched, in the preferred version of its group.
     pub fn watchable(&self) -> impl Iterator<Item = &Kind> {
         self.groups.values().flat_map(|versions| {
-            versions.iter().enumerate().flat_map(move |(index, version)| {
-                version.kinds.iter().filter_map(move |(name, kind)| {
-                    let preferred = !versions[..index].iter().any(|v| v.kinds.contains_key(name));
-                    (preferred && kind.watchable).then_some(kind)
+            versions
+                .iter()
+                .enumerate()
+                .flat_map(move |(index, version)| {
+                    version.kinds.iter().filter_map(move |(name, kind)| {
+                        let preferred =
+                            !versions[..index].iter().any(|v| v.kinds.contains_key(name));
+                        (preferred && kind.watchable).then_some(kind)
+                    })
                 })
-            })
         })
     }
 
@@ -167,9 +183,11 @@ mod tests {
     fn list(freshness: &str, kinds: &[&str]) -> APIGroupDiscoveryList {
         let resources: Vec<_> = kinds
             .iter()
-            .map(|kind| json!({"resource": kind.to_lowercase(), "scope": "Namespaced",
+            .map(|kind| {
+                json!({"resource": kind.to_lowercase(), "scope": "Namespaced",
                 "responseKind": {"group": "g", "version": "v1", "kind": kind},
-                "verbs": ["get", "list", "watch"]}))
+                "verbs": ["get", "list", "watch"]})
+            })
             .collect();
         serde_json::from_value(json!({"items": [{"metadata": {"name": "g"}, "versions": [
             {"version": "v1", "freshness": freshness, "resources": resources},
@@ -182,16 +200,25 @@ mod tests {
         let mut discovery = Discovery::default();
         assert_eq!(discovery.known("g", "v1", "A"), Known::Undiscovered);
         discovery.update([APIGroupDiscoveryList::default(), list("Current", &["A"])]);
-        assert_eq!(discovery.known("g", "v1", "A"), Known::Served(Scope::Namespaced));
+        assert_eq!(
+            discovery.known("g", "v1", "A"),
+            Known::Served(Scope::Namespaced)
+        );
         assert_eq!(discovery.known("g", "v1", "B"), Known::Absent);
         assert_eq!(discovery.known("other", "v1", "B"), Known::Absent);
 
         discovery.update([APIGroupDiscoveryList::default(), list("Stale", &[])]);
-        assert_eq!(discovery.known("g", "v1", "A"), Known::Served(Scope::Namespaced));
+        assert_eq!(
+            discovery.known("g", "v1", "A"),
+            Known::Served(Scope::Namespaced)
+        );
         assert_eq!(discovery.known("g", "v1", "B"), Known::Undiscovered);
         assert!(!discovery.is_fresh("g") && discovery.is_fresh("other"));
 
-        discovery.update([APIGroupDiscoveryList::default(), APIGroupDiscoveryList::default()]);
+        discovery.update([
+            APIGroupDiscoveryList::default(),
+            APIGroupDiscoveryList::default(),
+        ]);
         discovery.update([APIGroupDiscoveryList::default(), list("Current", &[])]);
         assert_eq!(discovery.known("g", "v1", "A"), Known::Absent);
         discovery.fail();
@@ -202,7 +229,11 @@ mod tests {
     fn an_object_is_reached_in_a_served_version_and_watched_in_one() {
         let mut discovery = Discovery::default();
         discovery.update([APIGroupDiscoveryList::default(), list("Current", &["A"])]);
-        let version = |v: &str| discovery.any_version("g", v, "A").map(|k| k.resource.version.clone());
+        let version = |v: &str| {
+            discovery
+                .any_version("g", v, "A")
+                .map(|k| k.resource.version.clone())
+        };
         assert_eq!(version("v1beta1").as_deref(), Some("v1beta1"));
         assert_eq!(version("v1alpha1").as_deref(), Some("v1"));
         assert_eq!(discovery.watchable().count(), 1);

@@ -70,21 +70,23 @@ impl Error {
     /// Sorts a failure of the client.
     pub fn of(action: &'static str, error: kube::Error) -> Self {
         match error {
-            kube::Error::Api(status) => {
-                Self::Api {
-                    code: status.code,
-                    reason: status.reason,
-                    message: status.message,
-                    retry_after: status
-                        .details
-                        .as_ref()
-                        .map(|details| Duration::from_secs(details.retry_after_seconds.into()))
-                        .filter(|wait| !wait.is_zero()),
-                    fields: status.details.map_or_else(Vec::new, |details| {
-                        details.causes.into_iter().map(|cause| cause.field).collect()
-                    }),
-                }
-            }
+            kube::Error::Api(status) => Self::Api {
+                code: status.code,
+                reason: status.reason,
+                message: status.message,
+                retry_after: status
+                    .details
+                    .as_ref()
+                    .map(|details| Duration::from_secs(details.retry_after_seconds.into()))
+                    .filter(|wait| !wait.is_zero()),
+                fields: status.details.map_or_else(Vec::new, |details| {
+                    details
+                        .causes
+                        .into_iter()
+                        .map(|cause| cause.field)
+                        .collect()
+                }),
+            },
             kube::Error::BuildRequest(error) => Self::Request {
                 action,
                 text: error.to_string(),
@@ -103,7 +105,13 @@ impl Error {
             Self::Unreachable { .. } | Self::Timeout { .. } => Class::Unreachable,
             Self::Unreadable { .. } => Class::Retryable,
             Self::Request { .. } => Class::Terminal,
-            Self::Api { message, .. } if self.is_namespace_terminating() || message.contains("failed calling webhook") => {
+            Self::Api { message, .. }
+                if self.is_namespace_terminating()
+                    // A server that just started has not read its roles yet; one that means it is
+                    // asked again ever more rarely.
+                    || message.contains("is forbidden: User")
+                    || message.contains("failed calling webhook") =>
+            {
                 Class::Retryable
             }
             Self::Api { code, .. } => match code {
@@ -150,13 +158,20 @@ impl Error {
     /// and webhooks like to quote.
     pub fn without_values(&self) -> String {
         match self {
-            Self::Api { code, reason, fields, .. } => {
+            Self::Api {
+                code,
+                reason,
+                fields,
+                ..
+            } => {
                 let at = if fields.is_empty() {
                     String::new()
                 } else {
                     format!(" at {}", fields.join(", "))
                 };
-                format!("the API server refused the Secret{at} (HTTP {code} {reason}); its words are left out because they can quote values")
+                format!(
+                    "the API server refused the Secret{at} (HTTP {code} {reason}); its words are left out because they can quote values"
+                )
             }
             other => other.to_string(),
         }
@@ -181,14 +196,23 @@ mod tests {
     fn content_that_is_wrong_and_servers_that_are_busy_are_told_apart() {
         for (code, message, class) in [
             (422, "invalid", Class::Terminal),
-            (403, "forbidden", Class::Terminal),
+            (403, "x is forbidden: exceeded quota", Class::Terminal),
+            (403, "x is forbidden: User a cannot get", Class::Retryable),
             (413, "too large", Class::Terminal),
             (409, "conflict", Class::Retryable),
             (429, "slow down", Class::Retryable),
             (500, "etcd", Class::Retryable),
             (404, "namespace not found", Class::Retryable),
-            (403, "unable to create new content in namespace x because it is being terminated", Class::Retryable),
-            (400, "failed calling webhook: connection refused", Class::Retryable),
+            (
+                403,
+                "unable to create new content in namespace x because it is being terminated",
+                Class::Retryable,
+            ),
+            (
+                400,
+                "failed calling webhook: connection refused",
+                Class::Retryable,
+            ),
         ] {
             assert_eq!(api(code, message).class(), class, "{code} {message}");
         }

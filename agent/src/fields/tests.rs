@@ -60,14 +60,19 @@ fn what_is_read_is_written_back() {
         FieldSet::parse(&json!({"x": {}})),
         Err(Error::UnknownElement("x".into()))
     );
-    assert!(matches!(FieldSet::parse(&json!({"f:x": 1})), Err(Error::NotAnObject(_))));
+    assert!(matches!(
+        FieldSet::parse(&json!({"f:x": 1})),
+        Err(Error::NotAnObject(_))
+    ));
 }
 
 #[test]
 fn a_union_keeps_what_either_owns() {
-    let one = FieldSet::parse(&json!({"f:a": {}, "f:l": {"k:{\"n\":1}": {".": {}, "f:n": {}}}})).unwrap();
+    let one =
+        FieldSet::parse(&json!({"f:a": {}, "f:l": {"k:{\"n\":1}": {".": {}, "f:n": {}}}})).unwrap();
     let two = FieldSet::parse(&json!({"f:b": {}, "f:l": {"k:{\"n\":1}": {"f:v": {}}}})).unwrap();
-    let both = json!({"f:a": {}, "f:b": {}, "f:l": {"k:{\"n\":1}": {".": {}, "f:n": {}, "f:v": {}}}});
+    let both =
+        json!({"f:a": {}, "f:b": {}, "f:l": {"k:{\"n\":1}": {".": {}, "f:n": {}, "f:v": {}}}});
     assert_eq!(one.clone().union(two.clone()).to_value(), both);
     assert_eq!(two.union(one).to_value(), both);
 }
@@ -97,8 +102,14 @@ fn the_fingerprint_changes_with_owned_values_and_with_the_owner_only() {
         ("/status/replicas", json!(1)),
         ("/metadata/labels/by", json!("other")),
         ("/spec/template/spec/containers/0/image", json!("side:2")),
-        ("/spec/template/spec/containers/1/imagePullPolicy", json!("Never")),
-        ("/metadata/managedFields/0/fieldsV1", json!({"f:status": {}})),
+        (
+            "/spec/template/spec/containers/1/imagePullPolicy",
+            json!("Never"),
+        ),
+        (
+            "/metadata/managedFields/0/fieldsV1",
+            json!({"f:status": {}}),
+        ),
     ] {
         assert_eq!(changed(pointer, value), before, "{pointer} is not ours");
     }
@@ -107,7 +118,10 @@ fn the_fingerprint_changes_with_owned_values_and_with_the_owner_only() {
         ("/spec/template/spec/containers/1/image", json!("web:2")),
         ("/spec/template/spec/containers/1/args", json!(["b", "a"])),
         ("/metadata/labels", json!({"by": "someone"})),
-        ("/metadata/managedFields/2/fieldsV1/f:spec", json!({"f:replicas": {}})),
+        (
+            "/metadata/managedFields/2/fieldsV1/f:spec",
+            json!({"f:replicas": {}}),
+        ),
         ("/metadata/managedFields/2/operation", json!("Update")),
     ] {
         assert_ne!(changed(pointer, value), before, "{pointer} is ours");
@@ -128,7 +142,10 @@ fn an_equal_manifest_is_surely_equal_and_any_difference_is_not() {
         ("/metadata/labels", json!({"app": "web", "tier": "front"})),
         ("/metadata/labels", json!({})),
         ("/spec/template/spec/containers/0/args", json!(["a"])),
-        ("/spec/template/spec/containers/0", json!({"name": "web", "image": "web:1"})),
+        (
+            "/spec/template/spec/containers/0",
+            json!({"name": "web", "image": "web:1"}),
+        ),
         ("/spec/template/spec/containers", json!([])),
     ] {
         let mut wanted = manifest();
@@ -144,9 +161,7 @@ fn the_order_of_owned_items_counts() {
         "k:{\"name\":\"B\"}": {".": {}, "f:name": {}},
     }}))
     .unwrap();
-    let list = |names: &[&str]| {
-        json!({"env": names.iter().map(|name| json!({"name": name})).collect::<Vec<_>>()})
-    };
+    let list = |names: &[&str]| json!({"env": names.iter().map(|name| json!({"name": name})).collect::<Vec<_>>()});
     assert!(set.surely_equal(&list(&["B", "A"]), &list(&["B", "X", "A"])));
     assert!(!set.surely_equal(&list(&["A", "B"]), &list(&["B", "A"])));
 }
@@ -158,9 +173,7 @@ fn who_else_writes_is_named_without_status_writers() {
 
 #[test]
 fn an_adoption_takes_over_what_kubectl_owns_and_leaves_the_rest() {
-    let entry = |manager: &str, operation: &str, fields: Value| {
-        json!({"manager": manager, "operation": operation, "apiVersion": "v1", "fieldsV1": fields})
-    };
+    let entry = |manager: &str, operation: &str, fields: Value| json!({"manager": manager, "operation": operation, "apiVersion": "v1", "fieldsV1": fields});
     let mut live = json!({"metadata": {"managedFields": [
         entry("kubectl-client-side-apply", "Update", json!({"f:data": {"f:a": {}}})),
         entry("kubectl", "Apply", json!({"f:data": {"f:b": {}}})),
@@ -170,7 +183,10 @@ fn an_adoption_takes_over_what_kubectl_owns_and_leaves_the_rest() {
     assert_eq!(managers.len(), 2);
     assert_eq!(managers[0]["manager"], "operator");
     assert_eq!(managers[1]["manager"], "tidegate-agent");
-    assert_eq!(managers[1]["fieldsV1"], json!({"f:data": {"f:a": {}, "f:b": {}}}));
+    assert_eq!(
+        managers[1]["fieldsV1"],
+        json!({"f:data": {"f:a": {}, "f:b": {}}})
+    );
 
     live["metadata"]["managedFields"] = json!(managers);
     assert_eq!(inherited(&live, &json!({"apiVersion": "v1"})), None);

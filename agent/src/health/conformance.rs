@@ -41,7 +41,12 @@ fn cases(test: &str) -> Option<Vec<Case>> {
     let file = root.unwrap_or(beside).join("health/health.json");
     let Ok(text) = fs::read_to_string(&file) else {
         let mut stderr = std::io::stderr();
-        writeln!(stderr, "skipped {test}: no {}; set TIDEGATE_CONFORMANCE_DIR", file.display()).ok();
+        writeln!(
+            stderr,
+            "skipped {test}: no {}; set TIDEGATE_CONFORMANCE_DIR",
+            file.display()
+        )
+        .ok();
         return None;
     };
     let data: Data = serde_json::from_str(&text).expect("conformance data that can be read");
@@ -60,7 +65,9 @@ fn ours(case: &Case) -> Health {
 
 #[test]
 fn built_in_kinds_agree() {
-    let Some(cases) = cases("health::conformance::built_in_kinds_agree") else { return };
+    let Some(cases) = cases("health::conformance::built_in_kinds_agree") else {
+        return;
+    };
     let wrong: Vec<_> = cases
         .iter()
         .filter(|case| case.id.starts_with("builtin/"))
@@ -71,19 +78,35 @@ fn built_in_kinds_agree() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     for (id, reason) in DIFFERENT {
         let case = cases.iter().find(|case| case.id == id);
-        assert!(case.is_some_and(|case| ours(case) != case.expected), "{id} agrees now: {reason}");
+        assert!(
+            case.is_some_and(|case| ours(case) != case.expected),
+            "{id} agrees now: {reason}"
+        );
     }
 }
 
 #[test]
 fn script_assessed_kinds_agree_no_less_than_before() {
-    let Some(cases) = cases("health::conformance::script_assessed_kinds_agree_no_less_than_before") else { return };
+    let Some(cases) = cases("health::conformance::script_assessed_kinds_agree_no_less_than_before")
+    else {
+        return;
+    };
     let mut pairs: BTreeMap<(Health, Health), usize> = BTreeMap::new();
     for case in cases.iter().filter(|case| !case.id.starts_with("builtin/")) {
         *pairs.entry((case.expected, ours(case))).or_default() += 1;
     }
-    let agree: usize = pairs.iter().filter(|((a, b), _)| a == b).map(|(_, n)| n).sum();
-    let missed = pairs.get(&(Health::Degraded, Health::Healthy)).copied().unwrap_or_default();
+    let agree: usize = pairs
+        .iter()
+        .filter(|((a, b), _)| a == b)
+        .map(|(_, n)| n)
+        .sum();
+    let missed = pairs
+        .get(&(Health::Degraded, Health::Healthy))
+        .copied()
+        .unwrap_or_default();
     assert!(agree >= SCRIPTED_AGREE, "only {agree} agree: {pairs:?}");
-    assert!(missed <= SCRIPTED_MISSED, "{missed} sick ones pass for healthy: {pairs:?}");
+    assert!(
+        missed <= SCRIPTED_MISSED,
+        "{missed} sick ones pass for healthy: {pairs:?}"
+    );
 }

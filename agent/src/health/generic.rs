@@ -17,7 +17,10 @@ pub(super) fn custom(view: View<'_>, context: &Context) -> Assessment {
     if let Some(reconciling) = holds("Reconciling") {
         return Assessment::progressing(reconciling.why());
     }
-    match view.condition("Ready").or_else(|| view.condition("Available")) {
+    match view
+        .condition("Ready")
+        .or_else(|| view.condition("Available"))
+    {
         Some(ready) if ready.is_true() => Assessment::healthy(),
         Some(ready) if ready.is_false() => {
             Assessment::graced(ready.since(), context.now, ready.why())

@@ -35,7 +35,9 @@ pub(super) fn namespace(view: View<'_>) -> Assessment {
         .filter(|condition| condition.is_true())
         .map(|condition| condition.text("message"))
         .collect();
-    Assessment::degraded(format!("the namespace is being deleted {}", remaining.join("; ")).trim_end())
+    Assessment::degraded(
+        format!("the namespace is being deleted {}", remaining.join("; ")).trim_end(),
+    )
 }
 
 pub(super) fn definition(view: View<'_>) -> Assessment {

@@ -26,7 +26,10 @@ pub(super) fn pod(view: View<'_>, context: &Context) -> Assessment {
     if view.text("/status/phase") != Some("Running") {
         return Assessment::progressing("the Pod has not started yet");
     }
-    if view.text("/spec/restartPolicy").is_some_and(|policy| policy != "Always") {
+    if view
+        .text("/spec/restartPolicy")
+        .is_some_and(|policy| policy != "Always")
+    {
         return Assessment::progressing("the Pod runs to completion");
     }
     match view.condition("Ready") {
@@ -57,22 +60,26 @@ fn stuck_container(view: View<'_>) -> Option<String> {
         stuck.then(|| {
             let name = View(container).text("/name").unwrap_or_default();
             let message = waiting.text("/message").unwrap_or_default();
-            format!("container {name}: {reason} {message}").trim_end().to_owned()
+            format!("container {name}: {reason} {message}")
+                .trim_end()
+                .to_owned()
         })
     })
 }
 
 /// A container that has ended before and is not ready again.
 fn restarted_container(view: View<'_>) -> Option<String> {
-    view.list("/status/containerStatuses").iter().find_map(|container| {
-        let container = View(container);
-        let ended = View(container.0.pointer("/lastState/terminated")?);
-        let name = container.text("/name").unwrap_or_default();
-        let reason = ended.text("/reason").unwrap_or("ended");
-        let code = ended.count("/exitCode");
-        let restarts = container.count("/restartCount");
-        (!container.flag("/ready")).then(|| {
-            format!("container {name}: {reason} with exit code {code}, {restarts} restarts")
+    view.list("/status/containerStatuses")
+        .iter()
+        .find_map(|container| {
+            let container = View(container);
+            let ended = View(container.0.pointer("/lastState/terminated")?);
+            let name = container.text("/name").unwrap_or_default();
+            let reason = ended.text("/reason").unwrap_or("ended");
+            let code = ended.count("/exitCode");
+            let restarts = container.count("/restartCount");
+            (!container.flag("/ready")).then(|| {
+                format!("container {name}: {reason} with exit code {code}, {restarts} restarts")
+            })
         })
-    })
 }

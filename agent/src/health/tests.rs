@@ -48,9 +48,15 @@ fn table(api_version: &str, kind: &str, rows: &[(Value, Value, Health)]) {
     for (number, (spec, status, expected)) in rows.iter().enumerate() {
         let live = object(api_version, kind, spec, status);
         let found = assess(&live, &context());
-        assert_eq!(found.health, *expected, "{kind} row {number}: {live} gave {found:?}");
+        assert_eq!(
+            found.health, *expected,
+            "{kind} row {number}: {live} gave {found:?}"
+        );
         let silent = found.message.is_empty();
-        assert!(silent == (found.health == Healthy), "{kind} row {number}: {found:?}");
+        assert!(
+            silent == (found.health == Healthy),
+            "{kind} row {number}: {found:?}"
+        );
     }
     any_object(api_version, kind, &rows[0]);
 }
@@ -58,7 +64,10 @@ fn table(api_version: &str, kind: &str, rows: &[(Value, Value, Health)]) {
 /// Six more statuses that mean the same for every kind: `good` is one that is healthy.
 fn any_object(api_version: &str, kind: &str, good: &(Value, Value, Health)) {
     let (spec, status, expected) = good;
-    assert_eq!(*expected, Healthy, "the first row of {kind} must be the healthy one");
+    assert_eq!(
+        *expected, Healthy,
+        "the first row of {kind} must be the healthy one"
+    );
     let live = object(api_version, kind, spec, status);
     let check = |change: &dyn Fn(&mut Value), expected: Health, what: &str| {
         let mut live = live.clone();
@@ -67,7 +76,11 @@ fn any_object(api_version: &str, kind: &str, good: &(Value, Value, Health)) {
         assert_eq!(found.health, expected, "{kind}, {what}: {found:?}");
         found
     };
-    check(&|live| live["metadata"]["generation"] = json!(1), Progressing, "older than what was applied");
+    check(
+        &|live| live["metadata"]["generation"] = json!(1),
+        Progressing,
+        "older than what was applied",
+    );
     check(
         &|live| {
             live["metadata"]["generation"] = json!(3);
@@ -76,13 +89,29 @@ fn any_object(api_version: &str, kind: &str, good: &(Value, Value, Health)) {
         Healthy,
         "newer than what was applied",
     );
-    check(&|live| live["status"]["observedGeneration"] = json!(1), Progressing, "status of old content");
-    check(&|live| live["status"]["observedGeneration"] = json!("1"), Progressing, "the same as text");
-    check(&|live| live["metadata"]["annotations"] = json!({ANNOTATION_HEALTH: "ignore"}), Healthy, "ignored");
+    check(
+        &|live| live["status"]["observedGeneration"] = json!(1),
+        Progressing,
+        "status of old content",
+    );
+    check(
+        &|live| live["status"]["observedGeneration"] = json!("1"),
+        Progressing,
+        "the same as text",
+    );
+    check(
+        &|live| live["metadata"]["annotations"] = json!({ANNOTATION_HEALTH: "ignore"}),
+        Healthy,
+        "ignored",
+    );
     if kind == "Namespace" {
         return;
     }
-    let going = check(&|live| live["metadata"]["deletionTimestamp"] = json!(A_MINUTE_AGO), Progressing, "being deleted");
+    let going = check(
+        &|live| live["metadata"]["deletionTimestamp"] = json!(A_MINUTE_AGO),
+        Progressing,
+        "being deleted",
+    );
     assert!(going.recheck.is_some());
     check(
         &|live| {

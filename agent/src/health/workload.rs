@@ -35,7 +35,13 @@ pub(super) fn deployment(view: View<'_>) -> Assessment {
             (old > 0).then(|| Assessment::progressing(format!("{old} old replicas still run")))
         })
         .or_else(|| short(view.count("/status/readyReplicas"), wanted, "are ready"))
-        .or_else(|| short(view.count("/status/availableReplicas"), wanted, "are available"));
+        .or_else(|| {
+            short(
+                view.count("/status/availableReplicas"),
+                wanted,
+                "are available",
+            )
+        });
     if let Some(mut waiting) = waiting {
         if let Some(failure) = view.condition("ReplicaFailure").filter(|c| c.is_true()) {
             waiting.message = format!("{}; {}", waiting.message, failure.why());
@@ -76,7 +82,11 @@ pub(super) fn stateful_set(view: View<'_>) -> Assessment {
         return Assessment::progressing(format!("{surplus} surplus replicas still run"));
     }
     if view.count("/spec/minReadySeconds") > 0
-        && let Some(wait) = short(view.count("/status/availableReplicas"), wanted, "are available")
+        && let Some(wait) = short(
+            view.count("/status/availableReplicas"),
+            wanted,
+            "are available",
+        )
     {
         return wait;
     }
@@ -102,11 +112,27 @@ pub(super) fn daemon_set(view: View<'_>) -> Assessment {
         return Assessment::healthy();
     }
     let wanted = view.count("/status/desiredNumberScheduled");
-    short(view.count("/status/currentNumberScheduled"), wanted, "are scheduled")
-        .or_else(|| short(view.count("/status/updatedNumberScheduled"), wanted, "are updated"))
-        .or_else(|| short(view.count("/status/numberReady"), wanted, "are ready"))
-        .or_else(|| short(view.count("/status/numberAvailable"), wanted, "are available"))
-        .unwrap_or_else(Assessment::healthy)
+    short(
+        view.count("/status/currentNumberScheduled"),
+        wanted,
+        "are scheduled",
+    )
+    .or_else(|| {
+        short(
+            view.count("/status/updatedNumberScheduled"),
+            wanted,
+            "are updated",
+        )
+    })
+    .or_else(|| short(view.count("/status/numberReady"), wanted, "are ready"))
+    .or_else(|| {
+        short(
+            view.count("/status/numberAvailable"),
+            wanted,
+            "are available",
+        )
+    })
+    .unwrap_or_else(Assessment::healthy)
 }
 
 pub(super) fn replica_set(view: View<'_>) -> Assessment {
@@ -117,6 +143,10 @@ pub(super) fn replica_set(view: View<'_>) -> Assessment {
         return Assessment::degraded(failure.why());
     }
     let wanted = view.integer("/spec/replicas").unwrap_or(1);
-    short(view.count("/status/availableReplicas"), wanted, "are available")
-        .unwrap_or_else(Assessment::healthy)
+    short(
+        view.count("/status/availableReplicas"),
+        wanted,
+        "are available",
+    )
+    .unwrap_or_else(Assessment::healthy)
 }

@@ -67,7 +67,10 @@ impl From<CertificateError> for Error {
 fn request() -> Result<(KeyPair, Vec<u8>), rcgen::Error> {
     let key = KeyPair::generate()?;
     // The hub fills in the subject; nothing but the key is used.
-    let csr = CertificateParams::default().serialize_request(&key)?.der().to_vec();
+    let csr = CertificateParams::default()
+        .serialize_request(&key)?
+        .der()
+        .to_vec();
     Ok((key, csr))
 }
 
@@ -93,16 +96,24 @@ pub(super) async fn join(
         kubernetes_uid: kubernetes_uid.to_owned(),
     });
     call.set_timeout(CALL_TIMEOUT);
-    let answer = EnrollmentClient::new(channel).join(call).await?.into_inner();
+    let answer = EnrollmentClient::new(channel)
+        .join(call)
+        .await?
+        .into_inner();
     let pinned = CertificateDer::pem_slice_iter(answer.ca_pem.as_bytes())
         .any(|found| found.is_ok_and(|found| verify::is_pinned(&found, token.authority())));
     if !pinned {
-        return Err(Error::Answer("it does not hold the authority of the token".to_owned()));
+        return Err(Error::Answer(
+            "it does not hold the authority of the token".to_owned(),
+        ));
     }
     check(&answer.certificate_pem, &key)?;
     Ok(Identity {
         cluster: answer.cluster_uid.parse().map_err(|error: uuid::Error| {
-            Error::Answer(format!("the cluster's uid {:?}: {error}", answer.cluster_uid))
+            Error::Answer(format!(
+                "the cluster's uid {:?}: {error}",
+                answer.cluster_uid
+            ))
         })?,
         cluster_name: answer.cluster_name,
         agent_uid: agent_uid.to_owned(),
@@ -119,7 +130,10 @@ pub(super) async fn renew(hub: &Hub, identity: &Identity) -> Result<Identity, Er
     let (key, csr) = request()?;
     let mut call = Request::new(wire::RenewRequest { csr });
     call.set_timeout(CALL_TIMEOUT);
-    let answer = EnrollmentClient::new(channel).renew(call).await?.into_inner();
+    let answer = EnrollmentClient::new(channel)
+        .renew(call)
+        .await?
+        .into_inner();
     check(&answer.certificate_pem, &key)?;
     Ok(Identity {
         key_pem: key.serialize_pem(),
@@ -139,6 +153,8 @@ fn check(certificate_pem: &str, key: &KeyPair) -> Result<(), Error> {
     if certificate.public_key().raw == key.subject_public_key_info() {
         Ok(())
     } else {
-        Err(Error::Answer("the certificate is over another key".to_owned()))
+        Err(Error::Answer(
+            "the certificate is over another key".to_owned(),
+        ))
     }
 }

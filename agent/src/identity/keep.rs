@@ -7,10 +7,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::{
-    sync::watch,
-    time::Instant,
-};
+use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{Identity, IdentityStore, JoinToken, enroll};
@@ -52,7 +49,13 @@ pub struct Options {
 impl Options {
     /// The defaults.
     pub fn new(hub: Hub, token: TokenSource, kubernetes_uid: String) -> Self {
-        Self { hub, token, kubernetes_uid, backoff: Limits::default(), period: Duration::from_secs(10) }
+        Self {
+            hub,
+            token,
+            kubernetes_uid,
+            backoff: Limits::default(),
+            period: Duration::from_secs(10),
+        }
     }
 }
 
@@ -116,7 +119,10 @@ impl<S: IdentityStore> Keeper<S> {
 
     /// What others may know.
     pub fn handle(&self) -> KeeperHandle {
-        KeeperHandle { identity: self.current.subscribe(), problem: self.problem.subscribe() }
+        KeeperHandle {
+            identity: self.current.subscribe(),
+            problem: self.problem.subscribe(),
+        }
     }
 
     /// Keeps the identity good until `cancel`.
@@ -126,7 +132,9 @@ impl<S: IdentityStore> Keeper<S> {
                 let problem = self.pass().await.err();
                 self.tell(problem);
                 let now = clock::monotonic();
-                let pause = self.not_before.map_or(Duration::MAX, |at| at.saturating_duration_since(now));
+                let pause = self
+                    .not_before
+                    .map_or(Duration::MAX, |at| at.saturating_duration_since(now));
                 tokio::time::sleep(pause.min(clock::jittered(self.options.period))).await;
             }
         };
@@ -139,9 +147,10 @@ impl<S: IdentityStore> Keeper<S> {
             if *old == problem {
                 return false;
             }
-            match &problem {
-                Some(problem) => tracing::error!(problem, "the agent has no good identity"),
-                None => tracing::info!("the agent's identity is good"),
+            if let Some(problem) = &problem {
+                tracing::error!(problem, "the agent has no good identity");
+            } else {
+                tracing::info!("the agent's identity is good");
             }
             *old = problem;
             true
@@ -183,7 +192,11 @@ impl<S: IdentityStore> Keeper<S> {
             match self.trade(&token, &stored.agent_uid).await {
                 Ok(()) => return Ok(()),
                 Err(problem) => {
-                    tracing::warn!(problem, token = token.id(), "could not join with a new token: using the stored identity");
+                    tracing::warn!(
+                        problem,
+                        token = token.id(),
+                        "could not join with a new token: using the stored identity"
+                    );
                 }
             }
         }
@@ -198,17 +211,28 @@ impl<S: IdentityStore> Keeper<S> {
             TokenSource::Text(token) => Ok(Some(token.clone())),
             TokenSource::File(path) => {
                 let text = tokio::fs::read_to_string(path).await.map_err(|error| {
-                    format!("failed to read the join token from {}: {error}", path.display())
+                    format!(
+                        "failed to read the join token from {}: {error}",
+                        path.display()
+                    )
                 })?;
-                let token = text.parse().map_err(|error| format!("{}: {error}", path.display()))?;
+                let token = text
+                    .parse()
+                    .map_err(|error| format!("{}: {error}", path.display()))?;
                 Ok(Some(token))
             }
         }
     }
 
     async fn join(&mut self, problem: Option<String>) -> Result<(), String> {
-        let problem = problem.map(|problem| format!("{problem}; ")).unwrap_or_default();
-        let Some(token) = self.token().await.map_err(|error| format!("{problem}{error}"))? else {
+        let problem = problem
+            .map(|problem| format!("{problem}; "))
+            .unwrap_or_default();
+        let Some(token) = self
+            .token()
+            .await
+            .map_err(|error| format!("{problem}{error}"))?
+        else {
             return Err(format!(
                 "{problem}give the agent a join token: `tidegate cluster join-token` makes one"
             ));
@@ -216,9 +240,15 @@ impl<S: IdentityStore> Keeper<S> {
         if self.refused.as_ref() == Some(&token) {
             return self.problem.borrow().clone().map_or(Ok(()), Err);
         }
-        let agent_uid = self.current.borrow().as_ref().map(|identity| identity.agent_uid.clone());
+        let agent_uid = self
+            .current
+            .borrow()
+            .as_ref()
+            .map(|identity| identity.agent_uid.clone());
         let agent_uid = agent_uid.unwrap_or_else(super::random_id);
-        self.trade(&token, &agent_uid).await.map_err(|error| format!("{problem}{error}"))
+        self.trade(&token, &agent_uid)
+            .await
+            .map_err(|error| format!("{problem}{error}"))
     }
 
     async fn trade(&mut self, token: &JoinToken, agent_uid: &str) -> Result<(), String> {
@@ -232,28 +262,39 @@ impl<S: IdentityStore> Keeper<S> {
                 if !error.is_retryable() {
                     self.refused = Some(token.clone());
                 }
-                Err(format!("failed to join with token {}: {}", token.id(), self.failed(&error)))
+                Err(format!(
+                    "failed to join with token {}: {}",
+                    token.id(),
+                    self.failed(&error)
+                ))
             }
         }
     }
 
     async fn renew(&mut self, not_after: Timestamp) -> Result<(), String> {
-        let Some(identity) = self.current.borrow().clone() else { return Ok(()) };
+        let Some(identity) = self.current.borrow().clone() else {
+            return Ok(());
+        };
         match enroll::renew(&self.options.hub, &identity).await {
             Ok(renewed) => {
                 tracing::info!("renewed the certificate");
                 self.put(renewed).await
             }
             Err(error) => {
-                let left = SignedDuration::from_secs(clock::wall().duration_until(not_after).as_secs());
+                let left =
+                    SignedDuration::from_secs(clock::wall().duration_until(not_after).as_secs());
                 let error = self.failed(&error);
-                Err(format!("failed to renew the certificate, which is good for {left:#}: {error}"))
+                Err(format!(
+                    "failed to renew the certificate, which is good for {left:#}: {error}"
+                ))
             }
         }
     }
 
     fn failed(&mut self, error: &enroll::Error) -> String {
-        let pause = self.backoff.pause(Duration::ZERO, Duration::ZERO, rand::random());
+        let pause = self
+            .backoff
+            .pause(Duration::ZERO, Duration::ZERO, rand::random());
         self.not_before = Some(clock::monotonic() + pause);
         describe(error)
     }

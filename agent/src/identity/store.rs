@@ -83,7 +83,9 @@ impl DiskStore {
     /// Keeps the identity below `state_dir`, which is made readable for this user only.
     pub fn open(state_dir: &Path) -> Result<Self, Error> {
         blobs::make_private_folder(state_dir)?;
-        Ok(Self { path: state_dir.join(FILE) })
+        Ok(Self {
+            path: state_dir.join(FILE),
+        })
     }
 
     fn read(&self) -> Result<Option<Identity>, Error> {
@@ -96,7 +98,10 @@ impl DiskStore {
                 })
                 .ok()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(Error::Read { path: self.path.clone(), source }),
+            Err(source) => Err(Error::Read {
+                path: self.path.clone(),
+                source,
+            }),
         }
     }
 }
@@ -122,7 +127,9 @@ pub struct DiskAndCluster {
 
 impl std::fmt::Debug for DiskAndCluster {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DiskAndCluster").field("disk", &self.disk).finish_non_exhaustive()
+        f.debug_struct("DiskAndCluster")
+            .field("disk", &self.disk)
+            .finish_non_exhaustive()
     }
 }
 
@@ -155,13 +162,18 @@ impl DiskAndCluster {
     async fn write(&self, identity: &Identity) -> Result<(), Error> {
         let old = self.call("read", self.secrets.get_opt(SECRET)).await?;
         let mut secret = secret(&self.namespace, identity);
-        let post = PostParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        let post = PostParams {
+            field_manager: Some(names::FIELD_MANAGER.to_owned()),
+            ..PostParams::default()
+        };
         if let Some(old) = old {
             // On top of what was read: a second agent is noticed, not overwritten.
             secret.metadata.resource_version = old.metadata.resource_version;
-            self.call("replace", self.secrets.replace(SECRET, &post, &secret)).await?;
+            self.call("replace", self.secrets.replace(SECRET, &post, &secret))
+                .await?;
         } else {
-            self.call("create", self.secrets.create(&post, &secret)).await?;
+            self.call("create", self.secrets.create(&post, &secret))
+                .await?;
         }
         Ok(())
     }

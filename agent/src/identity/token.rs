@@ -36,7 +36,11 @@ impl FromStr for JoinToken {
         if id.is_empty() || secret.is_empty() {
             return Err(ParseTokenError);
         }
-        Ok(Self { text: text.to_owned(), id: (*id).to_owned(), authority: hash })
+        Ok(Self {
+            text: text.to_owned(),
+            id: (*id).to_owned(),
+            authority: hash,
+        })
     }
 }
 
@@ -59,7 +63,9 @@ impl JoinToken {
 
 impl fmt::Debug for JoinToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JoinToken").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("JoinToken")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 

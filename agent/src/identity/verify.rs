@@ -30,13 +30,19 @@ impl PinnedAuthority {
     pub(super) fn new(hash: [u8; 32]) -> Self {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let algorithms = provider.signature_verification_algorithms;
-        Self { hash, provider, algorithms }
+        Self {
+            hash,
+            provider,
+            algorithms,
+        }
     }
 }
 
 impl fmt::Debug for PinnedAuthority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PinnedAuthority").field("hash", &hex::encode(self.hash)).finish_non_exhaustive()
+        f.debug_struct("PinnedAuthority")
+            .field("hash", &hex::encode(self.hash))
+            .finish_non_exhaustive()
     }
 }
 
@@ -60,10 +66,12 @@ impl ServerCertVerifier for PinnedAuthority {
             .ok_or(Error::InvalidCertificate(CertificateError::UnknownIssuer))?;
         let mut roots = RootCertStore::empty();
         roots.add(authority.clone().into_owned())?;
-        let verifier =
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&self.provider))
-                .build()
-                .map_err(|error| Error::General(error.to_string()))?;
+        let verifier = WebPkiServerVerifier::builder_with_provider(
+            Arc::new(roots),
+            Arc::clone(&self.provider),
+        )
+        .build()
+        .map_err(|error| Error::General(error.to_string()))?;
         verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
     }
 
@@ -110,8 +118,13 @@ mod tests {
         let authority = params.self_signed(&key).unwrap().der().clone();
         let issuer = Issuer::new(params, key);
         let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        let server = params.signed_by(&KeyPair::generate().unwrap(), &issuer).unwrap();
-        Hub { authority, server: server.der().clone() }
+        let server = params
+            .signed_by(&KeyPair::generate().unwrap(), &issuer)
+            .unwrap();
+        Hub {
+            authority,
+            server: server.der().clone(),
+        }
     }
 
     #[test]
@@ -122,14 +135,28 @@ mod tests {
         let now = UnixTime::since_unix_epoch(Duration::from_secs(1_900_000_000));
         let verify = |server: &CertificateDer<'_>, chain: &[CertificateDer<'_>], name: &str| {
             let name = ServerName::try_from(name.to_owned()).unwrap();
-            verifier.verify_server_cert(server, chain, &name, &[], now).is_ok()
+            verifier
+                .verify_server_cert(server, chain, &name, &[], now)
+                .is_ok()
         };
         let authority = || ours.authority.clone();
         assert!(verify(&ours.server, &[authority()], "hub.test"));
-        assert!(!verify(&ours.server, &[], "hub.test"), "the authority was not shown");
-        assert!(!verify(&ours.server, &[authority()], "other.test"), "another name");
-        assert!(!verify(&theirs.server, &[theirs.authority.clone()], "hub.test"), "another hub");
+        assert!(
+            !verify(&ours.server, &[], "hub.test"),
+            "the authority was not shown"
+        );
+        assert!(
+            !verify(&ours.server, &[authority()], "other.test"),
+            "another name"
+        );
+        assert!(
+            !verify(&theirs.server, &[theirs.authority.clone()], "hub.test"),
+            "another hub"
+        );
         // Showing the right authority proves nothing if it did not sign.
-        assert!(!verify(&theirs.server, &[authority()], "hub.test"), "not signed by it");
+        assert!(
+            !verify(&theirs.server, &[authority()], "hub.test"),
+            "not signed by it"
+        );
     }
 }

@@ -20,8 +20,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             first: Duration::from_secs(1),
-            longest: Duration::from_secs(120),
-            healthy_after: Duration::from_secs(60),
+            longest: Duration::from_mins(2),
+            healthy_after: Duration::from_mins(1),
         }
     }
 }
@@ -36,7 +36,10 @@ pub struct Backoff {
 impl Backoff {
     /// No failures yet.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, failures: 0 }
+        Self {
+            limits,
+            failures: 0,
+        }
     }
 
     /// The pause after a session that was open for `open`. The hub may have asked for at least
@@ -75,8 +78,14 @@ mod tests {
     fn jitter_is_full_and_comes_on_top_of_what_the_hub_asks() {
         let mut backoff = Backoff::new(Limits::default());
         let hub = Duration::from_secs(30);
-        assert_eq!(backoff.pause(Duration::ZERO, Duration::ZERO, 0.0), Duration::ZERO);
-        assert_eq!(backoff.pause(Duration::ZERO, hub, 0.5), Duration::from_secs(31));
+        assert_eq!(
+            backoff.pause(Duration::ZERO, Duration::ZERO, 0.0),
+            Duration::ZERO
+        );
+        assert_eq!(
+            backoff.pause(Duration::ZERO, hub, 0.5),
+            Duration::from_secs(31)
+        );
         let year = Duration::from_secs(365 * 86_400);
         assert!(backoff.pause(Duration::ZERO, year, 1.0) <= Duration::from_secs(604));
     }

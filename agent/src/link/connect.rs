@@ -48,7 +48,10 @@ impl FromStr for Hub {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let wrong = |problem| Error::Address { text: text.chars().take(200).collect(), problem };
+        let wrong = |problem| Error::Address {
+            text: text.chars().take(200).collect(),
+            problem,
+        };
         let uri: Uri = text.trim().parse().map_err(|_| wrong("not a URL"))?;
         if uri.scheme_str() != Some("https") {
             return Err(wrong("only https is spoken"));
@@ -82,14 +85,20 @@ impl Hub {
 
     pub(crate) fn failed(&self) -> impl Fn(tonic::transport::Error) -> Error {
         let hub = self.to_string();
-        move |source| Error::Transport { hub: hub.clone(), source }
+        move |source| Error::Transport {
+            hub: hub.clone(),
+            source,
+        }
     }
 
     /// A connection with this identity, to a hub that the identity's authority vouches for.
     pub(crate) async fn connect(&self, identity: &Identity) -> Result<Channel, Error> {
         let tls = ClientTlsConfig::new()
             .ca_certificate(Certificate::from_pem(&identity.ca_pem))
-            .identity(TlsIdentity::from_pem(&identity.certificate_pem, &identity.key_pem))
+            .identity(TlsIdentity::from_pem(
+                &identity.certificate_pem,
+                &identity.key_pem,
+            ))
             .timeout(CONNECT_TIMEOUT);
         let endpoint = self.endpoint().tls_config(tls).map_err(self.failed())?;
         endpoint.connect().await.map_err(self.failed())
@@ -118,10 +127,17 @@ mod tests {
 
     #[test]
     fn an_address_is_https_and_a_host() {
-        for good in ["https://hub.example:8443", "https://127.0.0.1:1", "https://[::1]:8443/"] {
+        for good in [
+            "https://hub.example:8443",
+            "https://127.0.0.1:1",
+            "https://[::1]:8443/",
+        ] {
             assert!(good.parse::<Hub>().is_ok(), "{good}");
         }
-        assert_eq!("https://hub:1/".parse::<Hub>().unwrap().to_string(), "https://hub:1");
+        assert_eq!(
+            "https://hub:1/".parse::<Hub>().unwrap().to_string(),
+            "https://hub:1"
+        );
         for (bad, why) in [
             ("http://hub:1", "only https"),
             ("hub:8443", "only https"),

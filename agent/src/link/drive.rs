@@ -132,7 +132,9 @@ impl<R: Reconcile> Driver<R> {
     ) -> Over {
         let (out, messages) = mpsc::channel(MESSAGES_AHEAD);
         // The hello goes with the call, so that no proxy waits for a first message.
-        let hello = self.session.next_message(&Reconciled(&self.reconciler), self.now());
+        let hello = self
+            .session
+            .next_message(&Reconciled(&self.reconciler), self.now());
         if let Some(hello) = hello {
             // The channel is new: there is room.
             out.try_send(convert::to_hub(hello)).ok();
@@ -168,10 +170,16 @@ impl<R: Reconcile> Driver<R> {
             let due = self.session.due_work(now);
             self.act(due).await?;
             if self.outgoing.is_none() {
-                self.outgoing = self.session.next_message(&Reconciled(&self.reconciler), now);
+                self.outgoing = self
+                    .session
+                    .next_message(&Reconciled(&self.reconciler), now);
             }
             let blocked = self.outgoing.is_some();
-            let wake = if blocked { self.session.deadline() } else { self.session.wake_at() };
+            let wake = if blocked {
+                self.session.deadline()
+            } else {
+                self.session.wake_at()
+            };
             tokio::select! {
                 biased;
                 () = close.cancelled() => return Err(Over::Closed),
@@ -223,7 +231,10 @@ impl<R: Reconcile> Driver<R> {
         for action in actions {
             match action {
                 Action::RaiseEpoch(epoch) => {
-                    self.reconciler.raise_epoch(epoch).await.map_err(Over::NotDurable)?;
+                    self.reconciler
+                        .raise_epoch(epoch)
+                        .await
+                        .map_err(Over::NotDurable)?;
                     tracing::info!(%epoch, "obeying a later hub");
                 }
                 Action::Accept { epoch, assignment } => {
@@ -241,7 +252,11 @@ impl<R: Reconcile> Driver<R> {
                 }
                 Action::SyncNow { id, app } => {
                     let held = self.reconciler.sync_now(app);
-                    let message = if held { "reconciling" } else { "no such application here" };
+                    let message = if held {
+                        "reconciling"
+                    } else {
+                        "no such application here"
+                    };
                     self.session.answer(id, held, message.to_owned());
                 }
             }
@@ -253,7 +268,11 @@ impl<R: Reconcile> Driver<R> {
         match done {
             Ok(Done::Worked(app, outcome)) => {
                 match &outcome {
-                    Outcome::Accepted { generation, repeated, .. } => {
+                    Outcome::Accepted {
+                        generation,
+                        repeated,
+                        ..
+                    } => {
                         self.metrics.assignment(true);
                         tracing::info!(%app, %generation, repeated, "assignment accepted");
                     }
@@ -272,7 +291,9 @@ impl<R: Reconcile> Driver<R> {
                 Ok(())
             }
             // Whose work it was is lost with it: a new session asks for everything that differs.
-            Err(error) => Err(Over::Broken(Status::internal(format!("a task ended: {error}")))),
+            Err(error) => Err(Over::Broken(Status::internal(format!(
+                "a task ended: {error}"
+            )))),
         }
     }
 }
@@ -285,7 +306,9 @@ async fn last_word(cluster: ClusterUid, inbound: &mut Streaming<wire::HubMessage
         loop {
             match inbound.message().await {
                 Ok(Some(message)) => {
-                    let body = convert::from_hub(cluster, message).ok().map(|FromHub { body, .. }| body);
+                    let body = convert::from_hub(cluster, message)
+                        .ok()
+                        .map(|FromHub { body, .. }| body);
                     if let Some(end) = body.and_then(super::message::Body::into_end) {
                         return Over::Rules(end);
                     }
@@ -295,5 +318,7 @@ async fn last_word(cluster: ClusterUid, inbound: &mut Streaming<wire::HubMessage
             }
         }
     };
-    tokio::time::timeout(PATIENCE, read).await.unwrap_or(Over::Left)
+    tokio::time::timeout(PATIENCE, read)
+        .await
+        .unwrap_or(Over::Left)
 }

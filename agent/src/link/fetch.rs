@@ -6,18 +6,11 @@
 use std::{collections::BTreeMap, io::Read as _, time::Duration};
 
 use serde_json::Value;
-use tidegate_model::{
-    assignment::Assignment, bundle::Bundle, digest::Digest, ids::Epoch,
-};
+use tidegate_model::{assignment::Assignment, bundle::Bundle, digest::Digest, ids::Epoch};
 use tidegate_proto::v1::{self as wire, agent_link_client::AgentLinkClient};
 use tonic::{Code, Status, Streaming, transport::Channel};
 
-use super::{
-    metrics::Metrics,
-    port::Reconcile,
-    session::Outcome,
-    wire::BlobKind,
-};
+use super::{metrics::Metrics, port::Reconcile, session::Outcome, wire::BlobKind};
 
 /// Objects asked for in one request; the hub takes twice as many.
 const OBJECTS_A_REQUEST: usize = 500;
@@ -40,7 +33,9 @@ enum Error {
     Other { what: String, got: String },
     #[error("failed to fetch {what}: the stream ended before it was complete")]
     Incomplete { what: String },
-    #[error("failed to use {expected}: its content is {actual}; it was damaged on the way or in the hub")]
+    #[error(
+        "failed to use {expected}: its content is {actual}; it was damaged on the way or in the hub"
+    )]
     WrongDigest { expected: String, actual: Digest },
     #[error("failed to use {what}: {problem}")]
     Unreadable { what: String, problem: String },
@@ -54,9 +49,10 @@ impl Error {
     /// Whether the same may succeed later without anybody changing the application.
     fn is_retryable(&self) -> bool {
         match self {
-            Self::Hub { status, .. } => {
-                !matches!(status.code(), Code::PermissionDenied | Code::InvalidArgument | Code::FailedPrecondition)
-            }
+            Self::Hub { status, .. } => !matches!(
+                status.code(),
+                Code::PermissionDenied | Code::InvalidArgument | Code::FailedPrecondition
+            ),
             Self::TooLarge { .. } | Self::Unreadable { .. } => false,
             _ => true,
         }
@@ -102,7 +98,9 @@ impl Fetcher {
         let mut room = APPLICATION_BYTES;
         let mut blobs = self.fetch(BlobKind::Bundle, &[digest], &mut room).await?;
         let what = format!("bundle {digest}");
-        let value = blobs.remove(&digest).ok_or_else(|| Error::Incomplete { what: what.clone() })?;
+        let value = blobs
+            .remove(&digest)
+            .ok_or_else(|| Error::Incomplete { what: what.clone() })?;
         let bundle = Bundle::from_value(&value).ok_or_else(|| Error::Unreadable {
             what: what.clone(),
             problem: "it is not a list of objects; upgrade the agent".to_owned(),
@@ -127,18 +125,33 @@ impl Fetcher {
         digests: &[Digest],
         room: &mut usize,
     ) -> Result<BTreeMap<Digest, Value>, Error> {
-        let what = || format!("{} {} and {} more", kind.tag(), first(digests), digests.len().saturating_sub(1));
+        let what = || {
+            format!(
+                "{} {} and {} more",
+                kind.tag(),
+                first(digests),
+                digests.len().saturating_sub(1)
+            )
+        };
         let blobs = digests.iter().map(|digest| kind.named(*digest)).collect();
         let request = self.client.clone();
-        let pieces = async move { { request }.fetch_blobs(wire::FetchBlobsRequest { blobs }).await };
+        let pieces = async move {
+            { request }
+                .fetch_blobs(wire::FetchBlobsRequest { blobs })
+                .await
+        };
         let mut pieces = tokio::time::timeout(PIECE_TIMEOUT, pieces)
             .await
             .map_err(|_| Error::Stuck { what: what() })?
-            .map_err(|status| Error::Hub { what: what(), status })?
+            .map_err(|status| Error::Hub {
+                what: what(),
+                status,
+            })?
             .into_inner();
         let mut found = BTreeMap::new();
         while found.len() < digests.len() {
-            let Some((digest, compressed)) = self.next(&mut pieces, kind, digests, &what).await? else {
+            let Some((digest, compressed)) = self.next(&mut pieces, kind, digests, &what).await?
+            else {
                 return Err(Error::Incomplete { what: what() });
             };
             let (value, size) = open(kind, digest, compressed).await?;
@@ -164,23 +177,38 @@ impl Fetcher {
             let piece = tokio::time::timeout(PIECE_TIMEOUT, pieces.message())
                 .await
                 .map_err(|_| Error::Stuck { what: what() })?
-                .map_err(|status| Error::Hub { what: what(), status })?;
+                .map_err(|status| Error::Hub {
+                    what: what(),
+                    status,
+                })?;
             let Some(piece) = piece else {
-                return if current.is_none() { Ok(None) } else { Err(Error::Incomplete { what: what() }) };
+                return if current.is_none() {
+                    Ok(None)
+                } else {
+                    Err(Error::Incomplete { what: what() })
+                };
             };
             self.metrics.fetched(piece.data.len());
             let name = piece.blob.unwrap_or_default();
-            let digest = name.digest.parse().ok().filter(|digest| {
-                digests.contains(digest) && name == kind.named(*digest)
-            });
-            let other = || Error::Other { what: what(), got: format!("a piece of {:?}", name.digest) };
+            let digest = name
+                .digest
+                .parse()
+                .ok()
+                .filter(|digest| digests.contains(digest) && name == kind.named(*digest));
+            let other = || Error::Other {
+                what: what(),
+                got: format!("a piece of {:?}", name.digest),
+            };
             let digest = digest.ok_or_else(other)?;
             let (begun, bytes) = current.get_or_insert_with(|| (digest, Vec::new()));
             if *begun != digest {
                 return Err(other());
             }
             if bytes.len() + piece.data.len() > BLOB_BYTES {
-                return Err(Error::TooLarge { what: format!("{} {digest}", kind.tag()), limit: BLOB_BYTES });
+                return Err(Error::TooLarge {
+                    what: format!("{} {digest}", kind.tag()),
+                    limit: BLOB_BYTES,
+                });
             }
             bytes.extend_from_slice(&piece.data);
             if piece.last {
@@ -195,16 +223,27 @@ fn first(digests: &[Digest]) -> String {
 }
 
 /// Unpacks, checks and reads a blob; with its size.
-async fn open(kind: BlobKind, digest: Digest, compressed: Vec<u8>) -> Result<(Value, usize), Error> {
+async fn open(
+    kind: BlobKind,
+    digest: Digest,
+    compressed: Vec<u8>,
+) -> Result<(Value, usize), Error> {
     // Hashing and unpacking megabytes is not for the threads that answer the hub.
     tokio::task::spawn_blocking(move || read(kind, digest, &compressed))
         .await
-        .unwrap_or_else(|_| Err(Error::Stopped { what: format!("{} {digest}", kind.tag()) }))
+        .unwrap_or_else(|_| {
+            Err(Error::Stopped {
+                what: format!("{} {digest}", kind.tag()),
+            })
+        })
 }
 
 fn read(kind: BlobKind, digest: Digest, compressed: &[u8]) -> Result<(Value, usize), Error> {
     let what = || format!("{} {digest}", kind.tag());
-    let unreadable = |problem: String| Error::Unreadable { what: what(), problem };
+    let unreadable = |problem: String| Error::Unreadable {
+        what: what(),
+        problem,
+    };
     let mut bytes = Vec::new();
     // A small blob may unpack to anything: stop at the limit.
     let limit = u64::try_from(BLOB_BYTES).unwrap_or(u64::MAX);
@@ -212,11 +251,17 @@ fn read(kind: BlobKind, digest: Digest, compressed: &[u8]) -> Result<(Value, usi
         .and_then(|decoder| decoder.take(limit + 1).read_to_end(&mut bytes))
         .map_err(|error| unreadable(error.to_string()))?;
     if bytes.len() > BLOB_BYTES {
-        return Err(Error::TooLarge { what: what(), limit: BLOB_BYTES });
+        return Err(Error::TooLarge {
+            what: what(),
+            limit: BLOB_BYTES,
+        });
     }
     let actual = Digest::of_bytes(kind.tag(), &bytes);
     if actual != digest {
-        return Err(Error::WrongDigest { expected: what(), actual });
+        return Err(Error::WrongDigest {
+            expected: what(),
+            actual,
+        });
     }
     let value = serde_json::from_slice(&bytes).map_err(|error| unreadable(error.to_string()))?;
     Ok((value, bytes.len()))
@@ -237,10 +282,16 @@ mod tests {
         let bytes = br#"{"kind":"ConfigMap"}"#;
         let digest = Digest::of_bytes(OBJECT_TAG, bytes);
         let (value, size) = read(BlobKind::Object, digest, &packed(bytes)).unwrap();
-        assert_eq!((value["kind"].as_str(), size), (Some("ConfigMap"), bytes.len()));
+        assert_eq!(
+            (value["kind"].as_str(), size),
+            (Some("ConfigMap"), bytes.len())
+        );
 
         let altered = read(BlobKind::Object, digest, &packed(br#"{"kind":"Secret"}"#)).unwrap_err();
-        assert!(matches!(altered, Error::WrongDigest { .. }) && altered.is_retryable(), "{altered}");
+        assert!(
+            matches!(altered, Error::WrongDigest { .. }) && altered.is_retryable(),
+            "{altered}"
+        );
         // The same bytes under another kind have another name.
         let kind = read(BlobKind::Bundle, digest, &packed(bytes)).unwrap_err();
         assert!(matches!(kind, Error::WrongDigest { .. }), "{kind}");
@@ -254,6 +305,9 @@ mod tests {
         assert!(bomb.len() < 10_000, "{}", bomb.len());
         let digest = Digest::of_bytes(OBJECT_TAG, b"x");
         let error = read(BlobKind::Object, digest, &bomb).unwrap_err();
-        assert!(matches!(error, Error::TooLarge { .. }) && !error.is_retryable(), "{error}");
+        assert!(
+            matches!(error, Error::TooLarge { .. }) && !error.is_retryable(),
+            "{error}"
+        );
     }
 }

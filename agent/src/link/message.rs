@@ -151,7 +151,13 @@ impl Body {
     /// Why the session is over, if this says so.
     pub(super) fn into_end(self) -> Option<End> {
         match self {
-            Self::Refused { reason, retry_after } => Some(End::Refused { reason, retry_after }),
+            Self::Refused {
+                reason,
+                retry_after,
+            } => Some(End::Refused {
+                reason,
+                retry_after,
+            }),
             Self::Drain { retry_after } => Some(End::Drained { retry_after }),
             _ => None,
         }

@@ -65,6 +65,7 @@ impl Metrics {
     }
 
     pub(super) fn fetched(&self, bytes: usize) {
-        self.fetched.inc_by(u64::try_from(bytes).unwrap_or(u64::MAX));
+        self.fetched
+            .inc_by(u64::try_from(bytes).unwrap_or(u64::MAX));
     }
 }

@@ -99,7 +99,9 @@ impl Reconcile for ReconcilerHandle {
     }
 
     async fn raise_epoch(&self, epoch: Epoch) -> Result<(), String> {
-        Self::raise_epoch(self, epoch).await.map_err(|error| super::describe(&error))
+        Self::raise_epoch(self, epoch)
+            .await
+            .map_err(|error| super::describe(&error))
     }
 
     fn missing(&self, digests: &[Digest]) -> Vec<Digest> {

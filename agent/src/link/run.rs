@@ -77,7 +77,9 @@ pub struct Link<R> {
 
 impl<R> std::fmt::Debug for Link<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Link").field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("Link")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
     }
 }
 
@@ -193,7 +195,10 @@ impl<R: Reconcile> Link<R> {
         };
         *unsent = driver.session.unsent();
         let since = |opened: Instant| clock::monotonic().saturating_duration_since(opened);
-        (Ended::Over(over), driver.opened.map(since).unwrap_or_default())
+        (
+            Ended::Over(over),
+            driver.opened.map(since).unwrap_or_default(),
+        )
     }
 
     fn introduction(&self, identity: &Identity) -> Introduction {

@@ -24,9 +24,9 @@ use tidegate_model::{
     report::Report,
 };
 
+pub use self::work::Outcome;
 use self::{reports::Outbox, work::Work};
 use super::message::{Ack, Body, Command, CommandResult, FromHub, Hello, Introduction, ToHub};
-pub use self::work::Outcome;
 
 /// The newest protocol version of this agent.
 const NEWEST: u32 = 1;
@@ -39,7 +39,7 @@ pub const MISSED_HEARTBEATS: u32 = 3;
 pub const OPENING_TIMEOUT: Duration = Duration::from_secs(30);
 /// What a hub may ask for as heartbeat: neither a flood nor an outage that nobody notices.
 const HEARTBEATS: RangeInclusive<Duration> =
-    RangeInclusive::new(Duration::from_millis(50), Duration::from_secs(300));
+    RangeInclusive::new(Duration::from_millis(50), Duration::from_mins(5));
 /// Rows in one message of a summary: about a quarter of a megabyte.
 const ROWS_A_MESSAGE: usize = 2000;
 /// Answers to commands that may wait to be sent; a hub that asks faster than it reads is told no
@@ -122,7 +122,9 @@ enum Stage {
     /// Hello was not sent yet.
     Opening,
     /// Hello was sent. The carried-out tombstones that its root left out.
-    Greeted { left_out: Vec<(AppUid, Generation)> },
+    Greeted {
+        left_out: Vec<(AppUid, Generation)>,
+    },
     Open,
 }
 
@@ -188,9 +190,16 @@ impl Session {
         }
         match message.body {
             body @ (Body::Refused { .. } | Body::Drain { .. }) => {
-                return Err(body.into_end().unwrap_or(End::Protocol("a broken refusal".into())));
+                return Err(body
+                    .into_end()
+                    .unwrap_or(End::Protocol("a broken refusal".into())));
             }
-            Body::Welcome { protocol, heartbeat, in_sync, .. } => {
+            Body::Welcome {
+                protocol,
+                heartbeat,
+                in_sync,
+                ..
+            } => {
                 actions.extend(self.welcome(protocol, heartbeat, in_sync)?);
             }
             body if !matches!(self.stage, Stage::Open) => {
@@ -214,7 +223,9 @@ impl Session {
             return Err(End::Protocol("a welcome that nobody asked for".into()));
         };
         if !self.introduction.versions.contains(&protocol) {
-            return Err(End::Protocol(format!("it chose version {protocol}, which was not offered")));
+            return Err(End::Protocol(format!(
+                "it chose version {protocol}, which was not offered"
+            )));
         }
         let left_out = std::mem::take(left_out);
         self.stage = Stage::Open;
@@ -222,7 +233,11 @@ impl Session {
         // Equal roots prove that the hub, too, no longer counts what was left out: it has stored
         // that these were removed.
         let forget = |(app, generation)| Action::Forget { app, generation };
-        Ok(left_out.into_iter().filter(|_| in_sync).map(forget).collect())
+        Ok(left_out
+            .into_iter()
+            .filter(|_| in_sync)
+            .map(forget)
+            .collect())
     }
 
     fn summarise(&mut self, local: &dyn Local) {
@@ -231,9 +246,15 @@ impl Session {
         let rows: Vec<_> = self.counted().collect();
         self.summary = rows
             .chunks(ROWS_A_MESSAGE)
-            .map(|rows| ToHub::Summary { rows: rows.to_vec(), complete: false })
+            .map(|rows| ToHub::Summary {
+                rows: rows.to_vec(),
+                complete: false,
+            })
             .collect();
-        self.summary.push_back(ToHub::Summary { rows: Vec::new(), complete: true });
+        self.summary.push_back(ToHub::Summary {
+            rows: Vec::new(),
+            complete: true,
+        });
     }
 
     fn desired(
@@ -271,7 +292,10 @@ impl Session {
                 self.answer(id, true, String::new());
             }
             None => {
-                let message = format!("agent {} does not know this command", self.introduction.version);
+                let message = format!(
+                    "agent {} does not know this command",
+                    self.introduction.version
+                );
                 self.answer(id, false, message);
             }
         }
@@ -329,7 +353,11 @@ impl Session {
         self.work.set_held(local.held());
         self.outbox.refresh(local.reports());
         let removed = |row: &&StateRow| self.outbox.is_removed(row);
-        let left_out = self.work.held().filter(removed).map(|row| (row.app, row.generation));
+        let left_out = self
+            .work
+            .held()
+            .filter(removed)
+            .map(|row| (row.app, row.generation));
         let left_out = left_out.collect();
         let hello = Hello {
             identity: self.introduction.clone(),
@@ -366,14 +394,21 @@ impl Session {
 
     /// Rows of the state root: what is held, less the tombstones that were carried out.
     fn counted(&self) -> impl Iterator<Item = StateRow> {
-        self.work.held().filter(|row| !self.outbox.is_removed(row)).copied()
+        self.work
+            .held()
+            .filter(|row| !self.outbox.is_removed(row))
+            .copied()
     }
 
     /// Whether the session must end because of the time.
     pub fn check(&self, now: Duration) -> Result<(), End> {
         let limit = self.patience();
         let silent = now.saturating_sub(self.heard);
-        if silent >= limit { Err(End::Silent(silent)) } else { Ok(()) }
+        if silent >= limit {
+            Err(End::Silent(silent))
+        } else {
+            Ok(())
+        }
     }
 
     /// When [`Session::check`], [`Session::due_work`] and [`Session::next_message`] have to be
@@ -381,7 +416,11 @@ impl Session {
     pub fn wake_at(&self) -> Duration {
         let mut at = self.deadline();
         if matches!(self.stage, Stage::Open) {
-            let others = [self.work.wake_at(), self.outbox.wake_at(), Some(self.heartbeat_at())];
+            let others = [
+                self.work.wake_at(),
+                self.outbox.wake_at(),
+                Some(self.heartbeat_at()),
+            ];
             at = others.into_iter().flatten().fold(at, Duration::min);
         }
         at

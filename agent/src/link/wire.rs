@@ -54,9 +54,9 @@ pub(crate) fn from_hub(
             command: self::command(&command)?,
             id: command.id,
         },
-        Some(hub_message::Message::Drain(drain)) => {
-            Body::Drain { retry_after: Duration::from_millis(drain.retry_after_ms) }
-        }
+        Some(hub_message::Message::Drain(drain)) => Body::Drain {
+            retry_after: Duration::from_millis(drain.retry_after_ms),
+        },
         Some(hub_message::Message::Refused(refused)) => Body::Refused {
             reason: refused.reason,
             retry_after: Duration::from_millis(refused.retry_after_ms),
@@ -76,14 +76,19 @@ fn command(command: &wire::Command) -> Result<Option<Command>, Malformed> {
 }
 
 fn app(field: &'static str, text: &str) -> Result<AppUid, Malformed> {
-    text.parse().map_err(|error: uuid::Error| Malformed { field, problem: error.to_string() })
-}
-
-fn digest(field: &'static str, text: &str) -> Result<Digest, Malformed> {
-    text.parse().map_err(|error: tidegate_model::digest::ParseDigestError| Malformed {
+    text.parse().map_err(|error: uuid::Error| Malformed {
         field,
         problem: error.to_string(),
     })
+}
+
+fn digest(field: &'static str, text: &str) -> Result<Digest, Malformed> {
+    text.parse().map_err(
+        |error: tidegate_model::digest::ParseDigestError| Malformed {
+            field,
+            problem: error.to_string(),
+        },
+    )
 }
 
 /// Reads an assignment: the outer result fails if it is not even known whose it is.
@@ -94,7 +99,12 @@ fn read(
     let app = app("desired.app_uid", &message.app_uid)?;
     let generation = Generation(message.generation);
     let announced = digest("desired.digest", &message.digest)?;
-    let unreadable = |problem| Unreadable { app, generation, digest: announced, problem };
+    let unreadable = |problem| Unreadable {
+        app,
+        generation,
+        digest: announced,
+        problem,
+    };
     let assignment = match desired(message.desired) {
         Ok(desired) => Assignment {
             cluster,
@@ -127,9 +137,9 @@ fn desired(message: Option<assignment::Desired>) -> Result<Desired, Malformed> {
             })?,
             prune_approved: run.prune_approved,
         }),
-        Some(assignment::Desired::Tombstone(tombstone)) => {
-            Ok(Desired::Tombstone { cascade: tombstone.cascade })
-        }
+        Some(assignment::Desired::Tombstone(tombstone)) => Ok(Desired::Tombstone {
+            cascade: tombstone.cascade,
+        }),
         // What is not known is never taken for an order, least of all to delete.
         None => Err(Malformed {
             field: "desired",
@@ -139,17 +149,26 @@ fn desired(message: Option<assignment::Desired>) -> Result<Desired, Malformed> {
 }
 
 fn policy(policy: Option<&wire::Policy>) -> Result<Policy, Malformed> {
-    let missing = |problem: String| Malformed { field: "desired.run.policy", problem };
+    let missing = |problem: String| Malformed {
+        field: "desired.run.policy",
+        problem,
+    };
     let policy = policy.ok_or_else(|| missing("missing".to_owned()))?;
     let drift = match policy.drift() {
         wire::Drift::Heal => Drift::Heal,
         wire::Drift::Warn => Drift::Warn,
         wire::Drift::Off => Drift::Off,
         wire::Drift::Unspecified => {
-            return Err(missing(format!("drift {} is none; upgrade the agent", policy.drift)));
+            return Err(missing(format!(
+                "drift {} is none; upgrade the agent",
+                policy.drift
+            )));
         }
     };
-    Ok(Policy { prune: policy.prune, drift })
+    Ok(Policy {
+        prune: policy.prune,
+        drift,
+    })
 }
 
 /// Writes a message to the hub. It fits into a message: a report that does not is cut, and says so.
@@ -162,12 +181,13 @@ pub(crate) fn to_hub(message: ToHub) -> wire::AgentMessage {
         }),
         ToHub::Ack(ack) => agent_message::Message::Ack(self::ack(ack)),
         ToHub::Report(report) => agent_message::Message::Report(fit(self::report(&report))),
-        ToHub::Heartbeat { state_root, status_root } => {
-            agent_message::Message::Heartbeat(wire::AgentHeartbeat {
-                state_root: state_root.to_string(),
-                status_root: status_root.to_string(),
-            })
-        }
+        ToHub::Heartbeat {
+            state_root,
+            status_root,
+        } => agent_message::Message::Heartbeat(wire::AgentHeartbeat {
+            state_root: state_root.to_string(),
+            status_root: status_root.to_string(),
+        }),
         ToHub::CommandResult(result) => {
             agent_message::Message::CommandResult(wire::CommandResult {
                 id: result.id,
@@ -176,7 +196,9 @@ pub(crate) fn to_hub(message: ToHub) -> wire::AgentMessage {
             })
         }
     };
-    wire::AgentMessage { message: Some(message) }
+    wire::AgentMessage {
+        message: Some(message),
+    }
 }
 
 fn hello(hello: Hello) -> wire::Hello {
@@ -238,10 +260,10 @@ fn report(report: &Report) -> wire::Report {
         healthy_for_ms: u64::try_from(report.healthy_for.as_millis()).unwrap_or_default(),
         drift: drift.collect(),
         problems: problems.collect(),
-        held_prune: report
-            .held_prune
-            .as_ref()
-            .map(|held| wire::HeldPrune { count: held.count, reason: held.reason.clone() }),
+        held_prune: report.held_prune.as_ref().map(|held| wire::HeldPrune {
+            count: held.count,
+            reason: held.reason.clone(),
+        }),
     }
 }
 
@@ -294,7 +316,10 @@ fn fit(mut report: wire::Report) -> wire::Report {
             "the list of drift is cut: {} of {all} objects are in it, the message would be too large",
             report.drift.len()
         );
-        report.problems.push(wire::Problem { object: None, message });
+        report.problems.push(wire::Problem {
+            object: None,
+            message,
+        });
     }
     while report.encoded_len() > ROOM + 512 && !report.problems.is_empty() {
         report.problems.remove(0);
@@ -334,7 +359,10 @@ impl BlobKind {
             Self::Bundle => wire::BlobKind::Bundle,
             Self::Object => wire::BlobKind::Object,
         };
-        wire::BlobRef { kind: kind.into(), digest: digest.to_string() }
+        wire::BlobRef {
+            kind: kind.into(),
+            digest: digest.to_string(),
+        }
     }
 }
 
@@ -356,7 +384,10 @@ mod tests {
     fn message() -> wire::Assignment {
         let run = wire::DesiredRun {
             bundle: digest().to_string(),
-            policy: Some(wire::Policy { prune: true, drift: wire::Drift::Warn.into() }),
+            policy: Some(wire::Policy {
+                prune: true,
+                drift: wire::Drift::Warn.into(),
+            }),
             namespace: "web".into(),
             run_id: RunId(Uuid::from_u128(9)).to_string(),
             prune_approved: false,
@@ -396,15 +427,35 @@ mod tests {
         assert!(run(|run| run.policy = None).contains("policy: missing"));
         assert!(run(|run| run.bundle = "x".into()).contains("run.bundle"));
         let unknown = |run: &mut wire::DesiredRun| {
-            run.policy = Some(wire::Policy { prune: true, drift: 77 });
+            run.policy = Some(wire::Policy {
+                prune: true,
+                drift: 77,
+            });
         };
         assert!(run(unknown).contains("drift 77"));
 
         // An order of a kind that this agent does not know is no order.
-        let nothing = wire::Assignment { desired: None, ..message() };
-        assert!(read(nothing).unwrap().unwrap_err().problem.contains("upgrade the agent"));
-        let nobody = wire::Assignment { app_uid: "x".into(), ..message() };
-        assert!(read(nobody).unwrap_err().to_string().contains("desired.app_uid"));
+        let nothing = wire::Assignment {
+            desired: None,
+            ..message()
+        };
+        assert!(
+            read(nothing)
+                .unwrap()
+                .unwrap_err()
+                .problem
+                .contains("upgrade the agent")
+        );
+        let nobody = wire::Assignment {
+            app_uid: "x".into(),
+            ..message()
+        };
+        assert!(
+            read(nobody)
+                .unwrap_err()
+                .to_string()
+                .contains("desired.app_uid")
+        );
     }
 
     #[test]
@@ -423,17 +474,31 @@ mod tests {
             health: Health::Degraded,
             healthy_for: Span::default(),
             drift: (0..20_000)
-                .map(|n| DriftItem { object: id(n), fields: vec!["/data/x".into()], healed: false })
+                .map(|n| DriftItem {
+                    object: id(n),
+                    fields: vec!["/data/x".into()],
+                    healed: false,
+                })
                 .collect(),
-            problems: vec![Problem { object: None, message: "é".repeat(3 << 20) }],
+            problems: vec![Problem {
+                object: None,
+                message: "é".repeat(3 << 20),
+            }],
             held_prune: None,
         };
         let message = to_hub(ToHub::Report(report));
-        assert!(message.encoded_len() <= MESSAGE_BYTES, "{}", message.encoded_len());
+        assert!(
+            message.encoded_len() <= MESSAGE_BYTES,
+            "{}",
+            message.encoded_len()
+        );
         let Some(agent_message::Message::Report(report)) = message.message else {
             panic!("not a report");
         };
-        assert_eq!((report.generation, report.health()), (5, wire::Health::Degraded));
+        assert_eq!(
+            (report.generation, report.health()),
+            (5, wire::Health::Degraded)
+        );
         assert!(report.drift.len() > 1000, "{}", report.drift.len());
         assert!(report.problems[0].message.ends_with("(cut)"));
         assert!(report.problems[1].message.contains("of 20000 objects"));

@@ -19,9 +19,11 @@ fn simple(api: &str, kind: &str, name: &str) -> Item {
 }
 
 fn definition() -> Item {
-    item(json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+    item(
+        json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
         "metadata": {"name": "widgets.example.com"},
-        "spec": {"group": "example.com", "scope": "Namespaced", "names": {"kind": "Widget"}}}))
+        "spec": {"group": "example.com", "scope": "Namespaced", "names": {"kind": "Widget"}}}),
+    )
 }
 
 fn known(group: &str, _: &str, kind: &str) -> Known {
@@ -50,7 +52,10 @@ fn plan(objects: &[Item], inventory: &Inventory) -> Plan {
 }
 
 fn names(plan: &Plan) -> Vec<String> {
-    plan.targets.iter().map(|target| target.id.to_string()).collect()
+    plan.targets
+        .iter()
+        .map(|target| target.id.to_string())
+        .collect()
 }
 
 #[test]
@@ -73,7 +78,13 @@ fn reverse_order_in_the_content_becomes_the_right_order() {
             "Widget.example.com shop/w",
         ]
     );
-    let needs = |i: usize| plan.targets[i].needs.iter().map(|id| id.name.as_str()).collect::<Vec<_>>();
+    let needs = |i: usize| {
+        plan.targets[i]
+            .needs
+            .iter()
+            .map(|id| id.name.as_str())
+            .collect::<Vec<_>>()
+    };
     assert_eq!(needs(2), ["shop"]);
     assert_eq!(needs(3), ["widgets.example.com", "shop"]);
     assert!(plan.refused.is_empty() && plan.pending.is_empty());
@@ -87,9 +98,16 @@ fn an_unknown_kind_waits_and_neither_of_its_names_is_a_leftover() {
     namespaced.namespace = "shop".to_owned();
     let gone = simple("v1", "ConfigMap", "old").key.id;
     inventory.enter([(&namespaced, "v1"), (&widget.key.id, "v1"), (&gone, "v1")]);
-    let plan = plan(&[widget, simple("metrics.k8s.io/v1", "PodMetrics", "m")], &inventory);
+    let plan = plan(
+        &[widget, simple("metrics.k8s.io/v1", "PodMetrics", "m")],
+        &inventory,
+    );
     assert!(plan.targets.is_empty());
-    assert!(plan.pending[0].1.contains("serves no kind Widget in example.com/v1"));
+    assert!(
+        plan.pending[0]
+            .1
+            .contains("serves no kind Widget in example.com/v1")
+    );
     assert!(plan.pending[1].1.contains("cannot be discovered"));
     assert_eq!(plan.leftovers, [gone]);
 }
@@ -97,14 +115,30 @@ fn an_unknown_kind_waits_and_neither_of_its_names_is_a_leftover() {
 #[test]
 fn one_object_under_two_spellings_is_refused_once_and_a_version_bump_prunes_nothing() {
     let mut inventory = Inventory::default();
-    let old = ObjectId { namespace: "shop".into(), ..simple("apps/v1beta1", "Deployment", "web").key.id };
+    let old = ObjectId {
+        namespace: "shop".into(),
+        ..simple("apps/v1beta1", "Deployment", "web").key.id
+    };
     inventory.enter([(&old, "v1beta1")]);
     let mut spelled = simple("apps/v1", "Deployment", "web");
     spelled.key.id.namespace = "shop".into();
     let with_namespace = item(json!({"apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRole", "metadata": {"name": "r", "namespace": "stray"}}));
-    let plan = plan(&[simple("apps/v1", "Deployment", "web"), spelled, with_namespace], &inventory);
-    assert_eq!(names(&plan), ["ClusterRole.rbac.authorization.k8s.io r", "Deployment.apps shop/web"]);
+    let plan = plan(
+        &[
+            simple("apps/v1", "Deployment", "web"),
+            spelled,
+            with_namespace,
+        ],
+        &inventory,
+    );
+    assert_eq!(
+        names(&plan),
+        [
+            "ClusterRole.rbac.authorization.k8s.io r",
+            "Deployment.apps shop/web"
+        ]
+    );
     assert_eq!(plan.refused.len(), 1);
     assert!(plan.leftovers.is_empty());
 }
@@ -120,14 +154,24 @@ fn the_agents_own_state_is_out_of_reach() {
 
 #[test]
 fn users_of_a_definition_are_deleted_before_it_and_before_workloads() {
-    let ids = [definition(), simple("apps/v1", "Deployment", "operator"), simple("example.com/v1", "Widget", "w"), simple("v1", "Namespace", "shop")]
-        .map(|item| item.key.id);
+    let ids = [
+        definition(),
+        simple("apps/v1", "Deployment", "operator"),
+        simple("example.com/v1", "Widget", "w"),
+        simple("v1", "Namespace", "shop"),
+    ]
+    .map(|item| item.key.id);
     let kinds: Vec<Vec<String>> = deletion_order(ids)
         .into_iter()
         .map(|group| group.into_iter().map(|id| id.kind).collect())
         .collect();
     assert_eq!(
         kinds,
-        [["Widget"], ["Deployment"], ["CustomResourceDefinition"], ["Namespace"]]
+        [
+            ["Widget"],
+            ["Deployment"],
+            ["CustomResourceDefinition"],
+            ["Namespace"]
+        ]
     );
 }

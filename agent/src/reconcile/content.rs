@@ -28,10 +28,10 @@ impl Task {
                 return Ok(items);
             }
         }
-        self.from_cluster(record).await
+        self.restored(record).await
     }
 
-    async fn from_cluster(&self, record: &Record) -> Result<Vec<Item>, Error> {
+    async fn restored(&self, record: &Record) -> Result<Vec<Item>, Error> {
         let found = self.env.store.read_content(record).await?;
         let Some((bundle, objects)) = found else {
             // Its row leaves the state root, and the hub sends it again.
@@ -48,12 +48,20 @@ impl Task {
         }
         let items = items(&bundle, |digest| by_digest.get(&digest).cloned());
         let bundle = Arc::new(bundle);
-        self.store.update(move |record| record.bundle = Some(bundle)).await?;
+        self.store
+            .update(move |record| record.bundle = Some(bundle))
+            .await?;
         items.ok_or(Error::ContentLost)
     }
 
     /// What to apply for one object that is known already; `None` if its content is not at hand.
-    pub(super) fn target(&self, run: &Run, record: &Record, id: &ObjectId, row: &Row) -> Option<Target> {
+    pub(super) fn target(
+        &self,
+        run: &Run,
+        record: &Record,
+        id: &ObjectId,
+        row: &Row,
+    ) -> Option<Target> {
         let object = self.env.blobs.get(row.digest)?;
         Some(Target {
             id: id.clone(),

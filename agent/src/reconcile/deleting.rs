@@ -1,6 +1,6 @@
 //! Deletes a set of objects in the right order and keeps the inventory true while doing so.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use tidegate_model::object::ObjectId;
 
@@ -14,10 +14,18 @@ use crate::{
     state::Record,
 };
 
+/// How long a pass waits for a deleted object to be gone. What takes longer is reported with what
+/// it waits for; its event, or a retry, brings the next pass.
+const SOON: Duration = Duration::from_secs(5);
+
 impl Task {
     /// Deletes these objects, group after group, each gone before the next is touched. Returns
     /// whether all are gone; what is not is named in the problems.
-    pub(super) async fn delete_all(&mut self, record: &Record, ids: impl IntoIterator<Item = ObjectId>) -> Result<bool, Error> {
+    pub(super) async fn delete_all(
+        &mut self,
+        record: &Record,
+        ids: impl IntoIterator<Item = ObjectId>,
+    ) -> Result<bool, Error> {
         for group in deletion_order(ids) {
             let fates = self.delete_group(record, &group).await;
             let mut dropped = BTreeSet::new();
@@ -33,12 +41,16 @@ impl Task {
                     Ok(Fate::Kept(why)) => self.kept.push((id, why)),
                     Ok(Fate::Going(why)) => {
                         stuck = true;
-                        self.problems.push((Some(id), format!("its deletion waits for {why}")));
+                        self.problems
+                            .push((Some(id), format!("its deletion waits for {why}")));
                     }
                     Err(error) => {
                         stuck = true;
                         self.retry.failed(error.class(), error.retry_after());
-                        self.problems.push((Some(id), format!("its deletion failed: {}", super::chain(&error))));
+                        self.problems.push((
+                            Some(id),
+                            format!("its deletion failed: {}", super::chain(&error)),
+                        ));
                     }
                 }
             }
@@ -53,16 +65,24 @@ impl Task {
         Ok(true)
     }
 
-    async fn delete_group(&self, record: &Record, group: &[ObjectId]) -> Vec<(ObjectId, Result<Fate, cluster::Error>)> {
+    async fn delete_group(
+        &self,
+        record: &Record,
+        group: &[ObjectId],
+    ) -> Vec<(ObjectId, Result<Fate, cluster::Error>)> {
         let discovery = self.env.cluster.discovery();
-        let limit = self.env.options.stage_wait;
+        let limit = self.env.options.stage_wait.min(SOON);
         let cluster = &self.env.cluster;
         let (app, app_name) = (self.app, record.assignment.app_name.as_str());
         let mut work = Vec::with_capacity(group.len());
         for id in group {
             let discovery = discovery.clone();
             work.push(async move {
-                let deleter = Deleter { cluster, app, app_name };
+                let deleter = Deleter {
+                    cluster,
+                    app,
+                    app_name,
+                };
                 let fate = delete_one(&deleter, &discovery, &record.inventory, id, limit).await;
                 (id.clone(), fate)
             });
@@ -77,7 +97,9 @@ impl Task {
         }
         let drop = move |record: &mut Record| {
             let inventory = Arc::make_mut(&mut record.inventory);
-            ids.iter().for_each(|id| inventory.drop_entry(id));
+            for id in &ids {
+                inventory.drop_entry(id);
+            }
         };
         Ok(self.store.update(drop).await?)
     }
@@ -96,17 +118,27 @@ impl Task {
 
     /// Definitions among `ids` of whose kind more objects exist than this application knows: they
     /// would go with it.
-    pub(super) async fn definitions_in_use(&self, record: &Record, ids: &[ObjectId]) -> Result<BTreeSet<ObjectId>, Error> {
+    pub(super) async fn definitions_in_use(
+        &self,
+        record: &Record,
+        ids: &[ObjectId],
+    ) -> Result<BTreeSet<ObjectId>, Error> {
         let discovery = self.env.cluster.discovery();
         let mut in_use = BTreeSet::new();
         for id in ids {
             if crate::stage::stage_of(&id.group, &id.kind) != Stage::Definitions {
                 continue;
             }
-            let Some((plural, group)) = id.name.split_once('.') else { continue };
-            let Some(kind) = discovery.by_plural(group, plural) else { continue };
+            let Some((plural, group)) = id.name.split_once('.') else {
+                continue;
+            };
+            let Some(kind) = discovery.by_plural(group, plural) else {
+                continue;
+            };
             let known = record.inventory.entries().keys();
-            let known = known.filter(|own| own.group == group && own.kind == kind.resource.kind).count();
+            let known = known
+                .filter(|own| own.group == group && own.kind == kind.resource.kind)
+                .count();
             if self.env.cluster.has_more_than(kind, known).await? {
                 in_use.insert(id.clone());
             }
@@ -115,9 +147,17 @@ impl Task {
     }
 }
 
-async fn delete_one(deleter: &Deleter<'_>, discovery: &Discovery, inventory: &Inventory, id: &ObjectId, limit: std::time::Duration) -> Result<Fate, cluster::Error> {
+async fn delete_one(
+    deleter: &Deleter<'_>,
+    discovery: &Discovery,
+    inventory: &Inventory,
+    id: &ObjectId,
+    limit: Duration,
+) -> Result<Fate, cluster::Error> {
     let entry = inventory.entries().get(id);
-    let version = entry.map(|entry| entry.version.as_str()).unwrap_or_default();
+    let version = entry
+        .map(|entry| entry.version.as_str())
+        .unwrap_or_default();
     let Some(kind) = discovery.any_version(&id.group, version, &id.kind) else {
         // A kind that is gone took its objects along; one that cannot be discovered says nothing.
         return Ok(if discovery.is_fresh(&id.group) {

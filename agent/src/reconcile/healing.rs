@@ -101,14 +101,21 @@ impl Task {
 
     fn kind_of(&self, id: &ObjectId) -> Option<Kind> {
         let version = &self.rows.get(id)?.key.version;
-        self.env.cluster.discovery().kind(&id.group, version, &id.kind).cloned()
+        self.env
+            .cluster
+            .discovery()
+            .kind(&id.group, version, &id.kind)
+            .cloned()
     }
 
     /// Finds out about one object and does what the policy says.
     async fn check(&mut self, record: &Arc<Record>, run: &Run, id: &ObjectId) {
         let Some(kind) = self.kind_of(id) else { return };
         let Some(row) = self.rows.get(id) else { return };
-        let (heals, now) = (run.drift() == Drift::Heal && row.heat.next() <= self.now(), self.now());
+        let (heals, now) = (
+            run.drift() == Drift::Heal && row.heat.next() <= self.now(),
+            self.now(),
+        );
         let Some(target) = self.target(run, record, id, row) else {
             // The disk cache lost it; the pass takes it from the cluster.
             return self.pass().await;
@@ -129,12 +136,25 @@ impl Task {
         }
     }
 
-    async fn look_and_heal(&self, run: &Run, kind: &Kind, target: &Target, heals: bool) -> Result<(Checked, Option<Observation>), cluster::Error> {
+    async fn look_and_heal(
+        &self,
+        run: &Run,
+        kind: &Kind,
+        target: &Target,
+        heals: bool,
+    ) -> Result<(Checked, Option<Observation>), cluster::Error> {
         let claim = super::pass::claim_of(&self.env, &target.id);
-        let applier = Applier { cluster: &self.env.cluster, app: self.app, claim: &claim };
+        let applier = Applier {
+            cluster: &self.env.cluster,
+            app: self.app,
+            claim: &claim,
+        };
         if run.drift() == Drift::Off {
             return Ok(match self.env.cluster.get(kind, &target.id).await? {
-                Some(live) => (Checked::Untouched(Observation::of(&self.env.cluster, &live).await), None),
+                Some(live) => (
+                    Checked::Untouched(Observation::of(&self.env.cluster, &live).await),
+                    None,
+                ),
                 None => (Checked::Gone, None),
             });
         }
@@ -146,22 +166,22 @@ impl Task {
             Look::Foreign(why) => return Ok((Checked::Foreign(why), None)),
             Look::Terminating(_) => return Ok((Checked::Terminating, None)),
             Look::Disowned(live) => {
-                return Ok(match heals {
-                    true => match applier.converge(kind, target, true).await? {
-                        Outcome::Right { live, .. } => {
-                            let live = Observation::of(&self.env.cluster, &live).await;
-                            (Checked::Right(live), None)
-                        }
-                        _ => (Checked::Terminating, None),
-                    },
-                    false => {
-                        let live = Observation::of(&self.env.cluster, &live).await;
-                        (Checked::Disowned(live), None)
-                    }
-                });
+                let checked = if !heals {
+                    Checked::Disowned(Observation::of(&self.env.cluster, &live).await)
+                } else if let Outcome::Right { live, .. } =
+                    applier.converge(kind, target, true).await?
+                {
+                    Checked::Right(Observation::of(&self.env.cluster, &live).await)
+                } else {
+                    Checked::Terminating
+                };
+                return Ok((checked, None));
             }
             Look::Missing => (Vec::new(), None),
-            Look::Differs(live, fields) => (fields, Some(Observation::of(&self.env.cluster, &live).await)),
+            Look::Differs(live, fields) => (
+                fields,
+                Some(Observation::of(&self.env.cluster, &live).await),
+            ),
         };
         let mut healed = None;
         if heals && let Outcome::Right { live, .. } = applier.converge(kind, target, true).await? {
@@ -171,7 +191,13 @@ impl Task {
     }
 
     /// Notes what was found; returns the uid of an object that was made anew.
-    fn found(&mut self, target: &Target, checked: Checked, healed: Option<Observation>, now: std::time::Duration) -> Option<String> {
+    fn found(
+        &mut self,
+        target: &Target,
+        checked: Checked,
+        healed: Option<Observation>,
+        now: std::time::Duration,
+    ) -> Option<String> {
         let row = self.rows.get_mut(&target.id)?;
         let uid = row.uid.clone();
         match checked {
@@ -188,7 +214,7 @@ impl Task {
             }
             Checked::Terminating => row.drift = None,
             Checked::Differs { fields, live } => {
-                let drift = Some(Drifted { fields, healed: healed.is_some(), at: clock::monotonic() });
+                let drift = Some(Drifted::now(fields, healed.is_some()));
                 match (healed, live) {
                     (Some(healed), _) => {
                         row.right(target, &healed);
@@ -210,7 +236,10 @@ impl Task {
     async fn keep_uid(&mut self, id: &ObjectId, uid: Option<String>) {
         let Some(uid) = uid else { return };
         let id = id.clone();
-        let kept = self.store.update(move |record| Arc::make_mut(&mut record.inventory).confirm(&id, &uid)).await;
+        let kept = self
+            .store
+            .update(move |record| Arc::make_mut(&mut record.inventory).confirm(&id, &uid))
+            .await;
         if let Err(error) = kept {
             // The label and the annotation are proof enough until the next pass keeps the uid.
             tracing::warn!(%error, "failed to keep the uid of a healed object");
@@ -229,7 +258,10 @@ enum Checked {
     Terminating,
     /// Values are right, owners are not, and the policy or the backoff says not to write.
     Disowned(Observation),
-    Differs { fields: Vec<String>, live: Option<Observation> },
+    Differs {
+        fields: Vec<String>,
+        live: Option<Observation>,
+    },
 }
 
 /// Whether an event may mean that owned fields changed. Clears a difference that somebody undid.

@@ -61,5 +61,9 @@ fn entry(kind: &Kind, object: &Value) -> (ObjectId, String, String) {
         namespace: meta(object, "namespace").to_owned(),
         name: meta(object, "name").to_owned(),
     };
-    (id, kind.resource.version.clone(), meta(object, "uid").to_owned())
+    (
+        id,
+        kind.resource.version.clone(),
+        meta(object, "uid").to_owned(),
+    )
 }

@@ -45,7 +45,9 @@ enum Done {
 
 impl Task {
     pub(super) async fn run_pass(&mut self, record: &Arc<Record>) -> Result<(), Error> {
-        let Some(run) = Run::of(record) else { return Ok(()) };
+        let Some(run) = Run::of(record) else {
+            return Ok(());
+        };
         let items = self.content(record).await?;
         let discovery = self.env.cluster.discover(DISCOVERY_AGE).await;
         self.find_lost().await?;
@@ -59,7 +61,11 @@ impl Task {
             Mode::Apply
         };
         // Before the first write: whatever happens after, nothing of ours is forgotten.
-        let entered: Vec<_> = plan.targets.iter().map(|t| (t.id.clone(), t.version.clone())).collect();
+        let entered: Vec<_> = plan
+            .targets
+            .iter()
+            .map(|t| (t.id.clone(), t.version.clone()))
+            .collect();
         self.store
             .update(move |record| {
                 let inventory = Arc::make_mut(&mut record.inventory);
@@ -70,7 +76,10 @@ impl Task {
         self.publish_unless_verifying(mode);
         for targets in plan.targets.chunk_by(|a, b| a.stage == b.stage) {
             self.stage(targets, mode).await;
-            if targets.first().is_some_and(|target| target.stage == Stage::Definitions) {
+            if targets
+                .first()
+                .is_some_and(|target| target.stage == Stage::Definitions)
+            {
                 self.wait_established(targets).await;
                 self.follow(&plan);
             }
@@ -100,7 +109,9 @@ impl Task {
         let keys: BTreeMap<_, _> = items.iter().map(|item| (item.digest, &item.key)).collect();
         let mut before = std::mem::take(&mut self.rows);
         for target in &plan.targets {
-            let Some(key) = keys.get(&target.digest) else { continue };
+            let Some(key) = keys.get(&target.digest) else {
+                continue;
+            };
             let fresh = || Row::new((*key).clone(), target.digest);
             let mut row = before.remove(&target.id).unwrap_or_else(fresh);
             row.key = (*key).clone();
@@ -115,9 +126,17 @@ impl Task {
                 self.problems.push((Some(id.clone()), message.clone()));
                 continue;
             }
-            let Some(item) = items.iter().find(|item| item.key.id.name == id.name && item.key.id.kind == id.kind) else { continue };
+            let Some(item) = items
+                .iter()
+                .find(|item| item.key.id.name == id.name && item.key.id.kind == id.kind)
+            else {
+                continue;
+            };
             let mut row = Row::new(item.key.clone(), item.digest);
-            row.status = Status::Failed { message: message.clone(), class };
+            row.status = Status::Failed {
+                message: message.clone(),
+                class,
+            };
             self.rows.insert(id.clone(), row);
         }
     }
@@ -128,8 +147,15 @@ impl Task {
         let discovery = self.env.cluster.discovery();
         let mut interest = plan.declared();
         interest.extend(record.inventory.entries().keys().cloned());
-        let versions = plan.targets.iter().map(|target| (&target.id, &target.version));
-        let kept = record.inventory.entries().iter().map(|(id, entry)| (id, &entry.version));
+        let versions = plan
+            .targets
+            .iter()
+            .map(|target| (&target.id, &target.version));
+        let kept = record
+            .inventory
+            .entries()
+            .iter()
+            .map(|(id, entry)| (id, &entry.version));
         let mut kinds: BTreeMap<(String, String), Kind> = BTreeMap::new();
         for (id, version) in versions.chain(kept) {
             let key = (id.group.clone(), id.kind.clone());
@@ -164,10 +190,18 @@ impl Task {
         let mut work = Vec::with_capacity(ready.len());
         for target in ready {
             let env = env.clone();
-            let changed = applied.get(&target.id).copied().flatten().is_some_and(|digest| digest != target.digest);
+            let changed = applied
+                .get(&target.id)
+                .copied()
+                .flatten()
+                .is_some_and(|digest| digest != target.digest);
             work.push(async move {
                 let claim = |owner| env.claims.claim(owner, &target.id);
-                let applier = Applier { cluster: &env.cluster, app, claim: &claim };
+                let applier = Applier {
+                    cluster: &env.cluster,
+                    app,
+                    claim: &claim,
+                };
                 (target, work_on(&applier, target, mode, changed).await)
             });
         }
@@ -192,13 +226,15 @@ impl Task {
     fn note(&mut self, target: &Target, mode: Mode, done: Done) {
         let now = self.now();
         let heals = mode == Mode::Verify(Drift::Heal);
-        let Some(row) = self.rows.get_mut(&target.id) else { return };
+        let Some(row) = self.rows.get_mut(&target.id) else {
+            return;
+        };
         match done {
             Done::Outcome(Outcome::Right { wrote, .. }, Some(live)) => {
                 row.right(target, &live);
                 if let Some(fields) = wrote.filter(|_| heals) {
                     row.heat.heal(now);
-                    row.drift = Some(Drifted { fields, healed: true, at: clock::monotonic() });
+                    row.drift = Some(Drifted::now(fields, true));
                 }
             }
             Done::Look(Look::Right(_), Some(live)) => {
@@ -206,13 +242,14 @@ impl Task {
                 row.right(target, &live);
             }
             Done::Look(Look::Differs(_, fields), Some(live)) => {
-                row.leave(&live, Some(Drifted { fields, healed: false, at: clock::monotonic() }));
+                row.leave(&live, Some(Drifted::now(fields, false)));
             }
             Done::Look(Look::Disowned(_), Some(live)) => row.leave(&live, None),
             Done::Look(Look::Missing, _) => {
                 row.status = Status::Right;
                 row.missing = true;
-                row.drift = (mode != Mode::Verify(Drift::Off)).then(|| Drifted { fields: Vec::new(), healed: false, at: clock::monotonic() });
+                row.drift =
+                    (mode != Mode::Verify(Drift::Off)).then(|| Drifted::now(Vec::new(), false));
             }
             Done::Outcome(Outcome::Foreign(why), _) | Done::Look(Look::Foreign(why), _) => {
                 row.status = Status::Foreign(why);
@@ -222,21 +259,30 @@ impl Task {
             }
             Done::NoKind => {
                 row.status = Status::Failed {
-                    message: format!("the cluster serves no kind {} in version {} yet", target.id.kind, target.version),
+                    message: format!(
+                        "the cluster serves no kind {} in version {} yet",
+                        target.id.kind, target.version
+                    ),
                     class: Class::Retryable,
                 };
             }
-            Done::Error(error) => {
-                self.retry.failed(error.class(), error.retry_after());
-                // An API server that cannot be reached says nothing about what was applied before.
-                if error.class() == Class::Unreachable && row.is_right() {
-                    self.problems.push((Some(target.id.clone()), super::chain(&error)));
-                    self.unreachable = true;
-                } else {
-                    row.failed(&error);
-                }
-            }
+            Done::Error(error) => self.note_error(target, &error),
             Done::Outcome(Outcome::Right { .. }, None) | Done::Look(_, None) => {}
+        }
+    }
+
+    fn note_error(&mut self, target: &Target, error: &cluster::Error) {
+        self.retry.failed(error.class(), error.retry_after());
+        let Some(row) = self.rows.get_mut(&target.id) else {
+            return;
+        };
+        // An API server that cannot be reached says nothing about what was applied before.
+        if error.class() == Class::Unreachable && row.is_right() {
+            self.problems
+                .push((Some(target.id.clone()), super::chain(error)));
+            self.unreachable = true;
+        } else {
+            row.failed(error);
         }
     }
 
@@ -249,10 +295,19 @@ impl Task {
             let discovery = self.env.cluster.discover(Duration::ZERO).await;
             let mut waiting = false;
             for target in targets {
-                let Some(row) = self.rows.get_mut(&target.id).filter(|row| row.is_right()) else { continue };
-                let text = |pointer: &str| target.body.pointer(pointer).and_then(serde_json::Value::as_str).unwrap_or_default();
+                let Some(row) = self.rows.get_mut(&target.id).filter(|row| row.is_right()) else {
+                    continue;
+                };
+                let text = |pointer: &str| {
+                    target
+                        .body
+                        .pointer(pointer)
+                        .and_then(serde_json::Value::as_str)
+                        .unwrap_or_default()
+                };
                 let kind = discovery.any_version(text("/spec/group"), "", text("/spec/names/kind"));
-                let definitions = discovery.kind(&target.id.group, &target.version, &target.id.kind);
+                let definitions =
+                    discovery.kind(&target.id.group, &target.version, &target.id.kind);
                 if let Some(definitions) = definitions
                     && let Ok(Some(live)) = self.env.cluster.get(definitions, &target.id).await
                 {
@@ -263,8 +318,13 @@ impl Task {
                     continue;
                 }
                 waiting = true;
-                if clock::monotonic() >= deadline || health == tidegate_model::health::Health::Degraded {
-                    row.status = Status::Failed { message: format!("not established: {why}"), class: Class::Retryable };
+                if clock::monotonic() >= deadline
+                    || health == tidegate_model::health::Health::Degraded
+                {
+                    row.status = Status::Failed {
+                        message: format!("not established: {why}"),
+                        class: Class::Retryable,
+                    };
                 }
             }
             if !waiting || clock::monotonic() >= deadline {
@@ -289,14 +349,18 @@ impl Task {
         self.store
             .update(move |record| {
                 let inventory = Arc::make_mut(&mut record.inventory);
-                uids.iter().for_each(|(id, uid)| inventory.confirm(id, uid));
+                for (id, uid) in &uids {
+                    inventory.confirm(id, uid);
+                }
                 record.applied = through.or(record.applied);
             })
             .await?;
         let pruned = nothing_left || self.prune(record, run, plan, all_applied).await?;
         if all_applied && pruned && through.is_none() {
             let generation = self.generation;
-            self.store.update(move |record| record.applied = Some(generation)).await?;
+            self.store
+                .update(move |record| record.applied = Some(generation))
+                .await?;
         }
         self.conclude(all_applied, pruned);
         Ok(())
@@ -318,7 +382,8 @@ impl Task {
                 Status::Waiting(_) => Some(Class::Retryable),
                 Status::Right => None,
             });
-            self.retry.failed(worst.max().unwrap_or(Class::Retryable), None);
+            self.retry
+                .failed(worst.max().unwrap_or(Class::Retryable), None);
         }
         let failed = |row: &Row| matches!(row.status, Status::Failed { .. } | Status::Foreign(_));
         if self.rows.values().any(failed) {
@@ -353,23 +418,34 @@ async fn work_on(applier: &Applier<'_>, target: &Target, mode: Mode, changed: bo
 }
 
 /// The policy says not to write: compare, or only see how the object is.
-async fn look_only(applier: &Applier<'_>, kind: &Kind, target: &Target, mode: Mode) -> Result<Done, cluster::Error> {
+async fn look_only(
+    applier: &Applier<'_>,
+    kind: &Kind,
+    target: &Target,
+    mode: Mode,
+) -> Result<Done, cluster::Error> {
     let look = if mode == Mode::Verify(Drift::Off) {
         match applier.cluster.get(kind, &target.id).await? {
-            Some(live) => Look::Right(live),
+            // Not compared, so nothing of it may count as ours.
+            Some(live) => Look::Disowned(live),
             None => Look::Missing,
         }
     } else {
         applier.look(kind, target).await?
     };
     let observation = match &look {
-        Look::Right(live) | Look::Differs(live, _) | Look::Disowned(live) => Some(Observation::of(applier.cluster, live).await),
+        Look::Right(live) | Look::Differs(live, _) | Look::Disowned(live) => {
+            Some(Observation::of(applier.cluster, live).await)
+        }
         _ => None,
     };
     Ok(Done::Look(look, observation))
 }
 
 /// What another application has to do with an object, for [`Applier`].
-pub(super) fn claim_of(env: &super::Env, id: &ObjectId) -> impl Fn(tidegate_model::ids::AppUid) -> Claim {
+pub(super) fn claim_of(
+    env: &super::Env,
+    id: &ObjectId,
+) -> impl Fn(tidegate_model::ids::AppUid) -> Claim {
     move |owner| env.claims.claim(owner, id)
 }

@@ -16,7 +16,11 @@ use crate::{
 };
 
 impl Task {
-    pub(super) async fn remove_pass(&mut self, record: &Arc<Record>, cascade: bool) -> Result<(), Error> {
+    pub(super) async fn remove_pass(
+        &mut self,
+        record: &Arc<Record>,
+        cascade: bool,
+    ) -> Result<(), Error> {
         self.rows.clear();
         self.held = None;
         self.env.claims.set(self.app, BTreeSet::new());
@@ -34,10 +38,18 @@ impl Task {
             .inventory
             .entries()
             .iter()
-            .filter_map(|(id, entry)| discovery.any_version(&id.group, &entry.version, &id.kind).cloned())
+            .filter_map(|(id, entry)| {
+                discovery
+                    .any_version(&id.group, &entry.version, &id.kind)
+                    .cloned()
+            })
             .collect();
         self.env.watches.follow(self.app, ids.clone(), &kinds);
-        let taken = ids.iter().filter(|id| self.env.claims.other(self.app, id).is_some()).cloned().collect();
+        let taken = ids
+            .iter()
+            .filter(|id| self.env.claims.other(self.app, id).is_some())
+            .cloned()
+            .collect();
         self.drop_entries(taken).await?;
         let done = if cascade {
             self.cascade(&discovery).await?
@@ -78,14 +90,18 @@ impl Task {
             match blocked {
                 Some(why) => {
                     all = false;
-                    self.problems.push((Some(id), format!("not deleted: {why}")));
+                    self.problems
+                        .push((Some(id), format!("not deleted: {why}")));
                 }
                 None => delete.push(id),
             }
         }
         self.kept.clear();
         let gone = self.delete_all(&record, delete).await?;
-        let kept: Vec<ObjectId> = std::mem::take(&mut self.kept).into_iter().map(|(id, _)| id).collect();
+        let kept: Vec<ObjectId> = std::mem::take(&mut self.kept)
+            .into_iter()
+            .map(|(id, _)| id)
+            .collect();
         let released = self.release(discovery, &self.store.record(), kept).await?;
         Ok(all && gone && released)
     }
@@ -97,12 +113,21 @@ impl Task {
     }
 
     /// Takes our marks off; returns whether that was done for all.
-    async fn release(&mut self, discovery: &Discovery, record: &Record, ids: Vec<ObjectId>) -> Result<bool, Error> {
+    async fn release(
+        &mut self,
+        discovery: &Discovery,
+        record: &Record,
+        ids: Vec<ObjectId>,
+    ) -> Result<bool, Error> {
         let (cluster, app) = (&self.env.cluster, self.app);
         let mut work = Vec::with_capacity(ids.len());
         for id in ids {
             work.push(async move {
-                let deleter = Deleter { cluster, app, app_name: &record.assignment.app_name };
+                let deleter = Deleter {
+                    cluster,
+                    app,
+                    app_name: &record.assignment.app_name,
+                };
                 let done = release_one(&deleter, discovery, &record.inventory, &id).await;
                 (id, done)
             });
@@ -115,12 +140,18 @@ impl Task {
                 Ok(true) => _ = released.insert(id),
                 Ok(false) => {
                     all = false;
-                    self.problems.push((Some(id), "its API group cannot be discovered now".to_owned()));
+                    self.problems.push((
+                        Some(id),
+                        "its API group cannot be discovered now".to_owned(),
+                    ));
                 }
                 Err(error) => {
                     all = false;
                     self.retry.failed(error.class(), error.retry_after());
-                    self.problems.push((Some(id), format!("failed to take the labels off: {}", super::chain(&error))));
+                    self.problems.push((
+                        Some(id),
+                        format!("failed to take the labels off: {}", super::chain(&error)),
+                    ));
                 }
             }
         }
@@ -130,9 +161,16 @@ impl Task {
 }
 
 /// `false` if its kind cannot be discovered now.
-async fn release_one(deleter: &Deleter<'_>, discovery: &Discovery, inventory: &Inventory, id: &ObjectId) -> Result<bool, cluster::Error> {
+async fn release_one(
+    deleter: &Deleter<'_>,
+    discovery: &Discovery,
+    inventory: &Inventory,
+    id: &ObjectId,
+) -> Result<bool, cluster::Error> {
     let entry = inventory.entries().get(id);
-    let version = entry.map(|entry| entry.version.as_str()).unwrap_or_default();
+    let version = entry
+        .map(|entry| entry.version.as_str())
+        .unwrap_or_default();
     let Some(kind) = discovery.any_version(&id.group, version, &id.kind) else {
         return Ok(discovery.is_fresh(&id.group));
     };

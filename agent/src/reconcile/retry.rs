@@ -7,9 +7,9 @@ use tokio::time::Instant;
 use crate::{clock, cluster::Class};
 
 const FIRST: Duration = Duration::from_secs(1);
-const LONGEST: Duration = Duration::from_secs(180);
+const LONGEST: Duration = Duration::from_mins(3);
 /// For what only other content or other rights mend; never given up.
-const TERMINAL: Duration = Duration::from_secs(300);
+const TERMINAL: Duration = Duration::from_mins(5);
 
 /// The retry of one application: exponential and jittered, reset by a pass that ends well and by a
 /// new generation (facts "agent-reconcile" 1.9).
@@ -51,7 +51,10 @@ mod tests {
     use super::*;
 
     fn wait(retry: Retry) -> Duration {
-        retry.at().unwrap().saturating_duration_since(clock::monotonic())
+        retry
+            .at()
+            .unwrap()
+            .saturating_duration_since(clock::monotonic())
     }
 
     #[test]
@@ -62,12 +65,19 @@ mod tests {
         for _ in 0..50 {
             retry.failed(Class::Unreachable, None);
         }
-        assert!((140..=216).contains(&wait(retry).as_secs()), "{:?}", wait(retry));
+        assert!(
+            (140..=216).contains(&wait(retry).as_secs()),
+            "{:?}",
+            wait(retry)
+        );
         retry.failed(Class::Terminal, None);
         assert!((239..=360).contains(&wait(retry).as_secs()));
         retry.succeeded();
         assert!(retry.at().is_none() && !retry.is_due());
         retry.failed(Class::Retryable, Some(Duration::from_secs(10)));
-        assert!(wait(retry) > Duration::from_secs(9), "the server asked for 10 s");
+        assert!(
+            wait(retry) > Duration::from_secs(9),
+            "the server asked for 10 s"
+        );
     }
 }

@@ -4,6 +4,7 @@ use tidegate_model::{digest::Digest, health::Health, object::ObjectKey};
 use tokio::time::Instant;
 
 use crate::{
+    clock,
     cluster::{self, Class},
     heal::Heat,
     health::Assessment,
@@ -32,6 +33,17 @@ pub(super) struct Drifted {
     pub(super) healed: bool,
     /// When it was found, or healed.
     pub(super) at: Instant,
+}
+
+impl Drifted {
+    /// Found now.
+    pub(super) fn now(fields: Vec<String>, healed: bool) -> Self {
+        Self {
+            fields,
+            healed,
+            at: clock::monotonic(),
+        }
+    }
 }
 
 /// One object.
@@ -100,10 +112,10 @@ impl Row {
         self.observed = Some((live.generation, live.assessment.clone()));
     }
 
-    /// The object was looked into and left as it is.
+    /// The object was looked into and left as it is. Its uid is not taken: only an object that
+    /// was applied is ours to delete.
     pub(super) fn leave(&mut self, live: &Observation, drift: Option<Drifted>) {
         self.status = Status::Right;
-        self.uid = Some(live.uid.clone());
         self.examined = Some(live.content);
         self.drift = drift;
         self.observe(live);
@@ -112,7 +124,11 @@ impl Row {
     pub(super) fn failed(&mut self, error: &cluster::Error) {
         let is_secret = self.key.id.group.is_empty() && self.key.id.kind == "Secret";
         self.status = Status::Failed {
-            message: if is_secret { error.without_values() } else { super::chain(error) },
+            message: if is_secret {
+                error.without_values()
+            } else {
+                super::chain(error)
+            },
             class: error.class(),
         };
     }
@@ -139,7 +155,9 @@ impl Row {
                 },
                 message.clone(),
             ),
-            Status::Right if self.missing => (Health::Missing, "it is not in the cluster".to_owned()),
+            Status::Right if self.missing => {
+                (Health::Missing, "it is not in the cluster".to_owned())
+            }
             Status::Right => self.observed_health(),
         }
     }
@@ -152,7 +170,10 @@ impl Row {
             && *seen < applied
         {
             // An event from before our apply: evidence for old content.
-            return (Health::Progressing, format!("seen at generation {seen}, {applied} was applied"));
+            return (
+                Health::Progressing,
+                format!("seen at generation {seen}, {applied} was applied"),
+            );
         }
         (assessment.health, assessment.message.clone())
     }
@@ -171,14 +192,19 @@ mod tests {
             generation: Some(generation),
             fingerprint: fields::fingerprint(&json!({})),
             content: crate::drift::content(&json!({})),
-            assessment: health::Assessment { health, message: String::new(), recheck: None },
+            assessment: health::Assessment {
+                health,
+                message: String::new(),
+                recheck: None,
+            },
             terminating: false,
         }
     }
 
     #[test]
     fn an_event_from_before_the_apply_is_no_evidence() {
-        let manifest = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "x"}});
+        let manifest =
+            json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "x"}});
         let key = ObjectKey::of(&manifest).unwrap();
         let digest = Digest::of("object", &manifest);
         let target = Target {
@@ -193,7 +219,11 @@ mod tests {
         assert_eq!(row.health().0, Health::Progressing);
         row.right(&target, &seen(4, Health::Progressing));
         row.observe(&seen(3, Health::Healthy));
-        assert_eq!(row.health().0, Health::Progressing, "a stale Healthy passed");
+        assert_eq!(
+            row.health().0,
+            Health::Progressing,
+            "a stale Healthy passed"
+        );
         row.observe(&seen(4, Health::Healthy));
         assert_eq!(row.health().0, Health::Healthy);
         row.missing = true;
@@ -205,7 +235,10 @@ mod tests {
     #[test]
     fn the_failure_of_a_secret_quotes_nothing() {
         let manifest = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "x"}});
-        let mut row = Row::new(ObjectKey::of(&manifest).unwrap(), Digest::of("object", &manifest));
+        let mut row = Row::new(
+            ObjectKey::of(&manifest).unwrap(),
+            Digest::of("object", &manifest),
+        );
         row.failed(&cluster::Error::Api {
             code: 422,
             reason: "Invalid".into(),

@@ -5,6 +5,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 use tidegate_model::{
     duration::Span,
     health::Health,
+    object::ObjectId,
     policy::Drift,
     report::{DriftItem, Phase, Problem, Report},
 };
@@ -14,62 +15,32 @@ use super::{
     Run, Task,
     row::{Row, Status},
 };
-use crate::{clock, state::Content};
+use crate::{
+    clock,
+    state::{Content, Record},
+};
 
 /// Most problems in one report.
 const MOST: usize = 20;
 /// How long a healed difference stays in the report.
-const SHOWN: Duration = Duration::from_secs(60);
+const SHOWN: Duration = Duration::from_mins(1);
 
 impl Task {
     /// Puts up what is known now.
     pub(super) fn publish(&mut self) {
         let record = self.store.record();
-        let removing = record.assignment.bundle().is_none();
-        let mut found: Vec<(Health, Problem)> = Vec::new();
-        for (id, row) in &self.rows {
-            let (health, message) = row.health();
-            let rivals = row.heat.is_contested().then_some("somebody keeps changing it back");
-            let message = match (message.is_empty(), rivals) {
-                (true, None) => String::new(),
-                (true, Some(rivals)) => rivals.to_owned(),
-                (false, None) => message,
-                (false, Some(rivals)) => format!("{message}; {rivals}"),
-            };
-            found.push((health, Problem { object: Some(id.clone()), message }));
-        }
-        let mut health = Health::worst_of(found.iter().map(|(health, _)| *health));
-        let mut problems: Vec<_> = std::mem::take(&mut found);
-        problems.retain(|(health, problem)| !health.is_healthy() || !problem.message.is_empty());
-        problems.sort_by(|a, b| b.0.cmp(&a.0));
-        let mut all: Vec<_> = self
-            .problems
-            .iter()
-            .map(|(object, message)| Problem { object: object.clone(), message: message.clone() })
-            .collect();
         let foreign = |row: &Row| matches!(row.status, Status::Foreign(_));
-        self.contested.store(self.rows.values().any(foreign), Ordering::Relaxed);
-        all.extend(self.notes.iter().map(|(id, why)| Problem {
-            object: Some(id.clone()),
-            message: why.clone(),
-        }));
-        if let Some(kind) = self.env.watches.blind(self.app) {
-            health = Health::Unknown;
-            all.push(whole(format!("objects of kind {kind} cannot be watched now")));
-        }
-        all.extend(problems.into_iter().map(|(_, problem)| problem));
-        if record.content == Content::DiskOnly {
-            all.push(whole(
-                "the content is larger than the agent keeps in the cluster; it is on the disk of its node only".to_owned(),
-            ));
-        }
-        all.truncate(MOST);
-        if self.unreachable {
+        self.contested
+            .store(self.rows.values().any(foreign), Ordering::Relaxed);
+        let rows: Vec<_> = self.rows.iter().map(|(id, row)| of_row(id, row)).collect();
+        let mut health = Health::worst_of(rows.iter().map(|(health, _)| *health));
+        let blind = self.env.watches.blind(self.app);
+        if self.unreachable || blind.is_some() {
             health = Health::Unknown;
         }
         // What is not applied is not healthy, whatever the old objects look like.
         let through = matches!(self.phase, Phase::Applied | Phase::Removed);
-        if !through && !removing {
+        if !through && record.assignment.bundle().is_some() {
             health = health.worst(Health::Progressing);
         }
         let healthy = through && health.is_healthy();
@@ -82,10 +53,46 @@ impl Task {
             health,
             healthy_for: Span::default(),
             drift: self.drift_items(),
-            problems: all,
+            problems: self.all_problems(&record, blind, rows),
             held_prune: self.held.clone(),
         };
         self.env.board.put(report, self.healthy_since);
+    }
+
+    /// What is wrong, worst first: the application as a whole, then its objects.
+    fn all_problems(
+        &self,
+        record: &Record,
+        blind: Option<String>,
+        mut rows: Vec<(Health, Problem)>,
+    ) -> Vec<Problem> {
+        rows.retain(|(health, problem)| !health.is_healthy() || !problem.message.is_empty());
+        rows.sort_by_key(|(health, _)| std::cmp::Reverse(*health));
+        let of = |object: &Option<ObjectId>, message: &String| Problem {
+            object: object.clone(),
+            message: message.clone(),
+        };
+        let mut all: Vec<_> = self
+            .problems
+            .iter()
+            .map(|(object, message)| of(object, message))
+            .collect();
+        all.extend(
+            self.notes
+                .iter()
+                .map(|(id, why)| of(&Some(id.clone()), why)),
+        );
+        all.extend(
+            blind.map(|kind| whole(format!("objects of kind {kind} cannot be watched now"))),
+        );
+        all.extend(rows.into_iter().map(|(_, problem)| problem));
+        if record.content == Content::DiskOnly {
+            all.push(whole(
+                "the content is larger than the agent keeps in the cluster; it is on the disk of its node only".to_owned(),
+            ));
+        }
+        all.truncate(MOST);
+        all
     }
 
     fn drift_items(&self) -> Vec<DriftItem> {
@@ -136,6 +143,25 @@ impl Task {
     }
 }
 
+/// Health of one object, and what there is to say about it.
+fn of_row(id: &ObjectId, row: &Row) -> (Health, Problem) {
+    let (health, mut message) = row.health();
+    if row.heat.is_contested() {
+        if !message.is_empty() {
+            message.push_str("; ");
+        }
+        message.push_str("somebody keeps changing it back");
+    }
+    let problem = Problem {
+        object: Some(id.clone()),
+        message,
+    };
+    (health, problem)
+}
+
 fn whole(message: String) -> Problem {
-    Problem { object: None, message }
+    Problem {
+        object: None,
+        message,
+    }
 }

@@ -50,16 +50,24 @@ impl Health {
 
     fn readiness(&self) -> (StatusCode, String) {
         if self.parts.reconciler.get().is_none() {
-            let why = "not ready: the state of the agent is not loaded; is the API server reachable?\n";
+            let why =
+                "not ready: the state of the agent is not loaded; is the API server reachable?\n";
             return (StatusCode::SERVICE_UNAVAILABLE, why.to_owned());
         }
         let mut text = "ok\n".to_owned();
         if let Some((link, identity)) = self.parts.link.get() {
             let status = link.status();
-            let hub = if status.connected { "connected" } else { "not connected" };
+            let hub = if status.connected {
+                "connected"
+            } else {
+                "not connected"
+            };
             // Writing to a string cannot fail.
             writeln!(text, "hub: {hub}").ok();
-            for problem in [identity.problem(), status.last_end.filter(|_| !status.connected)] {
+            for problem in [
+                identity.problem(),
+                status.last_end.filter(|_| !status.connected),
+            ] {
                 problem.and_then(|problem| writeln!(text, "hub: {problem}").ok());
             }
         }
@@ -117,7 +125,11 @@ fn applications(registry: &mut Registry, reports: &[Report]) {
     }
     let family = Family::<ByHealth, Gauge<i64, AtomicI64>>::default();
     for (word, count) in counts {
-        family.get_or_create(&ByHealth { health: word.to_string() }).set(count);
+        family
+            .get_or_create(&ByHealth {
+                health: word.to_string(),
+            })
+            .set(count);
     }
     registry.register("applications", "Applications by health", family);
 }
@@ -126,11 +138,17 @@ fn applications(registry: &mut Registry, reports: &[Report]) {
 pub async fn serve(listener: TcpListener, health: Health, cancel: CancellationToken) {
     let router = Router::new()
         .route("/livez", get(|| async { "ok\n" }))
-        .route("/readyz", get(|State(health): State<Health>| async move { health.readiness() }))
+        .route(
+            "/readyz",
+            get(|State(health): State<Health>| async move { health.readiness() }),
+        )
         .route("/metrics", get(metrics))
         .with_state(health);
     let stop = async move { cancel.cancelled().await };
-    if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stop).await {
+    if let Err(error) = axum::serve(listener, router)
+        .with_graceful_shutdown(stop)
+        .await
+    {
         tracing::error!(%error, "the port for health and metrics ended");
     }
 }
@@ -164,7 +182,10 @@ mod tests {
     #[test]
     fn metrics_tell_the_version_and_count_every_word_of_health() {
         let text = Health::default().metrics().unwrap();
-        assert!(text.contains("tidegate_agent_build_info{version="), "{text}");
+        assert!(
+            text.contains("tidegate_agent_build_info{version="),
+            "{text}"
+        );
 
         let report = Report {
             app: AppUid(Uuid::nil()),
@@ -181,7 +202,13 @@ mod tests {
         applications(&mut registry, &[report]);
         let mut text = String::new();
         encode(&mut text, &registry).unwrap();
-        assert!(text.contains("tidegate_agent_applications{health=\"Degraded\"} 1"), "{text}");
-        assert!(text.contains("tidegate_agent_applications{health=\"Healthy\"} 0"), "{text}");
+        assert!(
+            text.contains("tidegate_agent_applications{health=\"Degraded\"} 1"),
+            "{text}"
+        );
+        assert!(
+            text.contains("tidegate_agent_applications{health=\"Healthy\"} 0"),
+            "{text}"
+        );
     }
 }

@@ -19,8 +19,10 @@ pub struct Error {
 
 /// Begins logging. A second call changes nothing.
 pub fn start(options: &LogOptions) -> Result<(), Error> {
-    let filter = EnvFilter::try_new(&options.filter)
-        .map_err(|source| Error { filter: options.filter.clone(), source })?;
+    let filter = EnvFilter::try_new(&options.filter).map_err(|source| Error {
+        filter: options.filter.clone(),
+        source,
+    })?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -43,7 +43,10 @@ impl AppStore {
 
     /// The record as it is kept.
     pub fn record(&self) -> Arc<Record> {
-        self.record.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.record
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Changes the record and returns once the change is kept; no change costs no write. Goes on
@@ -88,16 +91,27 @@ impl AppStore {
         Ok(())
     }
 
-    async fn write(&self, next: &Record, fields: Value, version: Option<&str>) -> Result<String, Error> {
+    async fn write(
+        &self,
+        next: &Record,
+        fields: Value,
+        version: Option<&str>,
+    ) -> Result<String, Error> {
         let name = next.name();
         let failed = |error| self.store.failed(&name, error);
-        match self.store.write(&name, "application", fields.clone(), version).await {
+        match self
+            .store
+            .write(&name, "application", fields.clone(), version)
+            .await
+        {
             Ok(version) => Ok(version),
             Err(error) if error.is_conflict() || error.is_not_found() => {
                 match self.on_conflict(next).await? {
                     ControlFlow::Break(error) => Err(error),
                     ControlFlow::Continue(version) => {
-                        let again = self.store.write(&name, "application", fields, version.as_deref());
+                        let again =
+                            self.store
+                                .write(&name, "application", fields, version.as_deref());
                         again.await.map_err(failed)
                     }
                 }
@@ -108,7 +122,10 @@ impl AppStore {
 
     /// After a refused write: somebody removed the Secret, or an earlier write of ours arrived
     /// though its answer did not. Only a newer assignment than ours means another agent.
-    async fn on_conflict(&self, next: &Record) -> Result<ControlFlow<Error, Option<String>>, Error> {
+    async fn on_conflict(
+        &self,
+        next: &Record,
+    ) -> Result<ControlFlow<Error, Option<String>>, Error> {
         let name = next.name();
         let Some(secret) = self.store.read(&name).await? else {
             return Ok(ControlFlow::Continue(None));
@@ -128,29 +145,47 @@ fn packs(record: &Record) -> Vec<PackRef> {
         Content::InCluster(pack) => Some(pack.0.clone()),
         _ => None,
     };
-    content.into_iter().chain(record.inventory_pack.clone()).collect()
+    content
+        .into_iter()
+        .chain(record.inventory_pack.clone())
+        .collect()
 }
 
 fn left_packs(before: &Record, after: &Record) -> Vec<PackRef> {
     let kept = packs(after);
-    packs(before).into_iter().filter(|pack| !kept.contains(pack)).collect()
+    packs(before)
+        .into_iter()
+        .filter(|pack| !kept.contains(pack))
+        .collect()
 }
 
 impl Store {
     /// Keeps content in the cluster if it fits under the cap.
-    pub async fn keep_content(&self, app: AppUid, bundle: &Bundle, objects: &[Arc<Value>]) -> Result<Content, Error> {
+    pub async fn keep_content(
+        &self,
+        app: AppUid,
+        bundle: &Bundle,
+        objects: &[Arc<Value>],
+    ) -> Result<Content, Error> {
         let objects: Vec<&Value> = objects.iter().map(AsRef::as_ref).collect();
         let content = json!({"bundle": bundle.to_value(), "objects": objects});
         let packed = pack::compress(content.to_string().as_bytes())?;
         if packed.len() > self.cap {
             return Ok(Content::DiskOnly);
         }
-        Ok(Content::InCluster(PackRefBox(self.put_pack(app, &packed).await?)))
+        Ok(Content::InCluster(PackRefBox(
+            self.put_pack(app, &packed).await?,
+        )))
     }
 
     /// Reads content back from the cluster; `None` if it is not there or not sound.
-    pub async fn read_content(&self, record: &Record) -> Result<Option<(Bundle, Vec<Value>)>, Error> {
-        let Content::InCluster(pack) = &record.content else { return Ok(None) };
+    pub async fn read_content(
+        &self,
+        record: &Record,
+    ) -> Result<Option<(Bundle, Vec<Value>)>, Error> {
+        let Content::InCluster(pack) = &record.content else {
+            return Ok(None);
+        };
         let bytes = match self.get_pack(&pack.0).await {
             Err(error @ Error::Damaged { .. }) => {
                 tracing::error!(%error, "the content of an application is lost; the hub will be asked for it");

@@ -56,12 +56,18 @@ pub(super) fn encoded(fields: BTreeMap<&str, Vec<u8>>) -> Value {
 
 /// One field of a Secret's `data`.
 pub(super) fn decoded(secret: &Value, field: &str) -> Option<Vec<u8>> {
-    STANDARD.decode(secret.get("data")?.get(field)?.as_str()?).ok()
+    STANDARD
+        .decode(secret.get("data")?.get(field)?.as_str()?)
+        .ok()
 }
 
 impl Store {
     /// Writes compressed bytes under a name of their own; a repeat writes nothing.
-    pub(super) async fn put_pack(&self, owner: impl Display, bytes: &[u8]) -> Result<PackRef, Error> {
+    pub(super) async fn put_pack(
+        &self,
+        owner: impl Display,
+        bytes: &[u8],
+    ) -> Result<PackRef, Error> {
         let digest = Digest::of_bytes("pack", bytes);
         let pack = PackRef {
             name: format!("{NAME_PREFIX}pack-{owner}-{}", digest.short()),

@@ -131,7 +131,10 @@ impl Record {
             Content::InCluster(pack) => Some(&pack.0),
             _ => None,
         };
-        content.into_iter().chain(&self.inventory_pack).any(|pack| pack.names(secret))
+        content
+            .into_iter()
+            .chain(&self.inventory_pack)
+            .any(|pack| pack.names(secret))
     }
 
     /// The fields of its Secret. A large inventory goes to a pack before.

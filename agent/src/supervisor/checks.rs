@@ -17,7 +17,10 @@ use crate::{
 };
 
 /// Compares with what is held: `Some` if there is nothing to do, an error if it is older.
-pub(super) fn already_held(held: Option<&Record>, given: &Assignment) -> Result<Option<Accepted>, Rejected> {
+pub(super) fn already_held(
+    held: Option<&Record>,
+    given: &Assignment,
+) -> Result<Option<Accepted>, Rejected> {
     let Some(held) = held else { return Ok(None) };
     let old = &held.assignment;
     let same = old.generation == given.generation && old.digest() == given.digest();
@@ -58,7 +61,11 @@ pub(super) fn bundle(assignment: &Assignment, bundle: &Bundle) -> Result<(), Rej
 }
 
 /// Checks the objects that came, keeps them on disk, and returns all objects of the bundle.
-pub(super) fn objects(blobs: &BlobCache, bundle: &Bundle, mut given: BTreeMap<Digest, Value>) -> Result<Vec<Arc<Value>>, Rejected> {
+pub(super) fn objects(
+    blobs: &BlobCache,
+    bundle: &Bundle,
+    mut given: BTreeMap<Digest, Value>,
+) -> Result<Vec<Arc<Value>>, Rejected> {
     for (expected, object) in &given {
         let actual = Digest::of(OBJECT_TAG, object);
         if actual != *expected {
@@ -108,9 +115,10 @@ fn check_key(key: &ObjectKey, object: &Value) -> Result<(), Rejected> {
     if same {
         return Ok(());
     }
-    let own = own.map_or("no object with apiVersion, kind and metadata.name".to_owned(), |own| {
-        format!("{own} in {}", own.api_version())
-    });
+    let own = own.map_or(
+        "no object with apiVersion, kind and metadata.name".to_owned(),
+        |own| format!("{own} in {}", own.api_version()),
+    );
     Err(Rejected::Malformed(format!(
         "the bundle names {key} in {}, its content is {own}",
         key.api_version()
@@ -162,11 +170,24 @@ mod tests {
     fn old_and_equal_generations() {
         let empty = Bundle::default();
         let full = Bundle::new(vec![entry(&config("a"))]);
-        let mut held = Record::new(assignment(5, &empty), Arc::new(empty.clone()), Content::Nothing);
-        let check = |held: &Record, generation, bundle| already_held(Some(held), &assignment(generation, bundle));
+        let mut held = Record::new(
+            assignment(5, &empty),
+            Arc::new(empty.clone()),
+            Content::Nothing,
+        );
+        let check = |held: &Record, generation, bundle| {
+            already_held(Some(held), &assignment(generation, bundle))
+        };
         assert!(check(&held, 6, &empty).unwrap().is_none());
-        assert!(check(&held, 5, &empty).unwrap().is_some_and(|accepted| accepted.repeated));
-        assert!(matches!(check(&held, 4, &empty), Err(Rejected::StaleGeneration { .. })));
+        assert!(
+            check(&held, 5, &empty)
+                .unwrap()
+                .is_some_and(|accepted| accepted.repeated)
+        );
+        assert!(matches!(
+            check(&held, 4, &empty),
+            Err(Rejected::StaleGeneration { .. })
+        ));
         let error = check(&held, 5, &full).unwrap_err();
         assert!(error.to_string().contains("with another digest") && !error.is_retryable());
         // The disk with the content was lost: the same assignment is welcome again.
@@ -180,14 +201,22 @@ mod tests {
         let blobs = BlobCache::open(folder.path()).unwrap();
         let (a, b) = (config("a"), config("b"));
         let both = Bundle::new(vec![entry(&a), entry(&b)]);
-        assert!(matches!(bundle(&assignment(1, &Bundle::default()), &both), Err(Rejected::DigestMismatch { .. })));
+        assert!(matches!(
+            bundle(&assignment(1, &Bundle::default()), &both),
+            Err(Rejected::DigestMismatch { .. })
+        ));
 
         let lie = BTreeMap::from([(entry(&a).digest, b.clone())]);
-        assert!(matches!(objects(&blobs, &both, lie), Err(Rejected::DigestMismatch { .. })));
+        assert!(matches!(
+            objects(&blobs, &both, lie),
+            Err(Rejected::DigestMismatch { .. })
+        ));
         assert!(!blobs.has(entry(&b).digest), "a refused object was kept");
 
         let half = BTreeMap::from([(entry(&a).digest, a.clone())]);
-        let Err(Rejected::MissingBlobs(missing)) = objects(&blobs, &both, half) else { panic!() };
+        let Err(Rejected::MissingBlobs(missing)) = objects(&blobs, &both, half) else {
+            panic!()
+        };
         assert_eq!(missing, [entry(&b).digest]);
         let rest = BTreeMap::from([(entry(&b).digest, b.clone())]);
         assert_eq!(objects(&blobs, &both, rest).unwrap().len(), 2);
@@ -195,8 +224,13 @@ mod tests {
         let mut misnamed = entry(&a);
         misnamed.key.id.name = "other".into();
         let misnamed = Bundle::new(vec![misnamed]);
-        let error = objects(&blobs, &misnamed, BTreeMap::new()).unwrap_err().to_string();
-        assert!(error.contains("names ConfigMap other") && error.contains("ConfigMap a"), "{error}");
+        let error = objects(&blobs, &misnamed, BTreeMap::new())
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("names ConfigMap other") && error.contains("ConfigMap a"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -207,6 +241,9 @@ mod tests {
             ..assignment(1, &full)
         };
         assert!(bundle(&tombstone, &Bundle::default()).is_ok());
-        assert!(matches!(bundle(&tombstone, &full), Err(Rejected::Malformed(_))));
+        assert!(matches!(
+            bundle(&tombstone, &full),
+            Err(Rejected::Malformed(_))
+        ));
     }
 }

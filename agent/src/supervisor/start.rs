@@ -10,11 +10,10 @@ use tidegate_model::{
     digest::Digest,
     ids::AppUid,
     names::{FACT_PREFIX, LABEL_APP_ID},
-    object::ObjectId,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::Supervisor;
+use super::{Slot, Supervisor};
 use crate::{
     accepted::{AcceptedFiles, OnDisk},
     blobs::BlobCache,
@@ -41,7 +40,11 @@ pub(super) struct Started {
 }
 
 /// Reads until the API server answers; fails on what waiting does not mend.
-pub(super) async fn read_cluster(cluster: &Cluster, options: &Options, cancel: &CancellationToken) -> Result<Started, state::Error> {
+pub(super) async fn read_cluster(
+    cluster: &Cluster,
+    options: &Options,
+    cancel: &CancellationToken,
+) -> Result<Started, state::Error> {
     let mut pause = Duration::from_millis(200);
     loop {
         match try_read(cluster, options).await {
@@ -69,14 +72,13 @@ async fn try_read(cluster: &Cluster, options: &Options) -> Result<Started, state
         name: "(cluster)".to_owned(),
         source: Box::new(source),
     };
-    let system = ObjectId {
-        group: String::new(),
-        kind: "Namespace".to_owned(),
-        namespace: String::new(),
-        name: "kube-system".to_owned(),
-    };
+    let system = state::core_id("Namespace", "", "kube-system");
     let namespaces = core_kind("Namespace", "namespaces", Scope::Cluster);
-    let system = cluster.get(&namespaces, &system).await.map_err(failed)?.unwrap_or_default();
+    let system = cluster
+        .get(&namespaces, &system)
+        .await
+        .map_err(failed)?
+        .unwrap_or_default();
     let version = cluster.version().await.map_err(failed)?;
     let mut labelled = BTreeSet::new();
     if found.lost || !found.damaged.is_empty() {
@@ -117,7 +119,13 @@ pub(super) async fn build(
     started: Started,
     cancel: CancellationToken,
 ) -> Result<Arc<Supervisor>, state::Error> {
-    let Started { store, mut found, cluster_uid, version, mut labelled } = started;
+    let Started {
+        store,
+        mut found,
+        cluster_uid,
+        version,
+        mut labelled,
+    } = started;
     let records = take_up(&store, &blobs, &files, &mut found, &labelled).await?;
     for (record, _) in &records {
         labelled.remove(&record.assignment.app);
@@ -133,7 +141,7 @@ pub(super) async fn build(
         board: Board::new(),
         options,
         cluster,
-        store: store.clone(),
+        store,
         blobs,
     });
     let supervisor = Arc::new(Supervisor {
@@ -148,27 +156,38 @@ pub(super) async fn build(
         tasks: TaskTracker::new(),
         cancel,
     });
+    let slots = fill_slots(&supervisor, records).await?;
+    for (app, slot) in &slots {
+        supervisor.run(*app, slot);
+    }
+    supervisor.collect_garbage();
+    Ok(supervisor)
+}
+
+/// Makes a slot for each record.
+async fn fill_slots(
+    supervisor: &Supervisor,
+    records: Vec<(Record, Option<String>)>,
+) -> Result<Vec<(AppUid, Arc<Slot>)>, state::Error> {
     let mut slots = Vec::new();
     for (record, kept) in records {
         let app = record.assignment.app;
         let bundle = record.bundle.clone().unwrap_or_default();
         // Everybody's claims are known before the first task looks at an object.
-        supervisor.env.claims.set(app, supervisor.declared(&record.assignment, &bundle));
+        let declared = supervisor.declared(&record.assignment, &bundle);
+        supervisor.env.claims.set(app, declared);
         let generation = record.assignment.generation;
+        let store = supervisor.env.store.clone();
         let app_store = match kept {
-            Some(kept) => AppStore::kept(store.clone(), record, Some(kept)),
-            None => AppStore::create(store.clone(), record).await?,
+            Some(kept) => AppStore::kept(store, record, Some(kept)),
+            None => AppStore::create(store, record).await?,
         };
         let slot = supervisor.slot_or_new(app);
         *slot.store.lock().unwrap_or_else(PoisonError::into_inner) = Some(app_store);
         slot.wanted.send_replace(generation);
         slots.push((app, slot));
     }
-    for (app, slot) in &slots {
-        supervisor.run(*app, slot);
-    }
-    supervisor.collect_garbage();
-    Ok(supervisor)
+    Ok(slots)
 }
 
 /// Records of the cluster with their content, and records that only the disk has.
@@ -203,7 +222,10 @@ async fn take_up(
         }
         records.push((record, Some(version)));
     }
-    let known: BTreeSet<AppUid> = records.iter().map(|(record, _)| record.assignment.app).collect();
+    let known: BTreeSet<AppUid> = records
+        .iter()
+        .map(|(record, _)| record.assignment.app)
+        .collect();
     for OnDisk { assignment, bundle } in files.all() {
         let sound = bundle.objects().iter().all(|entry| blobs.has(entry.digest));
         // Only where the cluster lost its state: else a record that is gone was removed on purpose.
@@ -224,12 +246,21 @@ async fn take_up(
 /// Labels about the cluster; values as labels may hold them.
 fn facts(version: &str) -> BTreeMap<String, String> {
     let label = |text: &str| -> String {
-        let fit = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
+        let fit = |c: char| {
+            if c.is_ascii_alphanumeric() || "-_.".contains(c) {
+                c
+            } else {
+                '_'
+            }
+        };
         text.chars().map(fit).take(63).collect()
     };
     BTreeMap::from([
         (format!("{FACT_PREFIX}kubernetes-version"), label(version)),
-        (format!("{FACT_PREFIX}agent-version"), label(env!("CARGO_PKG_VERSION"))),
+        (
+            format!("{FACT_PREFIX}agent-version"),
+            label(env!("CARGO_PKG_VERSION")),
+        ),
     ])
 }
 
@@ -237,9 +268,16 @@ impl Supervisor {
     /// Removes objects from the disk cache that nothing held names.
     fn collect_garbage(&self) {
         let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let bundles: Vec<_> = slots.values().filter_map(|slot| slot.record()?.bundle.clone()).collect();
+        let bundles: Vec<_> = slots
+            .values()
+            .filter_map(|slot| slot.record()?.bundle.clone())
+            .collect();
         drop(slots);
-        let named: BTreeSet<Digest> = bundles.iter().flat_map(|b| b.objects()).map(|entry| entry.digest).collect();
+        let named: BTreeSet<Digest> = bundles
+            .iter()
+            .flat_map(|b| b.objects())
+            .map(|entry| entry.digest)
+            .collect();
         if let Err(error) = self.env.blobs.retain(|digest| named.contains(&digest)) {
             tracing::warn!(%error, "failed to clean the disk cache");
         }
@@ -253,6 +291,9 @@ mod tests {
     #[test]
     fn a_version_becomes_a_label_that_kubernetes_takes() {
         let facts = facts("v1.33.2+k3s1");
-        assert_eq!(facts["fact.tidegate.dev/kubernetes-version"], "v1.33.2_k3s1");
+        assert_eq!(
+            facts["fact.tidegate.dev/kubernetes-version"],
+            "v1.33.2_k3s1"
+        );
     }
 }

@@ -135,6 +135,17 @@ pub enum Error {
         /// The limit in bytes.
         limit: u64,
     },
+    /// The repository has an object that is larger than allowed.
+    #[error(
+        "failed to fetch {repo}: it has a file of more than {limit} bytes; take it out of the \
+         revision"
+    )]
+    ObjectTooLarge {
+        /// The address.
+        repo: String,
+        /// The limit in bytes.
+        limit: u64,
+    },
     /// The mirror on the hub's disk failed.
     #[error(
         "failed to use the mirror in {path}: {detail}; check the disk, or delete the directory: \

@@ -113,17 +113,27 @@ impl Session<'_> {
     /// Servers that speak an old protocol give only what has a name: then everything with a name,
     /// with its history. Others would have given the commit if they had it.
     fn everything(&self, repository: &Repository, refused: Error) -> Result<(), Error> {
-        let specs = ["refs/heads/*", "refs/tags/*"].map(str::to_owned);
-        let remote = self.remote(repository, specs.clone())?;
-        let (_, handshake) = self
+        // Only asked, never written: the local names do not matter.
+        let all = [
+            "refs/heads/*:refs/ask/heads/*",
+            "refs/tags/*:refs/ask/tags/*",
+        ];
+        let remote = self.remote(repository, all.map(str::to_owned))?;
+        let asked = self
             .connect(&remote)?
-            .ref_map(self.meter(), ref_map::Options::default())
+            .ref_map(self.meter(), ref_map::Options::default());
+        let Ok((references, handshake)) = asked else {
             // Not reached again: what was said first is as good.
-            .map_err(|_| refused)?;
+            return Err(refused);
+        };
         if handshake.server_protocol_version == Protocol::V2 {
             return Err(self.unknown());
         }
-        self.receive(repository, specs, Shallow::undo())
+        let names = references.mappings.iter().filter_map(|mapping| {
+            let name = mapping.remote.as_name()?.to_string();
+            Some(format!("+{name}:{}", local_name(&name)))
+        });
+        self.receive(repository, names, Shallow::undo())
     }
 
     fn receive(
@@ -171,7 +181,15 @@ impl Session<'_> {
             known: &self.mirror.options().credentials,
             asked: &self.asked,
         };
-        let connection = connection.with_credentials(move |action| Ok(answers.answer(action)));
+        let is_ssh = self.address.url().scheme == gix::url::Scheme::Ssh;
+        let connection = connection.with_credentials(move |action| match answers.answer(action) {
+            // ssh has asked its agent and read its keys before it comes to this.
+            None if is_ssh => Err(gix::Error::from_error(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "ssh was refused with the keys it has",
+            ))),
+            answer => Ok(answer),
+        });
         if self.address.url().scheme == gix::url::Scheme::Https {
             let options = self.http_options();
             return Ok(connection.with_transport_options(Box::new(options)));
@@ -268,6 +286,10 @@ impl Session<'_> {
         if error.iter_errors().any(is_of_our_disk) {
             let path = options.dir.clone();
             return Error::Mirror { path, detail };
+        }
+        if error.is_resource_exhausted() {
+            let limit = options.object_bytes;
+            return Error::ObjectTooLarge { repo, limit };
         }
         if self.asked.get() || error.is_unauthenticated() || error.is_permission_denied() {
             return Error::Authentication { repo, detail };

@@ -60,14 +60,14 @@ async fn a_server_that_is_down_is_unreachable() {
 #[tokio::test]
 async fn a_server_that_says_nothing_is_given_up_and_holds_up_nobody_else() {
     let hub = Hub::with(|options| options.stall_timeout = Duration::from_secs(2));
-    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}/repo.git", silent.local_addr().unwrap());
     let stuck = tokio::spawn({
         let git = hub.git.clone();
         async move { git.fetch(&at(&url, "main")).await }
     });
     // Accepted: the fetch above is under way.
-    let (_connection, _) = silent.accept().unwrap();
+    let (_connection, _) = silent.accept().await.unwrap();
     let repo = Repo::new();
     assert!(hub.fetch(&repo, "main").await.is_ok());
     assert!(!stuck.is_finished(), "the other fetch waited for it");
@@ -117,7 +117,7 @@ async fn an_object_too_large_for_memory_fails_its_fetch_alone() {
     repo.write("bomb.bin", vec![0; 2 << 20]);
     repo.commit_all();
     let error = hub.fetch(&repo, "main").await.unwrap_err();
-    assert!(error.to_string().contains("limit"), "{error}");
+    assert!(matches!(error, Error::ObjectTooLarge { .. }), "{error:?}");
     assert!(hub.fetch(&Repo::new(), "main").await.is_ok());
 }
 

@@ -163,7 +163,8 @@ fn backend(
         .env("CONTENT_LENGTH", body.len().to_string())
         .env("HTTP_CONTENT_ENCODING", text("content-encoding"))
         .stdin(Stdio::piped())
-        .stdout(Stdio::piped());
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
     if !behaviour.is_old {
         command.env("GIT_PROTOCOL", text("git-protocol"));
     }
@@ -224,7 +225,7 @@ async fn credentials_go_to_their_host_alone() {
     let repo = Repo::new();
     // "user:secret" in base64.
     let server = Server::start(&repo, |it| {
-        it.authorization = Some("Basic dXNlcjpzZWNyZXQ=")
+        it.authorization = Some("Basic dXNlcjpzZWNyZXQ=");
     })
     .await;
     let (address, url) = (server.address.to_string(), server.url());

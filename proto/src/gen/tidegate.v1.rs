@@ -2122,7 +2122,7 @@ pub mod fleet_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Checks documents and writes them, all or none. Viewer may dry-run; operator may write.
+        /// Checks documents and writes them, all or none.
         pub async fn apply(
             &mut self,
             request: impl tonic::IntoRequest<super::ApplyRequest>,
@@ -2711,7 +2711,7 @@ pub mod fleet_server {
     /// Generated trait containing gRPC methods that should be implemented for use with FleetServer.
     #[async_trait]
     pub trait Fleet: std::marker::Send + std::marker::Sync + 'static {
-        /// Checks documents and writes them, all or none. Viewer may dry-run; operator may write.
+        /// Checks documents and writes them, all or none.
         async fn apply(
             &self,
             request: tonic::Request<super::ApplyRequest>,

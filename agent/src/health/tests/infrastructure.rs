@@ -15,9 +15,17 @@ fn claim() {
         (json!({}), json!({"phase": "Lost"}), Degraded),
     ];
     table("v1", "PersistentVolumeClaim", &rows);
-    let first = Context { wait_for_first_consumer: true, ..context() };
+    let first = Context {
+        wait_for_first_consumer: true,
+        ..context()
+    };
     let pending = |phase: &str| {
-        let live = object("v1", "PersistentVolumeClaim", &json!({}), &json!({ "phase": phase }));
+        let live = object(
+            "v1",
+            "PersistentVolumeClaim",
+            &json!({}),
+            &json!({ "phase": phase }),
+        );
         assess(&live, &first).health
     };
     assert_eq!((pending("Pending"), pending("Lost")), (Healthy, Degraded));
@@ -31,8 +39,16 @@ fn service() {
         (json!({"type": "NodePort"}), json!({}), Healthy),
         (json!({"type": "ExternalName"}), json!({}), Healthy),
         (balanced.clone(), json!({"loadBalancer": {}}), Progressing),
-        (balanced.clone(), json!({"loadBalancer": {"ingress": []}}), Progressing),
-        (balanced, json!({"loadBalancer": {"ingress": [{"ip": "10.0.0.1"}]}}), Healthy),
+        (
+            balanced.clone(),
+            json!({"loadBalancer": {"ingress": []}}),
+            Progressing,
+        ),
+        (
+            balanced,
+            json!({"loadBalancer": {"ingress": [{"ip": "10.0.0.1"}]}}),
+            Healthy,
+        ),
     ];
     table("v1", "Service", &rows);
 }
@@ -40,7 +56,11 @@ fn service() {
 #[test]
 fn ingress() {
     let rows = [
-        (json!({}), json!({"loadBalancer": {"ingress": [{"ip": "10.0.0.1"}]}}), Healthy),
+        (
+            json!({}),
+            json!({"loadBalancer": {"ingress": [{"ip": "10.0.0.1"}]}}),
+            Healthy,
+        ),
         (json!({}), json!({"loadBalancer": {}}), Healthy),
         (json!({}), json!({}), Healthy),
     ];
@@ -53,26 +73,59 @@ fn namespace() {
         (json!({}), json!({"phase": "Active"}), Healthy),
         (json!({}), json!({}), Healthy),
         (json!({}), json!({"phase": "Terminating"}), Degraded),
-        (json!({}), json!({"phase": "Terminating", "conditions": [
-            condition("NamespaceContentRemaining", "True", "SomeResourcesRemain")]}), Degraded),
+        (
+            json!({}),
+            json!({"phase": "Terminating", "conditions": [
+            condition("NamespaceContentRemaining", "True", "SomeResourcesRemain")]}),
+            Degraded,
+        ),
     ];
     table("v1", "Namespace", &rows);
     let mut live = object("v1", "Namespace", &json!({}), &rows[3].1);
     live["metadata"]["deletionTimestamp"] = json!(A_MINUTE_AGO);
     let found = assess(&live, &context());
-    assert!(found.health == Degraded && found.message.contains("words"), "{found:?}");
+    assert!(
+        found.health == Degraded && found.message.contains("words"),
+        "{found:?}"
+    );
 }
 
 #[test]
 fn definition() {
     let named = condition("NamesAccepted", "True", "NoConflicts");
     let rows = [
-        (json!({}), conditions(&[named.clone(), condition("Established", "True", "InitialNamesAccepted")]), Healthy),
-        (json!({}), conditions(&[named.clone(), condition("Established", "False", "Installing")]), Progressing),
-        (json!({}), conditions(&[named.clone()]), Progressing),
+        (
+            json!({}),
+            conditions(&[
+                named.clone(),
+                condition("Established", "True", "InitialNamesAccepted"),
+            ]),
+            Healthy,
+        ),
+        (
+            json!({}),
+            conditions(&[
+                named.clone(),
+                condition("Established", "False", "Installing"),
+            ]),
+            Progressing,
+        ),
+        (
+            json!({}),
+            conditions(std::slice::from_ref(&named)),
+            Progressing,
+        ),
         (json!({}), json!({}), Progressing),
-        (json!({}), conditions(&[named, condition("Established", "False", "NotAccepted")]), Degraded),
-        (json!({}), conditions(&[condition("NamesAccepted", "False", "MultipleNamesConflict")]), Degraded),
+        (
+            json!({}),
+            conditions(&[named, condition("Established", "False", "NotAccepted")]),
+            Degraded,
+        ),
+        (
+            json!({}),
+            conditions(&[condition("NamesAccepted", "False", "MultipleNamesConflict")]),
+            Degraded,
+        ),
     ];
     table("apiextensions.k8s.io/v1", "CustomResourceDefinition", &rows);
 }
@@ -81,14 +134,54 @@ fn definition() {
 fn autoscaler() {
     let able = condition("AbleToScale", "True", "ReadyForNewScale");
     let rows = [
-        (json!({}), conditions(&[able.clone(), condition("ScalingActive", "True", "ValidMetricFound")]), Healthy),
-        (json!({}), conditions(&[condition("ScalingLimited", "True", "TooFewReplicas")]), Healthy),
+        (
+            json!({}),
+            conditions(&[
+                able.clone(),
+                condition("ScalingActive", "True", "ValidMetricFound"),
+            ]),
+            Healthy,
+        ),
+        (
+            json!({}),
+            conditions(&[condition("ScalingLimited", "True", "TooFewReplicas")]),
+            Healthy,
+        ),
         (json!({}), json!({}), Progressing),
-        (json!({}), conditions(&[able.clone(), recent("ScalingActive", "False", "FailedGetResourceMetric")]), Progressing),
-        (json!({}), conditions(&[able.clone(), condition("ScalingActive", "False", "FailedGetResourceMetric")]), Degraded),
-        (json!({}), conditions(&[able.clone(), condition("ScalingActive", "False", "InvalidSelector")]), Degraded),
-        (json!({}), conditions(&[condition("AbleToScale", "False", "FailedGetScale")]), Degraded),
-        (json!({}), conditions(&[able, condition("ScalingActive", "False", "ScalingDisabled")]), Healthy),
+        (
+            json!({}),
+            conditions(&[
+                able.clone(),
+                recent("ScalingActive", "False", "FailedGetResourceMetric"),
+            ]),
+            Progressing,
+        ),
+        (
+            json!({}),
+            conditions(&[
+                able.clone(),
+                condition("ScalingActive", "False", "FailedGetResourceMetric"),
+            ]),
+            Degraded,
+        ),
+        (
+            json!({}),
+            conditions(&[
+                able.clone(),
+                condition("ScalingActive", "False", "InvalidSelector"),
+            ]),
+            Degraded,
+        ),
+        (
+            json!({}),
+            conditions(&[condition("AbleToScale", "False", "FailedGetScale")]),
+            Degraded,
+        ),
+        (
+            json!({}),
+            conditions(&[able, condition("ScalingActive", "False", "ScalingDisabled")]),
+            Healthy,
+        ),
     ];
     table("autoscaling/v2", "HorizontalPodAutoscaler", &rows);
 }
@@ -97,8 +190,24 @@ fn autoscaler() {
 fn disruption_budget() {
     let seen = |conditions: Value| json!({"observedGeneration": 2, "conditions": conditions});
     let rows = [
-        (json!({}), seen(json!([condition("DisruptionAllowed", "True", "SufficientPods")])), Healthy),
-        (json!({}), seen(json!([condition("DisruptionAllowed", "False", "InsufficientPods")])), Healthy),
+        (
+            json!({}),
+            seen(json!([condition(
+                "DisruptionAllowed",
+                "True",
+                "SufficientPods"
+            )])),
+            Healthy,
+        ),
+        (
+            json!({}),
+            seen(json!([condition(
+                "DisruptionAllowed",
+                "False",
+                "InsufficientPods"
+            )])),
+            Healthy,
+        ),
         (json!({}), seen(json!([])), Healthy),
         (json!({}), json!({}), Progressing),
     ];
@@ -108,9 +217,21 @@ fn disruption_budget() {
 #[test]
 fn api_service() {
     let rows = [
-        (json!({}), conditions(&[condition("Available", "True", "Passed")]), Healthy),
-        (json!({}), conditions(&[condition("Available", "False", "MissingEndpoints")]), Progressing),
-        (json!({}), conditions(&[condition("Available", "Unknown", "")]), Progressing),
+        (
+            json!({}),
+            conditions(&[condition("Available", "True", "Passed")]),
+            Healthy,
+        ),
+        (
+            json!({}),
+            conditions(&[condition("Available", "False", "MissingEndpoints")]),
+            Progressing,
+        ),
+        (
+            json!({}),
+            conditions(&[condition("Available", "Unknown", "")]),
+            Progressing,
+        ),
         (json!({}), json!({}), Progressing),
     ];
     table("apiregistration.k8s.io/v1", "APIService", &rows);
@@ -119,14 +240,52 @@ fn api_service() {
 #[test]
 fn custom_resource() {
     let rows = [
-        (json!({}), conditions(&[condition("Ready", "True", "")]), Healthy),
-        (json!({}), conditions(&[condition("Available", "True", "")]), Healthy),
-        (json!({}), conditions(&[condition("Ready", "Unknown", "")]), Progressing),
-        (json!({}), conditions(&[recent("Ready", "False", "Waiting")]), Progressing),
-        (json!({}), conditions(&[condition("Ready", "False", "Waiting")]), Degraded),
-        (json!({}), conditions(&[condition("Ready", "True", ""), condition("Stalled", "True", "")]), Degraded),
-        (json!({}), conditions(&[condition("Ready", "True", ""), condition("Reconciling", "True", "")]), Progressing),
-        (json!({}), conditions(&[condition("Other", "False", "")]), Healthy),
+        (
+            json!({}),
+            conditions(&[condition("Ready", "True", "")]),
+            Healthy,
+        ),
+        (
+            json!({}),
+            conditions(&[condition("Available", "True", "")]),
+            Healthy,
+        ),
+        (
+            json!({}),
+            conditions(&[condition("Ready", "Unknown", "")]),
+            Progressing,
+        ),
+        (
+            json!({}),
+            conditions(&[recent("Ready", "False", "Waiting")]),
+            Progressing,
+        ),
+        (
+            json!({}),
+            conditions(&[condition("Ready", "False", "Waiting")]),
+            Degraded,
+        ),
+        (
+            json!({}),
+            conditions(&[
+                condition("Ready", "True", ""),
+                condition("Stalled", "True", ""),
+            ]),
+            Degraded,
+        ),
+        (
+            json!({}),
+            conditions(&[
+                condition("Ready", "True", ""),
+                condition("Reconciling", "True", ""),
+            ]),
+            Progressing,
+        ),
+        (
+            json!({}),
+            conditions(&[condition("Other", "False", "")]),
+            Healthy,
+        ),
         (json!({}), json!({}), Healthy),
     ];
     table("example.com/v1", "Widget", &rows);
@@ -134,7 +293,12 @@ fn custom_resource() {
 
 #[test]
 fn a_new_custom_resource_is_given_time_for_its_first_condition() {
-    let mut live = object("example.com/v1", "Widget", &json!({}), &json!({"phase": "New"}));
+    let mut live = object(
+        "example.com/v1",
+        "Widget",
+        &json!({}),
+        &json!({"phase": "New"}),
+    );
     live["metadata"]["creationTimestamp"] = json!("2030-01-01T11:59:55Z");
     let found = assess(&live, &context());
     assert_eq!(found.health, Progressing);

@@ -31,9 +31,19 @@ pub(super) struct Outbox {
 
 impl Outbox {
     pub(super) fn new(reports: Vec<Report>, unsent: impl IntoIterator<Item = AppUid>) -> Self {
-        let latest: BTreeMap<_, _> = reports.into_iter().map(|report| (report.app, report)).collect();
-        let urgent = unsent.into_iter().filter(|app| latest.contains_key(app)).collect();
-        Self { latest, urgent, ..Self::default() }
+        let latest: BTreeMap<_, _> = reports
+            .into_iter()
+            .map(|report| (report.app, report))
+            .collect();
+        let urgent = unsent
+            .into_iter()
+            .filter(|app| latest.contains_key(app))
+            .collect();
+        Self {
+            latest,
+            urgent,
+            ..Self::default()
+        }
     }
 
     /// Takes the latest report of an application.
@@ -72,7 +82,11 @@ impl Outbox {
 
     pub(super) fn next(&mut self, now: Duration) -> Option<Report> {
         let due = |app: &AppUid| self.detail_at(*app) <= now;
-        let app = self.urgent.first().copied().or_else(|| self.details.iter().copied().find(due))?;
+        let app = self
+            .urgent
+            .first()
+            .copied()
+            .or_else(|| self.details.iter().copied().find(due))?;
         self.urgent.remove(&app);
         self.details.remove(&app);
         self.sent_at.insert(app, now);
@@ -80,7 +94,9 @@ impl Outbox {
     }
 
     fn detail_at(&self, app: AppUid) -> Duration {
-        self.sent_at.get(&app).map_or(Duration::ZERO, |at| *at + DETAIL_INTERVAL)
+        self.sent_at
+            .get(&app)
+            .map_or(Duration::ZERO, |at| *at + DETAIL_INTERVAL)
     }
 
     pub(super) fn wake_at(&self) -> Option<Duration> {
@@ -111,5 +127,8 @@ impl Outbox {
 
 /// A report without what changes by itself as time goes by.
 fn details(report: &Report) -> Report {
-    Report { healthy_for: Span::default(), ..report.clone() }
+    Report {
+        healthy_for: Span::default(),
+        ..report.clone()
+    }
 }

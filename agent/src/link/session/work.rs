@@ -22,7 +22,7 @@ const MOST: usize = 100_000;
 /// First pause before a failed assignment is tried again; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 /// Longest pause before a failed assignment is tried again.
-const LONGEST_PAUSE: Duration = Duration::from_secs(120);
+const LONGEST_PAUSE: Duration = Duration::from_mins(2);
 
 /// What became of an assignment that was to be accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,7 +94,8 @@ impl Work {
             Some(slot) if slot.row == row => {}
             Some(slot) if slot.working => slot.next = Some((epoch, assignment)),
             _ => {
-                self.slots.insert(row.app, Slot::new(epoch, assignment, row));
+                self.slots
+                    .insert(row.app, Slot::new(epoch, assignment, row));
             }
         }
         false
@@ -109,8 +110,14 @@ impl Work {
             ));
         }
         let slot = self.slots.get(&row.app);
-        let waiting = slot.and_then(|slot| slot.next.as_ref()).map(|(_, next)| self::row(next));
-        let known = [self.held.get(&row.app).copied(), slot.map(|slot| slot.row), waiting];
+        let waiting = slot
+            .and_then(|slot| slot.next.as_ref())
+            .map(|(_, next)| self::row(next));
+        let known = [
+            self.held.get(&row.app).copied(),
+            slot.map(|slot| slot.row),
+            waiting,
+        ];
         for known in known.into_iter().flatten() {
             if row.generation < known.generation {
                 return Some(format!(
@@ -138,12 +145,21 @@ impl Work {
     /// What can be begun now.
     pub(super) fn start(&mut self, now: Duration) -> Vec<Action> {
         let working = self.working();
-        let ready = self.slots.values_mut().filter(|slot| !slot.working && slot.retry_at <= now);
+        let ready = self
+            .slots
+            .values_mut()
+            .filter(|slot| !slot.working && slot.retry_at <= now);
         let begin = |slot: &mut Slot| {
             slot.working = true;
-            Action::Accept { epoch: slot.epoch, assignment: slot.assignment.clone() }
+            Action::Accept {
+                epoch: slot.epoch,
+                assignment: slot.assignment.clone(),
+            }
         };
-        ready.take(AT_ONCE.saturating_sub(working)).map(begin).collect()
+        ready
+            .take(AT_ONCE.saturating_sub(working))
+            .map(begin)
+            .collect()
     }
 
     /// Something became of the assignment that was worked on.
@@ -152,8 +168,17 @@ impl Work {
             return;
         };
         let retry = match outcome {
-            Outcome::Accepted { generation, digest, .. } => {
-                self.held.insert(app, StateRow { app, generation, digest });
+            Outcome::Accepted {
+                generation, digest, ..
+            } => {
+                self.held.insert(
+                    app,
+                    StateRow {
+                        app,
+                        generation,
+                        digest,
+                    },
+                );
                 self.answer(ack(&slot.row, None));
                 false
             }
@@ -193,7 +218,11 @@ impl Work {
         if self.working() >= AT_ONCE {
             return None;
         }
-        self.slots.values().filter(|slot| !slot.working).map(|slot| slot.retry_at).min()
+        self.slots
+            .values()
+            .filter(|slot| !slot.working)
+            .map(|slot| slot.retry_at)
+            .min()
     }
 }
 
@@ -220,5 +249,10 @@ fn row(assignment: &Assignment) -> StateRow {
 }
 
 fn ack(row: &StateRow, rejected: Option<String>) -> Ack {
-    Ack { app: row.app, generation: row.generation, digest: row.digest, rejected }
+    Ack {
+        app: row.app,
+        generation: row.generation,
+        digest: row.digest,
+        rejected,
+    }
 }

@@ -1,0 +1,291 @@
+//! What a story plays on: clusters, a hub, agents, a Git repository, a shell.
+//!
+//! Owns the processes of one story and the words that change them (`% …`). The hub and the agents
+//! are the shipped binaries; everything ends with the stage.
+
+mod installation;
+
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt as _, symlink},
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use tokio::process::Command;
+
+use self::installation::{Agent, Hub, product};
+use crate::harness::{Binaries, Cluster, Error, Fleet, User, command_for};
+
+/// No command of a story takes longer.
+const PATIENCE: Duration = Duration::from_secs(150);
+
+/// The stage.
+#[derive(Debug)]
+pub struct Stage {
+    binaries: Binaries,
+    // Fields end in this order: agents and hub before the clusters, files last.
+    agents: Vec<Agent>,
+    hub: Option<Hub>,
+    fleet: Option<Fleet>,
+    folder: tempfile::TempDir,
+}
+
+impl Stage {
+    /// An empty stage: a folder with an empty Git repository `repo` and the commands that a story
+    /// may use.
+    ///
+    /// # Errors
+    ///
+    /// When files cannot be written or the product cannot be built.
+    pub fn new(binaries: &Binaries) -> Result<Self, Error> {
+        let folder = tempfile::tempdir().map_err(Error::io("make the folder of a story"))?;
+        let bin = folder.path().join("bin");
+        let failed = Error::io("set up the folder of a story");
+        let set_up = || {
+            fs::create_dir_all(folder.path().join("repo"))?;
+            fs::create_dir(&bin)?;
+            fs::write(folder.path().join(".gitconfig"), GIT_CONFIG)
+        };
+        set_up().map_err(failed)?;
+        for program in ["tidegate", "tidegate-hub", "tidegate-agent"] {
+            let target = product(program)?;
+            symlink(target, bin.join(program)).map_err(Error::io(format!("link {program}")))?;
+        }
+        Ok(Self {
+            binaries: binaries.clone(),
+            agents: Vec::new(),
+            hub: None,
+            fleet: None,
+            folder,
+        })
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Does what `% words` says.
+    ///
+    /// # Errors
+    ///
+    /// When it is no such word, or it cannot be done.
+    pub async fn act(&mut self, words: &[&str]) -> Result<(), Error> {
+        match words {
+            ["fleet", members @ ..] => self.raise(members).await,
+            ["hub", verb] => self.act_on_hub(verb).await,
+            ["agent", name, verb] => self.act_on_agent(name, verb).await,
+            ["wire", name, verb @ ("cut" | "mend")] => {
+                let agent = self.agent(name)?;
+                if *verb == "cut" {
+                    agent.wire.cut();
+                } else {
+                    agent.wire.mend();
+                }
+                Ok(())
+            }
+            ["kubelet", name, verb] => {
+                let kubelet = self.cluster(name)?.kubelet();
+                match *verb {
+                    "hold" => kubelet.hold(),
+                    "release" => kubelet.release(),
+                    _ => return Err(unknown(words)),
+                }
+                Ok(())
+            }
+            ["cluster", name, "pause"] => self.cluster(name)?.pause().await,
+            ["cluster", name, "resume"] => self.cluster(name)?.resume(),
+            _ => Err(unknown(words)),
+        }
+    }
+
+    /// Starts clusters, a new hub and an agent in each cluster. A member is `name` and the labels
+    /// of the cluster: `dev-1:env=dev,rank=1`.
+    async fn raise(&mut self, members: &[&str]) -> Result<(), Error> {
+        let split = |member: &&str| {
+            let (name, labels) = member.split_once(':').unwrap_or((member, ""));
+            (
+                name.to_owned(),
+                labels
+                    .split(',')
+                    .filter(|l| !l.is_empty())
+                    .map(str::to_owned)
+                    .collect(),
+            )
+        };
+        let members: Vec<(String, Vec<String>)> = members.iter().map(split).collect();
+        let names: Vec<_> = members.iter().map(|(name, _)| name.clone()).collect();
+        let fleet = Fleet::named(&self.binaries, &names).await?;
+        for cluster in fleet.clusters() {
+            self.add_cluster_command(cluster)?;
+        }
+        self.fleet = Some(fleet);
+        self.hub = Some(Hub::init(self.path())?);
+        self.act_on_hub("start").await?;
+        for (name, labels) in &members {
+            let rights = workspace().join("deploy/agent");
+            let rights = rights.to_string_lossy().into_owned();
+            self.must(&format!("k {name} apply -f '{rights}'")).await?;
+            let flags: Vec<_> = labels
+                .iter()
+                .map(|label| format!("--label {label}"))
+                .collect();
+            self.must(&format!(
+                "tidegate cluster join-token {name} {} > token-{name}",
+                flags.join(" ")
+            ))
+            .await?;
+            let hub = self.hub.as_ref().ok_or_else(|| missing("the hub"))?;
+            let kubeconfig = self.cluster(name)?.kubeconfig_for(User::Agent);
+            let mut agent = Agent::new(name, self.folder.path(), hub.address(), kubeconfig).await?;
+            agent.start()?;
+            self.agents.push(agent);
+        }
+        Ok(())
+    }
+
+    /// `k NAME …` is kubectl as the cluster's administrator, `engineer NAME …` as somebody else
+    /// with the same rights.
+    fn add_cluster_command(&self, cluster: &Cluster) -> Result<(), Error> {
+        let kubectl = self
+            .binaries
+            .kubectl
+            .as_ref()
+            .ok_or_else(|| missing("kubectl"))?;
+        for (command, user) in [("k", User::Admin), ("engineer", User::Engineer)] {
+            let folder = self.path().join("kube").join(command);
+            let write = || {
+                fs::create_dir_all(&folder)?;
+                fs::copy(cluster.kubeconfig_for(user), folder.join(cluster.name()))?;
+                let script = format!(
+                    "#!/bin/sh\ncluster=$1; shift\nKUBECONFIG='{}'/\"$cluster\" exec '{}' \"$@\"\n",
+                    folder.display(),
+                    kubectl.display()
+                );
+                let path = self.path().join("bin").join(command);
+                fs::write(&path, script)?;
+                fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+            };
+            write().map_err(Error::io(format!("write the command {command}")))?;
+        }
+        Ok(())
+    }
+
+    async fn act_on_hub(&mut self, verb: &str) -> Result<(), Error> {
+        let hub = self.hub.as_mut().ok_or_else(|| missing("the hub"))?;
+        match verb {
+            "start" => hub.start().await,
+            "kill" => hub.kill().await,
+            "stop" => hub.stop().await,
+            "forget" => hub.forget(),
+            _ => Err(unknown(&["hub", verb])),
+        }
+    }
+
+    async fn act_on_agent(&mut self, name: &str, verb: &str) -> Result<(), Error> {
+        let agent = self.agent(name)?;
+        match verb {
+            "start" => agent.start(),
+            "kill" => agent.kill().await,
+            "lose-disk" => agent.lose_disk(),
+            _ => Err(unknown(&["agent", name, verb])),
+        }
+    }
+
+    fn agent(&mut self, name: &str) -> Result<&mut Agent, Error> {
+        self.agents
+            .iter_mut()
+            .find(|agent| agent.name == name)
+            .ok_or_else(|| missing(name))
+    }
+
+    fn cluster(&self, name: &str) -> Result<&Cluster, Error> {
+        self.fleet
+            .as_ref()
+            .ok_or_else(|| missing("the fleet"))?
+            .cluster(name)
+    }
+
+    /// Runs a command that must succeed.
+    async fn must(&self, command: &str) -> Result<(), Error> {
+        match self.shell(command).await {
+            (0, _, _) => Ok(()),
+            (status, out, err) => Err(Error::Missing {
+                what: format!("run `{command}`"),
+                missing: format!("it ended with {status}: {out}{err}"),
+            }),
+        }
+    }
+
+    /// Runs a shell command in the story's folder: exit status, standard output, standard error.
+    pub async fn shell(&self, command: &str) -> (i32, String, String) {
+        let mut shell = Command::from(command_for(Path::new("/bin/bash")));
+        let path = std::env::var("PATH").unwrap_or_default();
+        shell
+            .args(["-euo", "pipefail", "-c", command])
+            .current_dir(self.path())
+            .env(
+                "PATH",
+                format!("{}:{path}", self.path().join("bin").display()),
+            )
+            .env("HOME", self.path())
+            .env(
+                "REPO",
+                format!("file://{}", self.path().join("repo").display()),
+            )
+            .env("TIDEGATE_CONFIG", self.path().join("admin.yaml"))
+            .env("GIT_CONFIG_GLOBAL", self.path().join(".gitconfig"))
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        match tokio::time::timeout(PATIENCE, shell.output()).await {
+            Ok(Ok(output)) => (
+                output.status.code().unwrap_or(-1),
+                String::from_utf8_lossy(&output.stdout).into_owned(),
+                String::from_utf8_lossy(&output.stderr).into_owned(),
+            ),
+            Ok(Err(error)) => (-1, String::new(), error.to_string()),
+            Err(_) => (
+                -1,
+                String::new(),
+                format!("it took longer than {PATIENCE:?}"),
+            ),
+        }
+    }
+
+    /// The ends of the logs of hub and agents.
+    pub fn last_words(&self) -> String {
+        let mut text = String::new();
+        if let Some(hub) = &self.hub {
+            text.push_str(&hub.last_words());
+        }
+        for agent in &self.agents {
+            text.push_str(&agent.last_words());
+        }
+        text
+    }
+}
+
+const GIT_CONFIG: &str = "[user]\n\tname = story\n\temail = story@example.com\n\
+    [init]\n\tdefaultBranch = main\n[commit]\n\tgpgsign = false\n[safe]\n\tdirectory = *\n";
+
+/// The project's root.
+fn workspace() -> PathBuf {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.parent().unwrap_or(manifest).to_owned()
+}
+
+fn missing(what: &str) -> Error {
+    Error::Missing {
+        what: format!("use {what}"),
+        missing: "the story has not set it up; begin with `% fleet …`".to_owned(),
+    }
+}
+
+fn unknown(words: &[&str]) -> Error {
+    Error::Missing {
+        what: format!("do `% {}`", words.join(" ")),
+        missing: "no such word".to_owned(),
+    }
+}

@@ -1,0 +1,286 @@
+//! The hub and the agents of a story: the shipped binaries as processes.
+//!
+//! Owns their flags, folders and logs.
+
+use std::{
+    env, fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+    time::Duration,
+};
+
+use super::super::proxy::Proxy;
+use crate::harness::{Error, Port, Process, Signal, command_for, eventually};
+
+/// How long the hub may take until it is ready, and until it has ended.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Path of a binary of the product, built as the tests are.
+pub(super) fn product(name: &str) -> Result<PathBuf, Error> {
+    static FOLDER: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let folder = FOLDER
+        .get_or_init(build)
+        .clone()
+        .map_err(|problem| Error::Missing {
+            what: "build the product".to_owned(),
+            missing: problem,
+        })?;
+    Ok(folder.join(name))
+}
+
+/// Builds the binaries next to the running test, so that a story never runs an older product.
+fn build() -> Result<PathBuf, String> {
+    let test = env::current_exe().map_err(|error| error.to_string())?;
+    let folder = test
+        .parent()
+        .and_then(Path::parent)
+        .ok_or("the test lies in no target folder")?;
+    let target = folder.parent().ok_or("the test lies in no target folder")?;
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo
+        .args(["build", "--quiet", "--bins", "--target-dir"])
+        .arg(target)
+        .args([
+            "-p",
+            "tidegate",
+            "-p",
+            "tidegate-hub",
+            "-p",
+            "tidegate-agent",
+        ])
+        .current_dir(super::workspace());
+    if folder.ends_with("release") {
+        cargo.arg("--release");
+    }
+    let output = cargo.output().map_err(|error| error.to_string())?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
+    Ok(folder.to_owned())
+}
+
+/// The hub.
+#[derive(Debug)]
+pub(super) struct Hub {
+    folder: PathBuf,
+    port: Port,
+    health: Port,
+    process: Option<Process>,
+}
+
+impl Hub {
+    /// Makes a hub in `folder`, with `admin.yaml` beside it.
+    pub(super) fn init(folder: &Path) -> Result<Self, Error> {
+        let hub = Self {
+            folder: folder.to_owned(),
+            port: Port::lease()?,
+            health: Port::lease()?,
+            process: None,
+        };
+        hub.run_init("hub", "admin.yaml")?;
+        Ok(hub)
+    }
+
+    fn run_init(&self, state: &str, config: &str) -> Result<(), Error> {
+        let output = command_for(&product("tidegate-hub")?)
+            .args(["init", "--state-dir", state, "--admin-config", config])
+            .args([
+                "--server",
+                &format!("https://localhost:{}", self.port.number()),
+            ])
+            .current_dir(&self.folder)
+            .output()
+            .map_err(Error::io("run tidegate-hub init"))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(Error::Missing {
+            what: "make a hub".to_owned(),
+            missing: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })
+    }
+
+    /// Where it listens.
+    pub(super) fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port.number()))
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.join("hub.log")
+    }
+
+    /// Starts it and waits until it is ready.
+    pub(super) async fn start(&mut self) -> Result<(), Error> {
+        let mut command = command_for(&product("tidegate-hub")?);
+        let health = format!("127.0.0.1:{}", self.health.number());
+        command
+            .args(["serve", "--state-dir", "hub", "--allow-file-sources"])
+            .args([
+                "--listen",
+                &self.address().to_string(),
+                "--health-listen",
+                &health,
+            ])
+            .args(["--heartbeat-interval", "1s", "--git-poll-interval", "1h"])
+            .args(["--log", "info,tidegate_hub=debug"])
+            .current_dir(&self.folder);
+        let process = Process::start("hub", command, &self.log())?;
+        let url = format!("http://{health}/readyz");
+        let ready = eventually("the hub ready", PATIENCE, || async {
+            process
+                .expect_running()
+                .map_err(|error| error.to_string())?;
+            let asked = tokio::process::Command::new("curl")
+                .args(["-sf", "-m", "2", &url])
+                .output()
+                .await;
+            match asked {
+                Ok(output) if output.status.success() => Ok(()),
+                Ok(_) => Err("it does not answer yet".to_owned()),
+                Err(error) => Err(error.to_string()),
+            }
+        });
+        ready.await?;
+        self.process = Some(process);
+        Ok(())
+    }
+
+    /// Ends it without a warning.
+    pub(super) async fn kill(&mut self) -> Result<(), Error> {
+        end(&mut self.process, Signal::Kill).await
+    }
+
+    /// Ends it in good order.
+    pub(super) async fn stop(&mut self) -> Result<(), Error> {
+        end(&mut self.process, Signal::Terminate).await
+    }
+
+    /// Replaces its store by an empty one; its identity stays, as after a volume was lost and the
+    /// keys were restored.
+    pub(super) fn forget(&self) -> Result<(), Error> {
+        self.run_init("empty", "empty.yaml")?;
+        let swap = || {
+            let (old, new) = (self.folder.join("hub"), self.folder.join("empty"));
+            fs::remove_dir_all(new.join("identity"))?;
+            fs::rename(old.join("identity"), new.join("identity"))?;
+            fs::remove_dir_all(&old)?;
+            fs::rename(new, old)
+        };
+        swap().map_err(Error::io("empty the hub's store"))
+    }
+
+    /// The end of its log.
+    pub(super) fn last_words(&self) -> String {
+        tail("hub", &self.log())
+    }
+}
+
+/// An agent and its wire to the hub.
+#[derive(Debug)]
+pub(super) struct Agent {
+    /// Name of its cluster.
+    pub(super) name: String,
+    /// What it reaches the hub through.
+    pub(super) wire: Proxy,
+    folder: PathBuf,
+    kubeconfig: PathBuf,
+    health: Port,
+    process: Option<Process>,
+}
+
+impl Agent {
+    /// An agent that has not started.
+    pub(super) async fn new(
+        name: &str,
+        folder: &Path,
+        hub: SocketAddr,
+        kubeconfig: PathBuf,
+    ) -> Result<Self, Error> {
+        let wire = Proxy::start(hub).await.map_err(Error::io("start a wire"))?;
+        let (name, folder) = (name.to_owned(), folder.to_owned());
+        Ok(Self {
+            name,
+            wire,
+            folder,
+            kubeconfig,
+            health: Port::lease()?,
+            process: None,
+        })
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.join(format!("agent-{}.log", self.name))
+    }
+
+    fn state(&self) -> PathBuf {
+        self.folder.join(format!("agent-{}", self.name))
+    }
+
+    /// Starts it; it joins by itself.
+    pub(super) fn start(&mut self) -> Result<(), Error> {
+        let mut command = command_for(&product("tidegate-agent")?);
+        let token = self.folder.join(format!("token-{}", self.name));
+        command
+            .args([
+                "--hub",
+                &format!("https://localhost:{}", self.wire.address().port()),
+            ])
+            .arg("--state-dir")
+            .arg(self.state())
+            .arg("--join-token-file")
+            .arg(token)
+            .arg("--kubeconfig")
+            .arg(&self.kubeconfig)
+            .args([
+                "--health-listen",
+                &format!("127.0.0.1:{}", self.health.number()),
+            ])
+            .args(["--log", "info,tidegate_agent=debug"])
+            .current_dir(&self.folder);
+        self.process = Some(Process::start(
+            &format!("agent {}", self.name),
+            command,
+            &self.log(),
+        )?);
+        Ok(())
+    }
+
+    /// Ends it without a warning.
+    pub(super) async fn kill(&mut self) -> Result<(), Error> {
+        end(&mut self.process, Signal::Kill).await
+    }
+
+    /// Its node is lost: what was on its disk is gone.
+    pub(super) fn lose_disk(&self) -> Result<(), Error> {
+        fs::remove_dir_all(self.state()).map_err(Error::io("remove an agent's folder"))
+    }
+
+    /// The end of its log.
+    pub(super) fn last_words(&self) -> String {
+        tail(&format!("agent {}", self.name), &self.log())
+    }
+}
+
+async fn end(process: &mut Option<Process>, signal: Signal) -> Result<(), Error> {
+    let Some(running) = process.take() else {
+        return Ok(());
+    };
+    running.signal(signal)?;
+    eventually("the end of the process", PATIENCE, || async {
+        match running.status() {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => Err("it runs".to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    })
+    .await
+}
+
+fn tail(name: &str, log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    let last = lines[lines.len().saturating_sub(40)..].join("\n");
+    format!("--- end of the log of {name}\n{last}\n")
+}

@@ -1,0 +1,77 @@
+# The hub dies in the middle of a wave and an agent in the middle of an apply: started again, the
+# run ends right.
+
+% fleet dev-1:env=dev prod-1:env=prod prod-2:env=prod
+
+~30s $ tidegate get clusters -o json | jq -r '[.items[].connected] | @csv'
+> true,true,true
+
+$ mkdir -p repo/web && cat > repo/web/deployment.yaml <<END
+| apiVersion: apps/v1
+| kind: Deployment
+| metadata: {name: web}
+| spec:
+|   replicas: 1
+|   progressDeadlineSeconds: 5
+|   selector: {matchLabels: {app: web}}
+|   template:
+|     metadata: {labels: {app: web}}
+|     spec: {containers: [{name: web, image: "good:1"}]}
+| END
+$ cat > repo/web/settings.yaml <<END
+| apiVersion: v1
+| kind: ConfigMap
+| metadata: {name: settings}
+| data: {colour: blue}
+| END
+$ cd repo && git init -q && git add . && git commit -qm one
+
+$ cat > set.yaml <<END
+| apiVersion: tidegate.dev/v1alpha1
+| kind: ApplicationSet
+| metadata: {name: web}
+| spec:
+|   generators:
+|   - clusters: {}
+|   template:
+|     metadata: {name: 'web-{{.name}}'}
+|     spec:
+|       source: {repoURL: "$REPO", targetRevision: main, path: web}
+|       destination: {name: '{{.name}}', namespace: default}
+|       syncPolicy: {drift: 'heal'}
+|   strategy:
+|     type: Waves
+|     waves:
+|     - name: dev
+|       select: {clusters: {matchLabels: {env: dev}}}
+|       healthWindow: 1s
+|       progressDeadline: 1m
+|     - name: prod
+|       select: {clusters: {matchLabels: {env: prod}}}
+|       healthWindow: 1s
+|       maxConcurrency: 2
+| END
+$ tidegate apply -f set.yaml
+~60s $ tidegate get runs --set web -o json | jq -r '.items[0].state'
+> Succeeded
+
+% kubelet dev-1 hold
+$ sed -i s/good:1/good:2/ repo/web/deployment.yaml && cd repo && git commit -qam two
+$ tidegate refresh web
+~30s $ k dev-1 get deployment web -o jsonpath='{.spec.template.spec.containers[0].image}'
+> good:2
+% hub kill
+% agent dev-1 kill
+% hub start
+% agent dev-1 start
+~30s $ tidegate get clusters -o json | jq -r '[.items[].connected] | @csv'
+> true,true,true
+$ tidegate get runs --set web -o json | jq -r '.items[0].state'
+> Rolling
+$ k prod-1 get deployment web -o jsonpath='{.spec.template.spec.containers[0].image}'
+> good:1
+% kubelet dev-1 release
+~60s $ tidegate get runs --set web -o json | jq -r '.items[0].state'
+> Succeeded
+$ for c in dev-1 prod-1 prod-2; do k $c get deployment web -o jsonpath='{.metadata.generation} {.spec.template.spec.containers[0].image} '; done
+> 2 good:2 2 good:2 2 good:2

@@ -1,0 +1,1 @@
+//! The two state machines in a simulated network.
