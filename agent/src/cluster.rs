@@ -20,7 +20,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 use tidegate_model::{names::FIELD_MANAGER, object::ObjectId};
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, time::Instant};
 
 pub use self::{
     discovery::{Discovery, Kind},
@@ -33,6 +33,8 @@ mod error;
 
 /// Objects in one page of a list.
 const PAGE: u32 = 500;
+/// Calls at the same time, watches left out.
+const MOST_CALLS: usize = 32;
 
 /// A client without hidden retries.
 pub fn connect(mut config: kube::Config) -> Result<Client, Error> {
@@ -50,6 +52,8 @@ pub struct Cluster {
     client: Client,
     limit: Duration,
     discovery: Arc<Mutex<(Arc<Discovery>, Option<Instant>)>>,
+    /// Calls in flight, so that many applications at once do not flood the API server.
+    calls: Arc<Semaphore>,
     /// Held while discovery is read, so that many waiters cost one read.
     reading: Arc<tokio::sync::Mutex<()>>,
 }
@@ -69,6 +73,7 @@ impl Cluster {
             client,
             limit,
             discovery: Arc::default(),
+            calls: Arc::new(Semaphore::new(MOST_CALLS)),
             reading: Arc::default(),
         }
     }
@@ -83,6 +88,8 @@ impl Cluster {
         action: &'static str,
         call: impl Future<Output = Result<T, kube::Error>>,
     ) -> Result<T, Error> {
+        // Never closed, so this waits for its turn and nothing else.
+        let _turn = self.calls.acquire().await;
         match tokio::time::timeout(self.limit, call).await {
             Ok(answer) => answer.map_err(|error| Error::of(action, error)),
             Err(_) => Err(Error::Timeout {

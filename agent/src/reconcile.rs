@@ -227,6 +227,7 @@ impl Task {
         let record = self.store.record();
         self.problems.clear();
         self.unreachable = false;
+        self.retry.begin();
         self.full_check = clock::monotonic() + clock::jittered(self.env.options.full_check);
         let done = match &record.assignment.desired {
             Desired::Run { .. } => self.run_pass(&record).await,
@@ -239,8 +240,9 @@ impl Task {
                 self.phase = Phase::Failed;
             }
             self.problems.push((None, chain(&error)));
-            self.retry.failed(error.class(), None);
+            self.retry.note(error.class(), None);
         }
+        self.retry.settle();
     }
 
     /// Waits for the next thing to do.

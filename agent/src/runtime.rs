@@ -110,7 +110,7 @@ pub async fn serve(options: Cli, cancel: CancellationToken) -> Result<(), Error>
     let health = Health::default();
     let parts = TaskTracker::new();
     parts.spawn(health::serve(listener, health.clone(), cancel.clone()));
-    let started = start(&options, &health, &parts, &cancel).await;
+    let started = Box::pin(start(&options, &health, &parts, &cancel)).await;
     if started.is_ok() {
         cancel.cancelled().await;
     }

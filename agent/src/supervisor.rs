@@ -76,6 +76,9 @@ pub(crate) struct Supervisor {
     lost: Mutex<BTreeSet<AppUid>>,
     facts: BTreeMap<String, String>,
     cluster_uid: String,
+    /// Shared by assignments on their way in; alone for the cleaning of the disk cache, which would
+    /// else remove objects that no record names yet.
+    cleaning: tokio::sync::RwLock<()>,
     tasks: TaskTracker,
     cancel: CancellationToken,
 }
@@ -186,6 +189,7 @@ impl Supervisor {
         objects: BTreeMap<Digest, Value>,
     ) -> Result<Accepted, Rejected> {
         self.raise_epoch(hub_epoch).await?;
+        let _no_cleaning = self.cleaning.read().await;
         let app = assignment.app;
         let slot = self.slot_or_new(app);
         let _taking = slot.taking.lock().await;

@@ -46,7 +46,7 @@ impl Task {
                     }
                     Err(error) => {
                         stuck = true;
-                        self.retry.failed(error.class(), error.retry_after());
+                        self.retry.note(error.class(), error.retry_after());
                         self.problems.push((
                             Some(id),
                             format!("its deletion failed: {}", super::chain(&error)),
@@ -56,8 +56,8 @@ impl Task {
             }
             self.drop_entries(dropped).await?;
             if stuck {
-                if self.retry.at().is_none() {
-                    self.retry.failed(Class::Retryable, None);
+                if !self.retry.is_noted() {
+                    self.retry.note(Class::Retryable, None);
                 }
                 return Ok(false);
             }

@@ -272,7 +272,7 @@ impl Task {
     }
 
     fn note_error(&mut self, target: &Target, error: &cluster::Error) {
-        self.retry.failed(error.class(), error.retry_after());
+        self.retry.note(error.class(), error.retry_after());
         let Some(row) = self.rows.get_mut(&target.id) else {
             return;
         };
@@ -374,7 +374,7 @@ impl Task {
             }
             return;
         }
-        if self.retry.at().is_none_or(|at| at <= clock::monotonic()) {
+        if !self.retry.is_noted() {
             let worst = self.rows.values().filter_map(|row| match &row.status {
                 Status::Failed { class, .. } => Some(*class),
                 // Its owner may let it go, or its need may come: the nudge tells, this is the net.

@@ -57,8 +57,8 @@ impl Task {
             self.release_all(&discovery).await?
         };
         if !done {
-            if self.retry.at().is_none() {
-                self.retry.failed(Class::Retryable, None);
+            if !self.retry.is_noted() {
+                self.retry.note(Class::Retryable, None);
             }
             return Ok(());
         }
@@ -147,7 +147,7 @@ impl Task {
                 }
                 Err(error) => {
                     all = false;
-                    self.retry.failed(error.class(), error.retry_after());
+                    self.retry.note(error.class(), error.retry_after());
                     self.problems.push((
                         Some(id),
                         format!("failed to take the labels off: {}", super::chain(&error)),

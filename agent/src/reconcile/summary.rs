@@ -22,6 +22,8 @@ use crate::{
 
 /// Most problems in one report.
 const MOST: usize = 20;
+/// Most differing objects in one report, so that its size is bounded.
+const MOST_DRIFT: usize = 100;
 /// How long a healed difference stays in the report.
 const SHOWN: Duration = Duration::from_mins(1);
 
@@ -103,7 +105,7 @@ impl Task {
                 healed: drift.healed,
             })
         });
-        rows.collect()
+        rows.take(MOST_DRIFT).collect()
     }
 
     /// Forgets healed differences that were shown long enough.

@@ -29,6 +29,9 @@ use crate::{
     watch::WatchHub,
 };
 
+/// Period of the cleaning of the disk cache.
+const CLEANING: Duration = Duration::from_hours(6);
+
 /// What is read from the cluster at start.
 pub(super) struct Started {
     store: Arc<Store>,
@@ -153,6 +156,7 @@ pub(super) async fn build(
         lost: Mutex::new(labelled),
         facts: facts(&version),
         cluster_uid,
+        cleaning: tokio::sync::RwLock::default(),
         tasks: TaskTracker::new(),
         cancel,
     });
@@ -160,7 +164,7 @@ pub(super) async fn build(
     for (app, slot) in &slots {
         supervisor.run(*app, slot);
     }
-    supervisor.collect_garbage();
+    supervisor.tasks.spawn(supervisor.clone().keep_clean());
     Ok(supervisor)
 }
 
@@ -265,19 +269,32 @@ fn facts(version: &str) -> BTreeMap<String, String> {
 }
 
 impl Supervisor {
-    /// Removes objects from the disk cache that nothing held names.
-    fn collect_garbage(&self) {
+    /// Removes objects from the disk cache that nothing held names, now and every few hours.
+    async fn keep_clean(self: Arc<Self>) {
+        loop {
+            {
+                let _alone = self.cleaning.write().await;
+                let this = self.clone();
+                if let Err(error) = tokio::task::spawn_blocking(move || this.clean()).await {
+                    tracing::warn!(%error, "failed to clean the disk cache");
+                }
+            }
+            let pause = tokio::time::sleep(clock::jittered(CLEANING));
+            if self.cancel.run_until_cancelled(pause).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    fn clean(&self) {
         let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let bundles: Vec<_> = slots
             .values()
             .filter_map(|slot| slot.record()?.bundle.clone())
             .collect();
         drop(slots);
-        let named: BTreeSet<Digest> = bundles
-            .iter()
-            .flat_map(|b| b.objects())
-            .map(|entry| entry.digest)
-            .collect();
+        let entries = bundles.iter().flat_map(|bundle| bundle.objects());
+        let named: BTreeSet<Digest> = entries.map(|entry| entry.digest).collect();
         if let Err(error) = self.env.blobs.retain(|digest| named.contains(&digest)) {
             tracing::warn!(%error, "failed to clean the disk cache");
         }

@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
     process::Stdio,
     sync::Arc,
+    time::Duration,
 };
 
 use tempfile::TempDir;
@@ -23,6 +24,9 @@ use crate::{
     fleet::Canned,
     pki::{Authority, Pair, Valid},
 };
+
+/// The longest that a command may take before its test fails.
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// What a command did.
 #[derive(Debug)]
@@ -169,7 +173,8 @@ pub(crate) fn configure(path: &Path, server: &str, ca: &str, person: Pair) {
 
 /// Runs a command to its end.
 pub(crate) async fn ran(command: &mut Command) -> Ran {
-    let output = command.output().await.unwrap();
+    let output = tokio::time::timeout(LIMIT, command.output());
+    let output = output.await.expect("the command does not end").unwrap();
     Ran {
         code: output.status.code().unwrap_or(-1),
         out: String::from_utf8(output.stdout).unwrap(),

@@ -78,7 +78,7 @@ impl Count for Meter {
 
     fn inc_by(&self, step: Step) {
         self.steps.fetch_add(step, Ordering::Relaxed);
-        if false {
+        if self.id == PACK_BYTES {
             self.budget.add(step);
         }
     }

@@ -14,6 +14,9 @@ use crate::{
     state::State,
 };
 
+/// The most operations a transaction grows to here; the rest comes with the next pass.
+const BATCH: usize = 80;
+
 /// Collects what one pass holds back.
 #[derive(Debug, Default)]
 pub struct Holds {
@@ -67,12 +70,15 @@ impl Holds {
     /// Writes new holds and removes those that no longer hold anything.
     pub fn write(self, state: &State, set: &SetRecord, changes: &mut Changes) {
         for row in state.holds_of(set) {
-            if !self.found.contains_key(&row.record.id) {
+            if !self.found.contains_key(&row.record.id) && changes.operations() < BATCH {
                 changes.delete(row);
             }
         }
         for hold in self.found.into_values() {
             let known = state.holds.get(&hold.key());
+            if changes.operations() >= BATCH {
+                return;
+            }
             if known.is_none() {
                 changes.decide(Decision::by_system(
                     &set.project,

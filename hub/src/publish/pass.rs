@@ -69,9 +69,8 @@ pub fn pass(view: &View<'_>, id: &mut dyn FnMut() -> Uuid) -> Publication {
 
     let mut apps = Apps::default();
     let mut holds = Holds::default();
-    match_applications(view, &mut record, &mut apps, changes, id);
-    if changes.operations() >= BATCH {
-        // Applications first; what they become is decided when all of them are stored.
+    if match_applications(view, &mut record, &mut apps, changes, id) {
+        // Applications first: a release made now would leave the new ones out.
         return publication;
     }
     if !view.candidate.incomplete {
@@ -79,15 +78,23 @@ pub fn pass(view: &View<'_>, id: &mut dyn FnMut() -> Uuid) -> Publication {
     }
     let entries = entries(view, &apps, &mut holds);
     let opened = hold_denied_and_pinned(view, &entries, &mut holds);
+    let pins: Vec<_> = view
+        .state
+        .pins_of(set)
+        .filter(|row| opened.contains(&row.record.pin.app))
+        .collect();
     let released = match release(view, &entries, &holds, id) {
+        // Too many pins for one transaction: they open first, the release comes with the last.
+        Some(_) if pins.len() > BATCH / 2 => {
+            for pin in pins.iter().take(BATCH / 2) {
+                changes.delete(pin);
+            }
+            None
+        }
         Some((release, blob)) if changes.operations() < BATCH => {
             record.last_release = release.number;
             changes.create(&release);
-            for pin in view
-                .state
-                .pins_of(set)
-                .filter(|row| opened.contains(&row.record.pin.app))
-            {
+            for pin in pins {
                 changes.delete(pin);
             }
             changes.decide(
@@ -115,14 +122,16 @@ struct Apps<'a> {
     known: BTreeMap<(ClusterUid, String), &'a Row<AppRecord>>,
 }
 
+/// Stores what the candidate says of its applications, and says whether any of it is not stored yet.
 fn match_applications<'a>(
     view: &View<'a>,
     record: &mut SetRecord,
     apps: &mut Apps<'a>,
     changes: &mut Changes,
     id: &mut dyn FnMut() -> Uuid,
-) {
+) -> bool {
     let set = &view.set.record;
+    let mut pending = false;
     for row in view.state.apps_of(set).filter(|row| !row.record.vanished) {
         apps.known
             .insert((row.record.app.cluster, row.record.app.name.clone()), row);
@@ -130,6 +139,10 @@ fn match_applications<'a>(
     for (name, candidate) in &view.candidate.apps {
         let app = &candidate.app;
         if let Some(row) = apps.known.get(&(app.cluster, name.clone())) {
+            if changes.operations() >= BATCH {
+                pending = true;
+                continue;
+            }
             let mut known = AppRecord::clone(&row.record);
             known.app = app.clone();
             changes.update(row, &known);
@@ -139,7 +152,11 @@ fn match_applications<'a>(
                  give it another name",
                 app.provenance.generator, app.provenance.row, app.project
             ));
-        } else if changes.operations() < BATCH {
+        } else {
+            pending = true;
+            if changes.operations() >= BATCH {
+                continue;
+            }
             changes.create(&AppRecord {
                 uid: AppUid(id()),
                 set: set.uid,
@@ -152,6 +169,7 @@ fn match_applications<'a>(
             });
         }
     }
+    pending
 }
 
 /// The other set that an application of this name belongs to.
@@ -432,3 +450,6 @@ fn rolled_back(view: &View<'_>, release: ReleaseId) -> bool {
             )
         })
 }
+
+#[cfg(test)]
+mod tests;

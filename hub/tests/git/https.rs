@@ -36,8 +36,6 @@ struct Behaviour {
     root: PathBuf,
     /// The `Authorization` that it wants.
     authorization: Option<&'static str>,
-    /// Speaks only the protocol of old servers.
-    is_old: bool,
 }
 
 struct Server {
@@ -162,12 +160,10 @@ fn backend(
         .env("CONTENT_TYPE", text("content-type"))
         .env("CONTENT_LENGTH", body.len().to_string())
         .env("HTTP_CONTENT_ENCODING", text("content-encoding"))
+        .env("GIT_PROTOCOL", text("git-protocol"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
-    if !behaviour.is_old {
-        command.env("GIT_PROTOCOL", text("git-protocol"));
-    }
     let mut child = command.spawn().unwrap();
     let mut input = child.stdin.take().unwrap();
     let body = body.to_vec();
@@ -265,25 +261,4 @@ async fn a_repository_that_is_not_there_is_told() {
         .await
         .unwrap_err();
     assert!(matches!(error, Error::NoRepository { .. }), "{error:?}");
-}
-
-/// Old servers give only commits that have a name, with protocol 0.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_old_server_gives_a_commit_with_its_history() {
-    let repo = Repo::new();
-    let old = repo.git(["rev-parse", "HEAD"]);
-    let tip = repo.commit("app/a.yaml", "two");
-    let server = Server::start(&repo, |it| it.is_old = true).await;
-    let hub = server.hub(|_| {});
-    for revision in [&tip, &old] {
-        let fetched = hub.git.fetch(&at(&server.url(), revision)).await.unwrap();
-        assert_eq!(&fetched.commit, revision);
-        assert!(hub.git.tree(&server.url(), revision).is_ok());
-    }
-    let later = repo.commit("app/a.yaml", "three");
-    let fetched = hub.git.fetch(&at(&server.url(), "main")).await.unwrap();
-    assert_eq!(fetched.commit, later);
-    let unknown = at(&server.url(), "0123456789abcdef0123456789abcdef01234567");
-    let error = hub.git.fetch(&unknown).await.unwrap_err();
-    assert!(matches!(error, Error::UnknownRevision { .. }), "{error:?}");
 }

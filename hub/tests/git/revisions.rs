@@ -117,7 +117,8 @@ async fn a_deleted_branch_is_unknown_and_its_commit_stays_readable() {
     );
     assert!(hub.git.tree(&repo.url(), &commit).is_ok());
     // A name that could not be beside the old one.
-    repo.git(["branch", "feature/x"]);
+    repo.git(["checkout", "--quiet", "-b", "feature/x"]);
+    let commit = repo.commit("app/a.yaml", "two");
     assert_eq!(hub.fetch(&repo, "feature/x").await.unwrap(), commit);
 }
 

@@ -10,6 +10,11 @@ use tidegate_hub::git::Error;
 
 use crate::fixture::{Hub, Repo, at};
 
+/// Reads its arguments as ssh does: options, host, and the rest is the command.
+const RUN: &str = r#"
+    while :; do case "$1" in -o) shift 2;; -*) shift;; *) break;; esac; done
+    shift; exec sh -c "$*""#;
+
 /// A program that does what `ends_with` says after writing its arguments, one a line, to `args`.
 fn program(ends_with: &str) -> (TempDir, PathBuf) {
     let directory = TempDir::new().unwrap();
@@ -27,11 +32,7 @@ fn program(ends_with: &str) -> (TempDir, PathBuf) {
 
 #[tokio::test]
 async fn both_forms_of_address_reach_the_host() {
-    // As ssh reads them: options, host, and the rest is the command.
-    let (directory, ssh) = program(
-        "while :; do case \"$1\" in -o) shift 2;; -*) shift;; *) break;; esac; done
-         shift; exec sh -c \"$*\"",
-    );
+    let (directory, ssh) = program(RUN);
     let key = directory.path().join("a key");
     let known_hosts = directory.path().join("known hosts");
     fs::write(&key, "").unwrap();
@@ -123,4 +124,25 @@ async fn a_missing_ssh_program_is_named() {
         .await
         .unwrap_err();
     assert!(error.to_string().contains("git.example.com"), "{error}");
+}
+
+/// Old servers speak protocol 0 and give only commits that have a name.
+#[tokio::test]
+async fn an_old_server_gives_a_commit_with_its_history() {
+    let (_directory, ssh) = program(&format!("unset GIT_PROTOCOL; {RUN}"));
+    let hub = Hub::with(|options| options.ssh_program = ssh);
+    let repo = Repo::new();
+    let old = repo.git(["rev-parse", "HEAD"]);
+    repo.commit("app/a.yaml", "two");
+    let url = format!("git@git.example.com:{}", repo.path().display());
+    assert_eq!(hub.git.fetch(&at(&url, &old)).await.unwrap().commit, old);
+    assert!(hub.git.tree(&url, &old).is_ok());
+    let later = repo.commit("app/a.yaml", "three");
+    assert_eq!(
+        hub.git.fetch(&at(&url, "main")).await.unwrap().commit,
+        later
+    );
+    let unknown = at(&url, "0123456789abcdef0123456789abcdef01234567");
+    let error = hub.git.fetch(&unknown).await.unwrap_err();
+    assert!(matches!(error, Error::UnknownRevision { .. }), "{error:?}");
 }

@@ -54,8 +54,6 @@ fn line_fits(wanted: &str, line: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     fn fits(expected: &str, output: &str) -> bool {
         super::fits(
             &expected.lines().map(str::to_owned).collect::<Vec<_>>(),

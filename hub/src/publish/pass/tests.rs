@@ -1,0 +1,381 @@
+//! What becomes of a set, pass by pass, over a state that only the passes themselves write.
+
+use std::collections::BTreeMap;
+
+use tidegate_model::{
+    application::{Application, Provenance},
+    bundle::{Bundle, BundleEntry, OBJECT_TAG},
+    deny::{self, PinRelease},
+    ids::{Generation, RunId, SetUid},
+    object::ObjectKey,
+    policy::Policy,
+    source::{Directory, Source},
+};
+
+use super::*;
+use crate::{
+    publish::Content,
+    records::{DenyRecord, HoldRecord, PinRecord, Record as _},
+};
+
+/// A hub of one set, driven by hand.
+struct World {
+    state: State,
+    candidate: Candidate,
+    ids: u128,
+}
+
+impl World {
+    fn new() -> Self {
+        let document = serde_json::json!({
+            "apiVersion": "tidegate.dev/v1alpha1", "kind": "ApplicationSet",
+            "metadata": {"name": "web"},
+            "spec": {"generators": [{"clusters": {}}], "template": {"metadata": {"name": "x"},
+                "spec": {"source": {"repoURL": "https://git"}, "destination": {"name": "x"}}}}});
+        let record = SetRecord {
+            uid: SetUid(Uuid::from_u128(1)),
+            project: "default".to_owned(),
+            name: "web".to_owned(),
+            version: 1,
+            document: serde_json::from_value(document).unwrap(),
+            last_release: 0,
+            deleting: false,
+            problems: Vec::new(),
+            managed_by: "api".to_owned(),
+            latest_run: None,
+            last_succeeded: None,
+        };
+        let mut world = Self {
+            state: State::default(),
+            candidate: Candidate::default(),
+            ids: 100,
+        };
+        let mut changes = Changes::default();
+        changes.create(&record);
+        for n in 1..=9 {
+            changes.create(&cluster(n));
+        }
+        world.fold(changes);
+        world
+    }
+
+    fn fold(&mut self, changes: Changes) {
+        self.state.revision += 1;
+        for (key, value) in changes.writes {
+            let change = value.as_deref().map(|bytes| (bytes, self.state.revision));
+            self.state.apply(&key, change).unwrap();
+        }
+    }
+
+    /// Candidates by cluster number and the names of their objects.
+    fn want(&mut self, apps: &[(u128, &[&str])]) {
+        self.candidate.apps = apps
+            .iter()
+            .map(|(n, objects)| {
+                let app = application(*n);
+                let content = Ok(content(objects));
+                (app.name.clone(), CandidateApp { app, content })
+            })
+            .collect();
+    }
+
+    /// Passes until nothing changes; says how many passes did.
+    fn settle(&mut self) -> usize {
+        for passes in 0..20 {
+            let state = self.state.clone();
+            let set = state.set("default", "web").unwrap();
+            let view = View {
+                state: &state,
+                set,
+                candidate: &self.candidate,
+                epoch: Epoch(1),
+                now: Timestamp::from_second(1_000).unwrap(),
+            };
+            let mut next = self.ids;
+            let publication = pass(&view, &mut || {
+                next += 1;
+                Uuid::from_u128(next)
+            });
+            self.ids = next;
+            if publication.changes.is_empty() {
+                return passes;
+            }
+            let operations = publication.changes.operations();
+            assert!(
+                operations < 99,
+                "{operations} operations and the fence in one transaction"
+            );
+            self.fold(publication.changes);
+        }
+        panic!("the passes never come to rest");
+    }
+
+    fn set(&self) -> SetRecord {
+        SetRecord::clone(&self.state.set("default", "web").unwrap().record)
+    }
+
+    fn holds(&self) -> Vec<HoldRecord> {
+        self.state
+            .holds
+            .iter()
+            .map(|hold| HoldRecord::clone(hold))
+            .collect()
+    }
+
+    /// Every application runs what the candidate says now.
+    fn run_all(&mut self) {
+        let rows: Vec<_> = self.state.apps_of(&self.set()).cloned().collect();
+        let mut changes = Changes::default();
+        for row in rows {
+            let bundle = content_of(&self.candidate, &row.record.app.name);
+            let mut record = AppRecord::clone(&row.record);
+            record.generation = Generation(1);
+            record.assignment = Some(Assignment {
+                cluster: record.app.cluster,
+                app: record.uid,
+                app_name: record.app.name.clone(),
+                generation: Generation(1),
+                epoch: Epoch(1),
+                desired: Desired::Run {
+                    bundle: bundle.digest(),
+                    policy: Policy::default(),
+                    namespace: String::new(),
+                    run: RunId(Uuid::nil()),
+                    prune_approved: false,
+                },
+            });
+            self.candidate.running.insert(record.uid, bundle);
+            changes.update(&row, &record);
+        }
+        self.fold(changes);
+    }
+
+    fn tombstones(&self) -> usize {
+        self.state.apps.iter().filter(|app| app.vanished).count()
+    }
+}
+
+fn cluster(n: u128) -> crate::records::ClusterRecord {
+    crate::records::ClusterRecord {
+        cluster: tidegate_model::cluster::Cluster {
+            uid: ClusterUid(Uuid::from_u128(n)),
+            name: format!("c{n}"),
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+            servers: Vec::new(),
+        },
+        kubernetes_uid: None,
+        agent_version: String::new(),
+        joined: true,
+        created_at: Timestamp::UNIX_EPOCH,
+    }
+}
+
+fn application(n: u128) -> Application {
+    Application {
+        project: "default".to_owned(),
+        set: "web".to_owned(),
+        name: format!("web-c{n}"),
+        cluster: ClusterUid(Uuid::from_u128(n)),
+        cluster_name: format!("c{n}"),
+        namespace: String::new(),
+        labels: BTreeMap::new(),
+        annotations: BTreeMap::new(),
+        source: Source {
+            repo_url: "https://git".to_owned(),
+            target_revision: "main".to_owned(),
+            path: ".".to_owned(),
+            directory: Directory::default(),
+        },
+        policy: Policy::default(),
+        provenance: Provenance::default(),
+    }
+}
+
+fn manifest(name: &str) -> serde_json::Value {
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"a": name}})
+}
+
+fn content(objects: &[&str]) -> Content {
+    let manifests: Vec<_> = objects.iter().map(|name| manifest(name)).collect();
+    let entries = manifests.iter().map(|manifest| BundleEntry {
+        key: ObjectKey::of(manifest).unwrap(),
+        digest: Digest::of(OBJECT_TAG, manifest),
+    });
+    Content {
+        bundle: Bundle::new(entries.collect()),
+        denies: manifests.iter().filter_map(deny::deny_of).collect(),
+    }
+}
+
+fn content_of(candidate: &Candidate, name: &str) -> Bundle {
+    candidate.apps[name].content.clone().unwrap().bundle
+}
+
+#[test]
+fn new_content_becomes_one_release_and_then_nothing_more() {
+    let mut world = World::new();
+    world.want(&[(1, &["a"]), (2, &["a"])]);
+    assert!(world.settle() > 0);
+    assert_eq!(world.set().last_release, 1);
+    assert_eq!(world.state.apps.len(), 2);
+    assert_eq!(
+        world.settle(),
+        0,
+        "the same candidate again changes nothing"
+    );
+    world.want(&[(1, &["a", "b"]), (2, &["a"])]);
+    world.settle();
+    assert_eq!(world.set().last_release, 2);
+}
+
+#[test]
+fn an_empty_result_waits_for_an_approval_of_exactly_it() {
+    let mut world = World::new();
+    world.want(&[(1, &["a"]), (2, &["a"])]);
+    world.settle();
+    world.run_all();
+    world.want(&[(1, &[]), (2, &["a", "b"])]);
+    world.settle();
+    assert_eq!(world.set().last_release, 1, "the whole set waits");
+    let [hold] = &world.holds()[..] else {
+        panic!("one hold: {:?}", world.holds())
+    };
+    assert_eq!((hold.kind, hold.approvable), (HoldKind::EmptyBundle, true));
+    let row = world.state.holds.get(&hold.key()).unwrap().clone();
+    let mut changes = Changes::default();
+    let approved = Some("alice".to_owned());
+    changes.update(
+        &row,
+        &HoldRecord {
+            approved_by: approved,
+            ..hold.clone()
+        },
+    );
+    world.fold(changes);
+    world.settle();
+    assert_eq!(world.set().last_release, 2);
+}
+
+#[test]
+fn a_row_that_vanished_gets_a_tombstone_and_all_of_them_wait() {
+    let mut world = World::new();
+    world.want(&[(1, &["a"]), (2, &["a"]), (3, &["a"])]);
+    world.settle();
+    world.run_all();
+    world.want(&[]);
+    world.settle();
+    assert_eq!(world.tombstones(), 0);
+    assert_eq!(world.holds()[0].kind, HoldKind::ApplicationsVanish);
+    world.want(&[(1, &["a"]), (2, &["a"])]);
+    world.settle();
+    assert_eq!((world.tombstones(), world.holds().len()), (1, 0));
+}
+
+#[test]
+fn what_failed_or_may_be_missing_is_never_taken_for_vanished() {
+    for failed in [true, false] {
+        let mut world = World::new();
+        world.want(&[(1, &["a"]), (2, &["a"])]);
+        world.settle();
+        world.run_all();
+        world.want(&[(1, &["a"])]);
+        if failed {
+            world.candidate.failed.insert("web-c2".to_owned());
+        } else {
+            world.candidate.incomplete = true;
+        }
+        world.settle();
+        assert_eq!(world.tombstones(), 0, "failed: {failed}");
+    }
+}
+
+#[test]
+fn an_application_that_never_ran_goes_without_a_tombstone() {
+    let mut world = World::new();
+    world.want(&[(1, &["a"]), (2, &["a"])]);
+    world.settle();
+    world.want(&[(1, &["a"])]);
+    world.settle();
+    assert_eq!((world.tombstones(), world.state.apps.len()), (0, 1));
+}
+
+#[test]
+fn denied_content_holds_the_set_and_changed_content_opens_its_pin() {
+    let mut world = World::new();
+    world.want(&[(1, &["good"]), (2, &["good"])]);
+    world.settle();
+    world.run_all();
+    let set = world.set();
+    let app = world
+        .state
+        .apps
+        .iter()
+        .find(|app| app.app.name == "web-c1")
+        .unwrap()
+        .uid;
+    let (bad, good) = (content(&["bad"]), content(&["good"]));
+    let mut changes = Changes::default();
+    let (project, uid) = (set.project.clone(), set.uid);
+    changes.create(&DenyRecord {
+        project: project.clone(),
+        set: uid,
+        deny: bad.denies[0].clone(),
+    });
+    let pin = tidegate_model::deny::Pin {
+        app,
+        bundle: good.bundle.digest(),
+        bad: bad.bundle.digest(),
+        release: PinRelease::Changed,
+        reason: String::new(),
+        actor: "system".to_owned(),
+        run: RunId(Uuid::nil()),
+        created_at: Timestamp::UNIX_EPOCH,
+    };
+    changes.create(&PinRecord {
+        project,
+        set: uid,
+        pin,
+    });
+    world.fold(changes);
+    // Another object changes with it: the bad one stays away.
+    world.want(&[(1, &["bad", "other"]), (2, &["bad", "other"])]);
+    world.settle();
+    assert_eq!(world.set().last_release, 1);
+    assert!(
+        world.holds().iter().all(|hold| !hold.approvable),
+        "{:?}",
+        world.holds()
+    );
+    assert_eq!(world.state.pins.len(), 1);
+    world.want(&[(1, &["mended"]), (2, &["mended"])]);
+    world.settle();
+    assert_eq!((world.set().last_release, world.state.pins.len()), (2, 0));
+}
+
+#[test]
+fn many_applications_come_in_transactions_of_bounded_size() {
+    let mut world = World::new();
+    let names: Vec<Vec<&str>> = (0..9).map(|_| vec!["a"]).collect();
+    let mut apps = BTreeMap::new();
+    for n in 1..=200_u128 {
+        let mut app = application(n % 9 + 1);
+        app.name = format!("web-{n}");
+        let content = Ok(content(&names[0]));
+        apps.insert(app.name.clone(), CandidateApp { app, content });
+    }
+    world.candidate.apps = apps;
+    assert!(world.settle() >= 4);
+    assert_eq!((world.state.apps.len(), world.set().last_release), (200, 1));
+    // A change of all of them, and of one to nothing.
+    world.run_all();
+    for candidate in world.candidate.apps.values_mut() {
+        candidate
+            .app
+            .labels
+            .insert("team".to_owned(), "a".to_owned());
+        candidate.content = Ok(content(&[]));
+    }
+    world.settle();
+    assert_eq!((world.holds().len(), world.set().last_release), (200, 1));
+}

@@ -1,1 +1,0 @@
-//! The two state machines in a simulated network.
