@@ -30,6 +30,7 @@ use crate::clock;
 
 mod discovery;
 mod error;
+mod existence;
 
 /// Objects in one page of a list.
 const PAGE: u32 = 500;

@@ -111,6 +111,11 @@ impl Discovery {
         !self.stale && !self.groups.is_empty()
     }
 
+    /// Whether any version of a group is known.
+    pub fn has_group(&self, group: &str) -> bool {
+        self.groups.contains_key(group)
+    }
+
     /// The kind whose URLs carry this plural, in the preferred version.
     pub fn by_plural(&self, group: &str, plural: &str) -> Option<&Kind> {
         self.versions(group)

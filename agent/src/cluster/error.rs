@@ -27,6 +27,8 @@ pub enum Error {
         message: String,
         /// Paths of the fields it complains about.
         fields: Vec<String>,
+        /// Whether the answer names the object it speaks of: an API that is not served does not.
+        named: bool,
         /// What the server asks to wait.
         retry_after: Option<Duration>,
     },
@@ -121,9 +123,28 @@ impl Error {
         }
     }
 
-    /// Whether the server says that the object is not there.
+    /// Whether the server says that this very object is not there.
     pub fn is_not_found(&self) -> bool {
-        matches!(self, Self::Api { code: 404, .. })
+        matches!(
+            self,
+            Self::Api {
+                code: 404,
+                named: true,
+                ..
+            }
+        )
+    }
+
+    /// Whether the server does not serve such objects (now): no word about any of them.
+    pub fn is_unserved(&self) -> bool {
+        matches!(
+            self,
+            Self::Api {
+                code: 404 | 405,
+                named: false,
+                ..
+            }
+        )
     }
 
     /// Whether somebody else was faster.
@@ -188,6 +209,7 @@ mod tests {
             reason: "R".into(),
             message: message.into(),
             fields: vec!["data[x]".into()],
+            named: false,
             retry_after: None,
         }
     }
@@ -216,6 +238,17 @@ mod tests {
         ] {
             assert_eq!(api(code, message).class(), class, "{code} {message}");
         }
+    }
+
+    #[test]
+    fn only_an_answer_that_names_the_object_says_that_it_is_gone() {
+        let page = api(404, "404 page not found");
+        assert!(page.is_unserved() && !page.is_not_found());
+        let status = r#"{"kind":"Status","apiVersion":"v1","status":"Failure","code":404,
+            "reason":"NotFound","message":"configmaps \"x\" not found","details":{"name":"x","kind":"configmaps"}}"#;
+        let status = kube::Error::Api(serde_json::from_str(status).unwrap());
+        let gone = Error::of("read", status);
+        assert!(gone.is_not_found() && !gone.is_unserved(), "{gone:?}");
     }
 
     #[test]

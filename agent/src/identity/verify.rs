@@ -150,7 +150,11 @@ mod tests {
             "another name"
         );
         assert!(
-            !verify(&theirs.server, &[theirs.authority.clone()], "hub.test"),
+            !verify(
+                &theirs.server,
+                std::slice::from_ref(&theirs.authority),
+                "hub.test"
+            ),
             "another hub"
         );
         // Showing the right authority proves nothing if it did not sign.

@@ -159,11 +159,12 @@ async fn delete_one(
         .map(|entry| entry.version.as_str())
         .unwrap_or_default();
     let Some(kind) = discovery.any_version(&id.group, version, &id.kind) else {
-        // A kind that is gone took its objects along; one that cannot be discovered says nothing.
-        return Ok(if discovery.is_fresh(&id.group) {
+        // A kind that is gone took its objects along; one that is not discovered says nothing.
+        let gone = deleter.cluster.kind_is_gone(&id.group, &id.kind).await?;
+        return Ok(if gone {
             Fate::Gone
         } else {
-            Fate::Going("the discovery of its API group".to_owned())
+            Fate::Going("the discovery of its kind".to_owned())
         });
     };
     let recorded = entry.and_then(|entry| entry.uid.as_deref());

@@ -31,7 +31,7 @@ impl Task {
         for kind in discovery.watchable() {
             let objects = match self.env.cluster.list(kind, "", &selector, true).await {
                 // A kind that may not be listed, or not at all: nothing of ours can be told there.
-                Err(error) if error.is_forbidden() || error.is_not_found() => continue,
+                Err(error) if error.is_forbidden() || error.is_unserved() => continue,
                 objects => objects?,
             };
             let app_name = record.assignment.app_name.as_str();

@@ -172,7 +172,7 @@ async fn release_one(
         .map(|entry| entry.version.as_str())
         .unwrap_or_default();
     let Some(kind) = discovery.any_version(&id.group, version, &id.kind) else {
-        return Ok(discovery.is_fresh(&id.group));
+        return deleter.cluster.kind_is_gone(&id.group, &id.kind).await;
     };
     let recorded = entry.and_then(|entry| entry.uid.as_deref());
     deleter.release(kind, id, recorded).await.map(|()| true)

@@ -244,6 +244,7 @@ mod tests {
             reason: "Invalid".into(),
             message: "Invalid value: hunter2".into(),
             fields: Vec::new(),
+            named: true,
             retry_after: None,
         });
         assert!(!format!("{:?}", row.health()).contains("hunter2"));

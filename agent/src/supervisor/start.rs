@@ -106,7 +106,7 @@ async fn labelled_apps(cluster: &Cluster) -> Result<BTreeSet<AppUid>, cluster::E
                 let labels = objects.iter().filter_map(ownership::owner_label);
                 apps.extend(labels.filter_map(|label| label.parse::<AppUid>().ok()));
             }
-            Err(error) if error.is_forbidden() || error.is_not_found() => {}
+            Err(error) if error.is_forbidden() || error.is_unserved() => {}
             Err(error) => return Err(error),
         }
     }

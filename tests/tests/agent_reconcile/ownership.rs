@@ -17,6 +17,7 @@ async fn objects_change_hands_and_are_let_go() {
     };
     let agent = world.agent().await;
     t50_a_moved_object_is_never_deleted(&world, &agent).await;
+    t50_not_even_if_its_new_owner_cannot_apply_it(&world, &agent).await;
     what_another_tool_owns_is_left_alone(&world, &agent).await;
     t48_children_with_our_labels_are_not_ours(&world, &agent).await;
     t53_a_tombstone_without_cascade_lets_go(&world, &agent).await;
@@ -68,6 +69,37 @@ async fn t50_a_moved_object_is_never_deleted(world: &World, agent: &Agent) {
     assert_eq!(uid(&back), uid(&before));
     assert_eq!(back["metadata"]["labels"][LABEL], a.uid.to_string());
     assert_eq!(ours(&back).len(), 1);
+}
+
+async fn t50_not_even_if_its_new_owner_cannot_apply_it(world: &World, agent: &Agent) {
+    let (mut a, mut b) = (
+        App::new(world, "giver").await,
+        App::new(world, "taker").await,
+    );
+    let mut moved = config("moved", &json!({"x": "1"}));
+    moved["metadata"]["namespace"] = json!(a.namespace.clone());
+    let stays = config("stays", &json!({}));
+    agent.run(&mut a, &[stays.clone(), moved.clone()]).await;
+    let before = world.get("configmap", &a.namespace, "moved").await;
+    moved["data"] = json!({"not allowed!": "x"});
+    agent.accept(&b.order(&[moved])).await.unwrap();
+    agent
+        .until(&b, "a conflict", |report| {
+            said(report).contains("declares it too")
+        })
+        .await;
+    agent.run(&mut a, &[stays]).await;
+    agent
+        .until(&b, "it may not", |report| {
+            said(report).contains("not allowed!")
+        })
+        .await;
+    let after = world.get("configmap", &a.namespace, "moved").await;
+    assert_eq!(
+        uid(&after),
+        uid(&before),
+        "it was deleted though it is declared"
+    );
 }
 
 async fn what_another_tool_owns_is_left_alone(world: &World, agent: &Agent) {

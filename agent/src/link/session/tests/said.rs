@@ -193,7 +193,7 @@ fn silence_ends_a_session_and_a_heartbeat_of_the_hub_is_bounded() {
     let cluster = Cluster::default();
     let mut session = open(&cluster);
     session
-        .check(NOW + HEARTBEAT * 3 - Duration::from_millis(1))
+        .check(NOW + (HEARTBEAT * 3).saturating_sub(Duration::from_millis(1)))
         .unwrap();
     session
         .take(hub(Body::Unknown), &cluster, NOW + HEARTBEAT)
