@@ -81,6 +81,10 @@ impl Error {
                     .as_ref()
                     .map(|details| Duration::from_secs(details.retry_after_seconds.into()))
                     .filter(|wait| !wait.is_zero()),
+                named: status
+                    .details
+                    .as_ref()
+                    .is_some_and(|details| !details.name.is_empty()),
                 fields: status.details.map_or_else(Vec::new, |details| {
                     details
                         .causes

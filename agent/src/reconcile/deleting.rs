@@ -133,6 +133,10 @@ impl Task {
                 continue;
             };
             let Some(kind) = discovery.by_plural(group, plural) else {
+                // Established and not discovered yet: who uses it cannot be told.
+                if self.is_established(id).await? {
+                    in_use.insert(id.clone());
+                }
                 continue;
             };
             let known = record.inventory.entries().keys();
@@ -144,6 +148,17 @@ impl Task {
             }
         }
         Ok(in_use)
+    }
+
+    async fn is_established(&self, definition: &ObjectId) -> Result<bool, Error> {
+        let discovery = self.env.cluster.discovery();
+        let kind = discovery.any_version(&definition.group, "v1", &definition.kind);
+        let Some(kind) = kind else { return Ok(false) };
+        let Some(live) = self.env.cluster.get(kind, definition).await? else {
+            return Ok(false);
+        };
+        let live = crate::watch::Observation::of(&self.env.cluster, &live).await;
+        Ok(live.assessment.health.is_healthy())
     }
 }
 
