@@ -30,3 +30,5 @@ mod hub;
 mod model;
 #[path = "link/refuse.rs"]
 mod refuse;
+#[path = "link/translate.rs"]
+mod translate;
