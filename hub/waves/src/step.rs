@@ -1,8 +1,8 @@
 //! One step of a run: from what is known now to what is to be written.
 //!
 //! Idempotent: the same run with the same facts at the same time gives the same step, and a step
-//! that was stored gives nothing new. Owns the order of a step: request, evidence, decision, at most
-//! one change of the run's state. Never writes; the caller commits all of it or nothing.
+//! that was stored gives nothing new. Owns the order: a person's request alone, otherwise evidence,
+//! then a decision; at most one change of the run's state a step. Never writes; the caller commits all of it or nothing.
 
 pub(crate) mod assign;
 pub(crate) mod decide;
@@ -67,9 +67,13 @@ pub(crate) fn advance(
     now: Timestamp,
 ) -> work::Moved {
     let mut work = Work::new(run, members, facts, now);
-    request::carry_out(&mut work);
-    if facts.newer_run {
+    if facts.newer_run && !run.state.is_terminal() {
         finish::supersede_by_run(&mut work);
+        return work.finish();
+    }
+    if request::carry_out(&mut work) {
+        // A person's word is a step of its own: what follows from it is seen and stored first.
+        return work.finish();
     }
     match work.run.state {
         state if state.is_terminal() => {}

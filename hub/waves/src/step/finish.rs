@@ -44,11 +44,9 @@ pub(crate) fn supersede(work: &mut Work<'_>, newer: u64) {
 
 /// A run that finds a newer one beside it writes nothing any more (invariants 4 and 33).
 pub(crate) fn supersede_by_run(work: &mut Work<'_>) {
-    if !work.run.state.is_terminal() {
-        let cause = Cause {
-            code: CauseCode::NewerRelease,
-            message: "a newer run of this set began".to_owned(),
-        };
-        finish(work, RunState::Superseded, Some(cause), SYSTEM);
-    }
+    let cause = Cause {
+        code: CauseCode::NewerRelease,
+        message: "a newer run of this set began".to_owned(),
+    };
+    finish(work, RunState::Superseded, Some(cause), SYSTEM);
 }

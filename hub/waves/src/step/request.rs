@@ -8,10 +8,10 @@ use tidegate_model::run::{Cause, CauseCode, Paused, Request, RequestVerb, Rollba
 use super::{finish, work::Work};
 use crate::{Action, rollback};
 
-/// Carries the request out and removes it.
-pub(crate) fn carry_out(work: &mut Work<'_>) {
+/// Carries the request out and removes it; says whether there was one.
+pub(crate) fn carry_out(work: &mut Work<'_>) -> bool {
     let Some(request) = work.run.request.take() else {
-        return;
+        return false;
     };
     let refused = match request.verb {
         RequestVerb::Pause => pause(work, &request),
@@ -23,6 +23,7 @@ pub(crate) fn carry_out(work: &mut Work<'_>) {
         let reason = format!("{:?} ({}): {problem}", request.verb, request.reason);
         work.audit(Action::Refuse, &request.actor, reason);
     }
+    true
 }
 
 fn pause(work: &mut Work<'_>, request: &Request) -> Result<(), &'static str> {

@@ -139,7 +139,7 @@ fn any_objects() -> impl Strategy<Value = Vec<Deny>> {
     proptest::collection::vec(one, 0..4)
 }
 
-fn holds(verdict: Verdict) -> Result<(), TestCaseError> {
+fn holds(verdict: &Verdict) -> Result<(), TestCaseError> {
     prop_assert!(!matches!(verdict, Verdict::Broken(_)), "{verdict:?}");
     Ok(())
 }
@@ -168,7 +168,7 @@ proptest! {
             .map(|(candidate, _)| Pin { app: candidate.app, ..pin(release) }).collect();
         let admitted = admit(&candidates, &pins, &denies);
         prop_assert_eq!(admitted.len(), candidates.len());
-        holds(i26_sticky_rollback(&candidates, &denies, &admitted))?;
-        holds(i27_pin_dominance(&candidates, &pins, &admitted))?;
+        holds(&i26_sticky_rollback(&candidates, &denies, &admitted))?;
+        holds(&i27_pin_dominance(&candidates, &pins, &admitted))?;
     }
 }

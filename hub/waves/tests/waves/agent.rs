@@ -160,7 +160,7 @@ impl Agent {
             healthy_for: Span(
                 running
                     .healthy_since
-                    .map_or(Duration::ZERO, |since| now - since),
+                    .map_or(Duration::ZERO, |since| now.saturating_sub(since)),
             ),
             drift: Vec::new(),
             problems: Vec::new(),

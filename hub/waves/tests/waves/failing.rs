@@ -291,7 +291,7 @@ fn the_way_back_reaches_everybody_who_was_touched_the_cut_off_too() {
 #[test]
 fn a_revert_that_does_not_get_healthy_fails_the_rollback() {
     let canary = bad(Kind::Degrades);
-    let mut world = world(&waves(&["dev"]), &[canary.clone()]);
+    let mut world = world(&waves(&["dev"]), std::slice::from_ref(&canary));
     world.kinds.insert(old(&canary), Kind::Sticks);
     world.rounds_until(400, |world| world.run.state.is_terminal());
     assert_eq!(world.run.state, RunState::RollbackFailed);

@@ -252,7 +252,7 @@ fn populate(world: &mut World, rows: &[Row]) {
         }
         while world.deliver(cluster) {}
     }
-    world.truth += std::time::Duration::from_secs(600);
+    world.truth += std::time::Duration::from_mins(10);
     world.now = at(0);
 }
 

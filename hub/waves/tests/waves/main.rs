@@ -14,6 +14,11 @@
     clippy::disallowed_methods,
     reason = "a test fails by panicking and may look at the clock; it is read for what it shows"
 )]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail the test that called them"
+)]
 
 mod admitting;
 mod agent;

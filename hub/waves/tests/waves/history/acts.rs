@@ -137,29 +137,33 @@ impl Act {
                 };
                 world.approve(world.run.wave, position, content);
             }
-            Self::ApproveAll => {
-                let content = world.run.content;
-                for wave in 0..world.run.plan.waves.len() {
-                    world.approve(wave, GatePosition::Before, content);
-                    world.approve(wave, GatePosition::After, content);
-                }
-            }
+            Self::ApproveAll => approve_all(world),
             Self::NewerRelease => world.newer_release = Some(5),
             Self::NewerRun => world.newer_run = true,
-            Self::HubDown(secs) => {
-                let clusters: Vec<_> = world.sessions.keys().copied().collect();
-                clusters
-                    .iter()
-                    .for_each(|cluster| world.disconnect(*cluster));
-                clusters.iter().for_each(|cluster| world.work(*cluster));
-                world.tick(secs);
-                clusters
-                    .iter()
-                    .for_each(|cluster| world.reconnect(*cluster));
-            }
+            Self::HubDown(secs) => hub_down(world, secs),
             Self::ApprovePrune(n) => approve_prune(world, setup, n),
             Self::Clear => clearing::check(world),
         }
+    }
+}
+
+fn approve_all(world: &mut World) {
+    let content = world.run.content;
+    for wave in 0..world.run.plan.waves.len() {
+        world.approve(wave, GatePosition::Before, content);
+        world.approve(wave, GatePosition::After, content);
+    }
+}
+
+fn hub_down(world: &mut World, secs: i64) {
+    let clusters: Vec<_> = world.sessions.keys().copied().collect();
+    for cluster in &clusters {
+        world.disconnect(*cluster);
+        world.work(*cluster);
+    }
+    world.tick(secs);
+    for cluster in clusters {
+        world.reconnect(cluster);
     }
 }
 
