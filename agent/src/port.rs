@@ -220,6 +220,12 @@ impl ReconcilerHandle {
         self.supervisor.sync_now(app)
     }
 
+    /// Reconciles one application and returns once a pass that began after the call is over;
+    /// `false` if it is not held, or the agent stops.
+    pub async fn sync(&self, app: AppUid) -> bool {
+        self.supervisor.sync(app).await
+    }
+
     /// Labels this agent reports about its cluster, all under [`names::FACT_PREFIX`].
     pub fn facts(&self) -> BTreeMap<String, String> {
         self.supervisor.facts()

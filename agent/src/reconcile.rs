@@ -88,6 +88,22 @@ impl Error {
     }
 }
 
+/// What a task tells its supervisor while it runs.
+#[derive(Debug, Default)]
+pub(crate) struct Signals {
+    /// Whether another application has an object that this one declares.
+    pub(crate) contested: AtomicBool,
+    /// Passes that began, and the last of them that ended.
+    pub(crate) passes: watch::Sender<Passes>,
+}
+
+/// Numbers of passes, from 1.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Passes {
+    pub(crate) begun: u64,
+    pub(crate) ended: u64,
+}
+
 /// What the task does next.
 #[derive(Debug)]
 enum Step {
@@ -106,8 +122,7 @@ pub(crate) struct Task {
     store: Arc<AppStore>,
     inbox: Arc<Inbox>,
     nudge: Arc<Notify>,
-    /// Whether another application has an object that this one declares.
-    contested: Arc<AtomicBool>,
+    signals: Arc<Signals>,
     /// Generation that the fields below speak of.
     generation: Generation,
     rows: BTreeMap<ObjectId, Row>,
@@ -132,7 +147,7 @@ impl Task {
         app: AppUid,
         store: Arc<AppStore>,
         nudge: Arc<Notify>,
-        contested: Arc<AtomicBool>,
+        signals: Arc<Signals>,
     ) -> Self {
         Self {
             inbox: env.watches.inbox(app),
@@ -141,7 +156,7 @@ impl Task {
             app,
             store,
             nudge,
-            contested,
+            signals,
             generation: Generation::default(),
             rows: BTreeMap::new(),
             phase: Phase::Accepted,
@@ -228,6 +243,7 @@ impl Task {
         self.problems.clear();
         self.unreachable = false;
         self.retry.begin();
+        self.signals.passes.send_modify(|passes| passes.begun += 1);
         self.full_check = clock::monotonic() + clock::jittered(self.env.options.full_check);
         let done = match &record.assignment.desired {
             Desired::Run { .. } => self.run_pass(&record).await,
@@ -243,6 +259,11 @@ impl Task {
             self.retry.note(error.class(), None);
         }
         self.retry.settle();
+        // Reported first, so that one who waits for the pass sees what it found.
+        self.publish();
+        self.signals
+            .passes
+            .send_modify(|passes| passes.ended = passes.begun);
     }
 
     /// Waits for the next thing to do.

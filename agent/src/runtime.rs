@@ -142,8 +142,11 @@ async fn start(
     let mut reconcile = port::Options::new(options.state_dir.clone());
     reconcile.namespace.clone_from(&options.namespace);
     let starting = Reconciler::start(reconcile, client.clone(), cancel.clone());
-    let Some(reconciler) = cancel.run_until_cancelled(starting).await.transpose()? else {
-        return Ok(None);
+    let reconciler = match cancel.run_until_cancelled(starting).await {
+        Some(Ok(reconciler)) => reconciler,
+        // The end that was asked for is no failure, whoever notices it first.
+        Some(Err(error)) if !cancel.is_cancelled() => return Err(error.into()),
+        Some(Err(_)) | None => return Ok(None),
     };
     health.reconciles(reconciler.clone());
     if let Some(hub) = &options.hub {

@@ -7,7 +7,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -31,7 +31,7 @@ use crate::{
     manifest,
     plan::Known,
     port::{Accepted, Options, Rejected},
-    reconcile::{Env, Task},
+    reconcile::{Env, Signals, Task},
     state::{self, AppStore, EpochStore, Record},
 };
 
@@ -46,7 +46,7 @@ struct Slot {
     store: Mutex<Option<Arc<AppStore>>>,
     wanted: watch::Sender<Generation>,
     nudge: Arc<Notify>,
-    contested: Arc<AtomicBool>,
+    signals: Arc<Signals>,
     cancel: CancellationToken,
 }
 
@@ -136,6 +136,20 @@ impl Supervisor {
             slot.nudge.notify_one();
         }
         slot.is_some()
+    }
+
+    pub(crate) async fn sync(&self, app: AppUid) -> bool {
+        // Without a record nothing runs that could answer.
+        let Some(slot) = self.slot(app).filter(|slot| slot.store().is_some()) else {
+            return false;
+        };
+        let mut passes = slot.signals.passes.subscribe();
+        // The pass that runs now may have begun before what the caller wants it to see.
+        let running = passes.borrow_and_update().begun;
+        slot.nudge.notify_one();
+        let ended = passes.wait_for(|passes| passes.ended > running);
+        let ended = slot.cancel.run_until_cancelled(ended).await;
+        ended.is_some_and(|ended| ended.is_ok())
     }
 
     fn slot(&self, app: AppUid) -> Option<Arc<Slot>> {
@@ -265,7 +279,7 @@ impl Supervisor {
                     store: Mutex::new(None),
                     wanted: watch::Sender::new(Generation::default()),
                     nudge: Arc::default(),
-                    contested: Arc::default(),
+                    signals: Arc::default(),
                     cancel: self.cancel.child_token(),
                 })
             })
@@ -311,7 +325,7 @@ impl Supervisor {
         let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = slots
             .iter()
-            .filter(|(app, slot)| **app != than && slot.contested.load(Ordering::Relaxed));
+            .filter(|(app, slot)| **app != than && slot.signals.contested.load(Ordering::Relaxed));
         waiting.for_each(|(_, slot)| slot.nudge.notify_one());
     }
 
@@ -352,7 +366,7 @@ impl Supervisor {
         self.tasks.spawn(async move {
             loop {
                 let Some(store) = slot.store() else { return };
-                let task = Task::new(env.clone(), app, store, slot.nudge.clone(), slot.contested.clone());
+                let task = Task::new(env.clone(), app, store, slot.nudge.clone(), slot.signals.clone());
                 let run = task.run(slot.wanted.subscribe(), slot.cancel.clone());
                 match tokio::spawn(run).await {
                     Ok(()) => return,

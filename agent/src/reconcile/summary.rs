@@ -32,7 +32,8 @@ impl Task {
     pub(super) fn publish(&mut self) {
         let record = self.store.record();
         let foreign = |row: &Row| matches!(row.status, Status::Foreign(_));
-        self.contested
+        self.signals
+            .contested
             .store(self.rows.values().any(foreign), Ordering::Relaxed);
         let rows: Vec<_> = self.rows.iter().map(|(id, row)| of_row(id, row)).collect();
         let mut health = Health::worst_of(rows.iter().map(|(health, _)| *health));

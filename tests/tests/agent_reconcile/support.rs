@@ -238,11 +238,10 @@ impl Agent {
         self.until(app, "healthy", healthy).await
     }
 
-    /// Runs one more full pass and waits until it has been reported.
+    /// Runs one more full pass, over when this returns.
     pub(crate) async fn pass_again(&self, app: &App) {
-        assert!(self.handle.sync_now(app.uid));
-        // A pass over few objects is a matter of milliseconds; what follows polls or counts.
-        tokio::time::sleep(Duration::from_millis(1500)).await;
+        let pass = tokio::time::timeout(PATIENCE, self.handle.sync(app.uid));
+        assert!(pass.await.unwrap());
     }
 }
 
