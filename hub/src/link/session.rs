@@ -194,6 +194,8 @@ impl Session {
                 Ok(current.then_some(Action::Ack(ack)).into_iter().collect())
             }
             FromAgent::Report(report) => {
+                // What it said before of this application, known or not, no longer holds.
+                self.strangers.remove(&report.app);
                 if report.phase == Phase::Removed {
                     self.offers.removed(report.app, report.generation);
                 }
@@ -224,7 +226,11 @@ impl Session {
             self.commands.reports_are_right();
             return vec![Action::Confirmed];
         }
-        self.commands.report_all(self.config.heartbeat, now);
+        if self.commands.report_all(self.config.heartbeat, now) {
+            // Those that are still there will be reported again; of those that are gone nothing
+            // would ever be heard.
+            self.strangers.clear();
+        }
         vec![Action::Differs]
     }
 

@@ -54,17 +54,17 @@ impl Commands {
             .map(|_| result)
     }
 
-    /// Asks for all reports, unless that was done a moment ago.
-    pub(super) fn report_all(&mut self, heartbeat: Duration, now: Duration) {
+    /// Asks for all reports, unless that was done a moment ago; `true` if they are asked for.
+    pub(super) fn report_all(&mut self, heartbeat: Duration, now: Duration) -> bool {
         let pause = match self.asked {
-            Some((at, pause)) if now < at + pause => return,
+            Some((at, pause)) if now < at + pause => return false,
             Some((_, pause)) => (pause * 2).min(LONGEST_PAUSE),
             None => heartbeat,
         };
         self.asked = Some((now, pause));
         self.unanswered.remove(OWN);
         // A full queue means that the agent does not answer; silence will end the session.
-        self.push(OWN.to_owned(), Command::ReportAll).ok();
+        self.push(OWN.to_owned(), Command::ReportAll).is_ok()
     }
 
     pub(super) fn reports_are_right(&mut self) {

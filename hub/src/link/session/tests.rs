@@ -496,3 +496,51 @@ fn an_application_that_the_hub_does_not_know_does_not_spoil_the_evidence_of_the_
     session.nudge(&world);
     assert_eq!(session.take(both, &world, NOW).unwrap(), [Action::Differs]);
 }
+
+#[test]
+fn what_was_said_of_a_stranger_does_not_outlive_it() {
+    let held = [wants(1, 3), wants(9, 7)];
+    let mine = status(&held[0], Phase::Applied, Health::Healthy);
+    let strange = status(&held[1], Phase::Applied, Health::Degraded);
+    let mut world = World {
+        status: vec![mine],
+        ..world(&held[..1])
+    };
+    // It was lost with its report: all reports are asked for, and it is not among them.
+    let (mut session, _) = open(&world, &held);
+    session.stranger(strange);
+    let without = heartbeat(&held[..1], &[mine]);
+    let differs = session.take(without.clone(), &world, NOW).unwrap();
+    assert_eq!(differs, [Action::Differs]);
+    let right = session.take(without, &world, NOW).unwrap();
+    assert_eq!(right, [Action::Confirmed]);
+
+    // The hub removed it: what is stored now says all there is to say.
+    session.stranger(strange);
+    let tombstone = Assignment {
+        desired: Desired::Tombstone { cascade: true },
+        ..wants(9, 8)
+    };
+    let removed = tidegate_model::report::Report {
+        app: tombstone.app,
+        generation: tombstone.generation,
+        digest: tombstone.digest(),
+        phase: Phase::Removed,
+        health: Health::Missing,
+        healthy_for: tidegate_model::duration::Span::default(),
+        drift: Vec::new(),
+        problems: Vec::new(),
+        held_prune: None,
+    };
+    world.status.push(StatusRow::from(&removed));
+    world.assignments.push(tombstone);
+    session.nudge(&world);
+    session
+        .take(FromAgent::Report(removed), &world, NOW)
+        .unwrap();
+    let beat = heartbeat(&held[..1], &[mine]);
+    assert_eq!(
+        session.take(beat, &world, NOW).unwrap(),
+        [Action::Confirmed]
+    );
+}
