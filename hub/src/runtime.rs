@@ -19,7 +19,7 @@ use crate::{
     evidence::Evidence,
     git::{self, Git},
     health::{self, Metrics},
-    identity::{self, Authority, ServerCertificate, tls::ServerKey},
+    identity::{self, Authority, tls::ServerKey},
     layout::Layout,
     link::Sessions,
     poller::Poller,
@@ -102,7 +102,10 @@ pub async fn serve(options: ServeOptions, cancel: CancellationToken) -> Result<(
     let health_listener = listen(options.health_listen, "--health-listen").await?;
     let clock = Clock::default();
     let authority = Arc::new(Authority::load(&layout.identity(), clock.now())?);
-    let key = ServerKey::new(&certificate(&authority, &layout, &clock)?)?;
+    let key = ServerKey::new(
+        &authority,
+        &authority.server_certificate(&layout.identity(), clock.now())?,
+    )?;
     let git = Git::new(git::Options {
         allow_file: options.allow_file_sources,
         ..git::Options::new(layout.repositories())
@@ -189,18 +192,6 @@ fn background(
     tasks
 }
 
-/// The listener's certificate with the authority's after it: an agent that joins knows the authority
-/// only by the digest in its token, so it must be shown.
-fn certificate(
-    authority: &Authority,
-    layout: &Layout,
-    clock: &Clock,
-) -> Result<ServerCertificate, identity::Error> {
-    let mut certificate = authority.server_certificate(&layout.identity(), clock.now())?;
-    certificate.certificate_pem.push_str(authority.ca_pem());
-    Ok(certificate)
-}
-
 /// Renews the listener's certificate while the hub runs; the authority decides when it is time.
 async fn renew(
     key: ServerKey,
@@ -214,7 +205,8 @@ async fn renew(
             () = cancel.cancelled() => return Ok(()),
             () = tokio::time::sleep(RENEWAL_CHECK) => {}
         }
-        let renewed = certificate(&authority, &layout, &clock)
+        let renewed = authority
+            .server_certificate(&layout.identity(), clock.now())
             .and_then(|certificate| key.replace(&certificate));
         if let Err(error) = renewed {
             tracing::error!(%error, "failed to renew the listener's certificate; trying again");

@@ -37,8 +37,12 @@ const HANDSHAKES: usize = 256;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The server certificate in use. Cheap to clone; clones share it.
+///
+/// The authority's certificate is shown with it: an agent that joins knows the authority only by the
+/// digest in its token.
 #[derive(Clone)]
 pub struct ServerKey {
+    authority: CertificateDer<'static>,
     current: Arc<RwLock<Arc<CertifiedKey>>>,
 }
 
@@ -49,17 +53,19 @@ impl fmt::Debug for ServerKey {
 }
 
 impl ServerKey {
-    /// Begins with this certificate.
-    pub fn new(certificate: &ServerCertificate) -> Result<Self, Error> {
-        let key = certified(certificate)?;
+    /// Begins with this certificate, which `authority` signed.
+    pub fn new(authority: &Authority, certificate: &ServerCertificate) -> Result<Self, Error> {
+        let authority = authority.certificate().clone();
+        let key = certified(certificate, &authority)?;
         Ok(Self {
+            authority,
             current: Arc::new(RwLock::new(Arc::new(key))),
         })
     }
 
     /// Uses this certificate from the next connection on.
     pub fn replace(&self, certificate: &ServerCertificate) -> Result<(), Error> {
-        let key = Arc::new(certified(certificate)?);
+        let key = Arc::new(certified(certificate, &self.authority)?);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = key;
         Ok(())
     }
@@ -125,10 +131,14 @@ where
         .filter_map(std::future::ready)
 }
 
-fn certified(certificate: &ServerCertificate) -> Result<CertifiedKey, Error> {
-    let chain = CertificateDer::pem_slice_iter(certificate.certificate_pem.as_bytes())
+fn certified(
+    certificate: &ServerCertificate,
+    authority: &CertificateDer<'static>,
+) -> Result<CertifiedKey, Error> {
+    let mut chain = CertificateDer::pem_slice_iter(certificate.certificate_pem.as_bytes())
         .collect::<Result<Vec<_>, _>>()
         .map_err(refused)?;
+    chain.push(authority.clone());
     let key = PrivateKeyDer::from_pem_slice(certificate.key_pem.as_bytes()).map_err(refused)?;
     CertifiedKey::from_der(chain, key, &provider()).map_err(refused)
 }

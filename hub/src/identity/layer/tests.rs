@@ -79,7 +79,11 @@ async fn start() -> Hub {
     let made = now - SignedDuration::from_hours(60 * 24);
     let names = ["localhost".to_owned()];
     let authority = Authority::create(dir.path(), "fleet.example.org", &names, made).unwrap();
-    let key = ServerKey::new(&authority.server_certificate(dir.path(), now).unwrap()).unwrap();
+    let key = ServerKey::new(
+        &authority,
+        &authority.server_certificate(dir.path(), now).unwrap(),
+    )
+    .unwrap();
     let people = [
         ("vera", Role::Viewer),
         ("otto", Role::Operator),

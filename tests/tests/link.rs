@@ -1,0 +1,36 @@
+//! Hub and agent together: the two state machines in a simulated network, and the two links over
+//! real mTLS on loopback with a fake hub behind the one and a fake cluster behind the other.
+//!
+//! Owns the proof that both sides converge whatever gets lost, and that each thing that must be
+//! refused is refused with its reason at both ends. No Kubernetes and no store is needed here.
+
+#![allow(
+    clippy::pedantic,
+    clippy::style,
+    clippy::perf,
+    clippy::complexity,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking and may look at the clock; it is read for what it shows"
+)]
+
+#[path = "link/agent.rs"]
+mod agent;
+#[path = "link/converge.rs"]
+mod converge;
+#[path = "link/deliver.rs"]
+mod deliver;
+#[path = "link/enroll.rs"]
+mod enroll;
+#[path = "link/hub.rs"]
+mod hub;
+#[path = "link/model.rs"]
+mod model;
+#[path = "link/refuse.rs"]
+mod refuse;
+#[path = "link/sim.rs"]
+mod sim;
+#[path = "link/translate.rs"]
+mod translate;

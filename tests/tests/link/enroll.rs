@@ -1,0 +1,163 @@
+//! Joining and renewing: who gets a certificate, and what the others are told.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::SignedDuration;
+use tempfile::TempDir;
+use tidegate_agent::identity::{DiskStore, Identity, Keeper, KeeperHandle, Options, TokenSource};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::{
+    agent::{self, BACKOFF, FakeCluster},
+    hub::{FakeHub, Serving},
+    model::{FIRST, eventually, until},
+};
+
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+
+/// A keeper of an agent; it ends when it is dropped.
+struct Kept {
+    handle: KeeperHandle,
+    _cancel: DropGuard,
+}
+
+fn keep(serving: &Serving, token: Option<&str>, folder: &TempDir) -> Kept {
+    let token = token.map_or(TokenSource::None, |text| {
+        TokenSource::Text(text.parse().unwrap())
+    });
+    let mut options = Options::new(serving.url().parse().unwrap(), token, "k1".to_owned());
+    options.backoff = BACKOFF;
+    options.period = Duration::from_millis(50);
+    let keeper = Keeper::new(options, DiskStore::open(folder.path()).unwrap());
+    let cancel = CancellationToken::new();
+    let kept = Kept {
+        handle: keeper.handle(),
+        _cancel: cancel.clone().drop_guard(),
+    };
+    tokio::spawn(keeper.run(cancel));
+    kept
+}
+
+async fn identity_of(kept: &Kept) -> Arc<Identity> {
+    let mut identity = kept.handle.identity();
+    let got = tokio::time::timeout(Duration::from_secs(20), identity.wait_for(Option::is_some));
+    match got.await {
+        Ok(identity) => identity.unwrap().clone().unwrap(),
+        Err(_) => panic!("no identity: {:?}", kept.handle.problem()),
+    }
+}
+
+/// What an agent with this token is told.
+async fn told(serving: &Serving, token: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = keep(serving, Some(token), &folder);
+    let problem = eventually("a problem", || kept.handle.problem()).await;
+    assert!(
+        kept.handle.identity().borrow().is_none(),
+        "it got an identity"
+    );
+    problem
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_makes_an_identity_that_outlives_the_process() {
+    let hub = FakeHub::new();
+    let serving = hub.serve(5).await;
+    let folder = tempfile::tempdir().unwrap();
+    let kept = keep(&serving, Some(&hub.token(HOUR)), &folder);
+    let first = identity_of(&kept).await;
+    assert_eq!(
+        (first.cluster, first.cluster_name.as_str()),
+        (FIRST, "prod-1")
+    );
+    assert_eq!(kept.handle.problem(), None);
+    assert_eq!(
+        hub.records().bound[&FIRST],
+        "k1",
+        "the identity is bound to its cluster"
+    );
+    drop(kept);
+
+    // A new process needs no token, and the identity opens a session.
+    until("the identity to be on disk", || {
+        folder.path().join("identity.json").exists()
+    })
+    .await;
+    let kept = keep(&serving, None, &folder);
+    let identity = kept.handle.identity();
+    let second = identity_of(&kept).await;
+    assert_eq!(first, second);
+    let agent = agent::start_with(&serving.url(), identity, &FakeCluster::new("k1"));
+    until("a session", || agent.link.status().connected).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_a_replayed_and_an_expired_token_are_refused_and_the_agent_says_why() {
+    let hub = FakeHub::new();
+    let serving = hub.serve(5).await;
+
+    // Another secret under a known id.
+    let good = hub.token(HOUR);
+    let mut parts: Vec<_> = good.split('.').map(str::to_owned).collect();
+    parts[2] = "00".repeat(32);
+    let wrong = told(&serving, &parts.join(".")).await;
+    assert!(
+        wrong.contains("the hub refused") && wrong.contains("not known"),
+        "{wrong}"
+    );
+
+    let expired = told(&serving, &hub.token(-HOUR)).await;
+    assert!(expired.contains("expired at"), "{expired}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let kept = keep(&serving, Some(&good), &folder);
+    identity_of(&kept).await;
+    let replayed = told(&serving, &good).await;
+    assert!(replayed.contains("good once"), "{replayed}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hub_that_did_not_make_the_token_never_sees_its_secret() {
+    let (hub, impostor) = (FakeHub::new(), FakeHub::new());
+    let serving = impostor.serve(5).await;
+    let token = hub.token(HOUR);
+    // Even an impostor that knows the record of the token.
+    let records = hub.records().tokens.clone();
+    impostor.records().tokens.extend(records);
+    let problem = told(&serving, &token).await;
+    assert!(
+        problem.contains("failed to connect") && problem.contains("UnknownIssuer"),
+        "{problem}"
+    );
+    assert!(
+        impostor
+            .records()
+            .tokens
+            .values()
+            .all(|record| record.used_at.is_none())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_is_renewed_in_time_and_the_session_goes_on_with_the_new_one() {
+    let hub = FakeHub::new();
+    // Certificates live for a day: two thirds of it are over.
+    hub.records().age = SignedDuration::from_hours(20);
+    let serving = hub.serve(5).await;
+    let folder = tempfile::tempdir().unwrap();
+    let kept = keep(&serving, Some(&hub.token(HOUR)), &folder);
+    let agent = agent::start_with(
+        &serving.url(),
+        kept.handle.identity(),
+        &FakeCluster::new("k1"),
+    );
+    until("the renewal", || hub.records().renewals == 1).await;
+    until("a session", || agent.link.status().connected).await;
+    let tomorrow = tidegate_hub::clock::Clock::default().now() + SignedDuration::from_hours(23);
+    until("the new certificate", || {
+        kept.handle.not_after() > Some(tomorrow)
+    })
+    .await;
+    until("a session with it", || agent.link.status().connected).await;
+    assert_eq!(hub.records().renewals, 1, "once is enough");
+}
