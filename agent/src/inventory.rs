@@ -17,8 +17,8 @@ pub struct Entry {
     /// Uid of the object we applied; `None` until the server told it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<String>,
-    /// Set if it was found by its label after the state was lost: it may be pruned only by a
-    /// generation after this one, which is a new word of the hub.
+    /// Set if it is known from before some state was lost (found by its label, or inherited): it
+    /// may be pruned only by a generation after this one, which is a new word of the hub.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found_at: Option<Generation>,
 }
@@ -92,6 +92,16 @@ impl Inventory {
         });
     }
 
+    /// Enters what an earlier life of the application has in the cluster; what is known stays.
+    pub fn inherit(&mut self, from: &Self, at: Generation) {
+        for (id, entry) in &from.entries {
+            self.entries.entry(id.clone()).or_insert_with(|| Entry {
+                found_at: Some(at),
+                ..entry.clone()
+            });
+        }
+    }
+
     /// Notes the uid of an applied object.
     pub fn confirm(&mut self, id: &ObjectId, uid: &str) {
         if let Some(entry) = self.entries.get_mut(id) {
@@ -127,6 +137,22 @@ mod tests {
         assert_eq!(inventory.len(), 2);
         assert_eq!(inventory.uid(&id("a")), Some("u1"));
         assert_eq!(inventory.entries()[&id("a")].version, "v1");
+    }
+
+    #[test]
+    fn what_is_inherited_waits_for_a_new_word_and_hides_nothing() {
+        let (mut earlier, mut inventory) = (Inventory::default(), Inventory::default());
+        earlier.enter([(&id("a"), "v1"), (&id("b"), "v1")]);
+        earlier.confirm(&id("a"), "u1");
+        earlier.confirm(&id("b"), "u2");
+        inventory.enter([(&id("a"), "v1")]);
+        inventory.inherit(&earlier, Generation(1));
+        assert_eq!(inventory.entries()[&id("a")].found_at, None);
+        assert_eq!(inventory.entries()[&id("b")].found_at, Some(Generation(1)));
+        assert_eq!(
+            (inventory.uid(&id("a")), inventory.uid(&id("b"))),
+            (None, Some("u2"))
+        );
     }
 
     #[test]

@@ -95,6 +95,16 @@ pub enum Rejected {
         /// Generation that is held.
         held: Generation,
     },
+    /// The name runs under a later uid already.
+    #[error("failed to accept {app}: application {name} is held as {by}, which came later")]
+    Succeeded {
+        /// The refused application.
+        app: AppUid,
+        /// Its name, `project/name`.
+        name: String,
+        /// Who has the name now.
+        by: AppUid,
+    },
     /// Content that is not what its digest says.
     #[error("failed to accept: {what} was announced as {expected} and is {actual}; fetch it again")]
     DigestMismatch {

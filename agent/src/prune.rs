@@ -135,10 +135,8 @@ fn hold_one(id: &ObjectId, input: &Input<'_>) -> Option<String> {
         );
     }
     let found_at = input.inventory.entries().get(id)?.found_at?;
-    (found_at >= input.generation).then(|| {
-        "found by its label after the agent's state was lost; the next generation prunes it"
-            .to_owned()
-    })
+    (found_at >= input.generation)
+        .then(|| "known from before state was lost; the next generation prunes it".to_owned())
 }
 
 fn count_of(objects: usize) -> u32 {

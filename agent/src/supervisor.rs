@@ -36,6 +36,7 @@ use crate::{
 };
 
 mod checks;
+mod heir;
 mod start;
 
 /// One application.
@@ -47,6 +48,8 @@ struct Slot {
     wanted: watch::Sender<Generation>,
     nudge: Arc<Notify>,
     signals: Arc<Signals>,
+    /// Its task, for whoever waits for its end.
+    running: TaskTracker,
     cancel: CancellationToken,
 }
 
@@ -123,11 +126,13 @@ impl Supervisor {
     }
 
     pub(crate) fn held(&self) -> Vec<StateRow> {
+        let records = self.records();
+        records.iter().filter_map(|record| record.row()).collect()
+    }
+
+    fn records(&self) -> Vec<Arc<Record>> {
         let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        slots
-            .values()
-            .filter_map(|slot| slot.record()?.row())
-            .collect()
+        slots.values().filter_map(|slot| slot.record()).collect()
     }
 
     pub(crate) fn sync_now(&self, app: AppUid) -> bool {
@@ -212,6 +217,10 @@ impl Supervisor {
             return Ok(accepted);
         }
         checks::bundle(&assignment, &bundle)?;
+        heir::check(
+            &assignment,
+            self.records().iter().map(|record| &record.assignment),
+        )?;
         let objects = self.take_objects(&bundle, objects).await?;
         let content = match assignment.bundle() {
             Some(_) => self.env.store.keep_content(app, &bundle, &objects).await?,
@@ -259,6 +268,7 @@ impl Supervisor {
             .unwrap_or_else(PoisonError::into_inner)
             .contains(&app);
         let store = AppStore::create(self.env.store.clone(), record).await?;
+        self.inherit(&store).await?;
         *slot.store.lock().unwrap_or_else(PoisonError::into_inner) = Some(store);
         self.lost
             .lock()
@@ -280,6 +290,7 @@ impl Supervisor {
                     wanted: watch::Sender::new(Generation::default()),
                     nudge: Arc::default(),
                     signals: Arc::default(),
+                    running: TaskTracker::new(),
                     cancel: self.cancel.child_token(),
                 })
             })
@@ -348,22 +359,27 @@ impl Supervisor {
         }
         store.erase().await?;
         slot.cancel.cancel();
+        self.drop_slot(app);
+        self.env.claims.forget(app);
+        Ok(true)
+    }
+
+    fn drop_slot(&self, app: AppUid) {
         self.slots
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&app);
         self.files.remove(app);
-        self.env.claims.forget(app);
         self.env.watches.forget(app);
         self.env.board.remove(app);
-        Ok(true)
     }
 
     /// Runs the task of an application, again if it panics: one application's bug is not
     /// another's outage.
     fn run(&self, app: AppUid, slot: &Arc<Slot>) {
         let (env, slot) = (self.env.clone(), slot.clone());
-        self.tasks.spawn(async move {
+        let running = slot.running.clone();
+        self.tasks.spawn(running.track_future(async move {
             loop {
                 let Some(store) = slot.store() else { return };
                 let task = Task::new(env.clone(), app, store, slot.nudge.clone(), slot.signals.clone());
@@ -374,6 +390,6 @@ impl Supervisor {
                 }
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
-        });
+        }));
     }
 }

@@ -235,10 +235,14 @@ async fn take_term(
     clock: &Clock,
     holder: String,
 ) -> Result<(EpochRecord, u64), Error> {
+    let now = clock.now();
+    // A new store begins above any term that a lost one can have reached by counting, so that agents
+    // which knew that hub obey this one.
+    let first = u64::try_from(now.as_second()).unwrap_or(1).max(1);
     let mut record = EpochRecord {
-        epoch: Epoch(1),
+        epoch: Epoch(first),
         holder,
-        taken_at: clock.now(),
+        taken_at: now,
     };
     let key = record.key();
     let current = store.get(&key).await?;

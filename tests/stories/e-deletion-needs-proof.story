@@ -88,11 +88,29 @@ $ tidegate cluster label prod-2 gone=yes
 $ k prod-1 get deployment web -o name
 > deployment.apps/web
 
-# A hub that has lost everything deletes nothing anywhere.
+# A hub that has lost everything deletes nothing anywhere, not even when the clusters join it anew.
+$ k dev-1 get deployment web -o jsonpath='{.metadata.uid} {.metadata.generation}' > before
 % hub kill
 % hub forget
 % hub start
-$ sleep 5; k dev-1 get deployment web -o name
-> deployment.apps/web
 $ tidegate get sets -o json | jq '[.items[]?] | length'
 > 0
+$ for c in dev-1 prod-1; do tidegate cluster join-token $c --label env=${c%-*} > token-$c; done
+~30s $ tidegate get clusters -o json | jq -r '[.items[] | .joined and .connected] | @csv'
+> true,true
+$ engineer dev-1 scale deployment web --replicas 3
+~10s $ k dev-1 get deployment web -o jsonpath='{.spec.replicas}'
+> 1
+$ k prod-1 get deployment web -o name
+> deployment.apps/web
+
+# Given the set again, it takes the applications over as they are.
+$ k dev-1 get deployment web -o jsonpath='{.metadata.uid} {.metadata.generation}' > before
+$ tidegate apply -f set.yaml
+~60s $ tidegate get runs --set web -o json | jq -r '.items[0].state'
+> Succeeded
+$ k dev-1 get deployment web -o jsonpath='{.metadata.uid} {.metadata.generation}' | diff before -
+$ sed -i s/good:1/good:2/ repo/web/deployment.yaml && cd repo && git commit -qam two
+$ tidegate refresh web
+~60s $ for c in dev-1 prod-1; do k $c get deployment web -o jsonpath='{.spec.template.spec.containers[0].image} '; done
+> good:2 good:2

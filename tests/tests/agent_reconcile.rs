@@ -20,6 +20,8 @@
 mod apply;
 #[path = "agent_reconcile/drift.rs"]
 mod drift;
+#[path = "agent_reconcile/heir.rs"]
+mod heir;
 #[path = "agent_reconcile/kinds.rs"]
 mod kinds;
 #[path = "agent_reconcile/ownership.rs"]

@@ -27,7 +27,8 @@ pub enum TokenSource {
     None,
     /// Given at start.
     Text(JoinToken),
-    /// A file, read again while an identity is missing: it may be mounted later, or replaced.
+    /// A file, read again with every pass: it may be mounted later, or replaced by a token for
+    /// another hub.
     File(PathBuf),
 }
 
@@ -162,8 +163,7 @@ impl<S: IdentityStore> Keeper<S> {
         if !self.loaded {
             let stored = self.store.load().await.map_err(|error| describe(&error))?;
             self.loaded = true;
-            // It is used only after the token was looked at, see below.
-            self.adopt(stored).await?;
+            self.adopt(stored).await;
         }
         if self.not_before.is_some_and(|at| clock::monotonic() < at) {
             return self.problem.borrow().clone().map_or(Ok(()), Err);
@@ -171,7 +171,14 @@ impl<S: IdentityStore> Keeper<S> {
         self.not_before = None;
         let current = self.current.borrow().clone();
         let now = clock::wall();
-        match current.as_deref().map(Identity::validity) {
+        let life = current.as_deref().map(Identity::validity);
+        if let (Some(identity), Some(Ok(life))) = (&current, &life)
+            && now < life.not_after
+            && self.joined_anew(identity).await
+        {
+            return Ok(());
+        }
+        match life {
             None => self.join(None).await,
             Some(Ok(life)) if now < life.renew_at() => self.save().await,
             Some(Ok(life)) if now < life.not_after => self.renew(life.not_after).await,
@@ -183,26 +190,36 @@ impl<S: IdentityStore> Keeper<S> {
         }
     }
 
-    /// Takes up what was stored. A token that it was not made with comes first: somebody wants the
-    /// agent to join anew, for example another hub. If that fails, what was stored is used.
-    async fn adopt(&mut self, stored: Option<Identity>) -> Result<(), String> {
-        let Some(stored) = stored else { return Ok(()) };
+    /// Takes up what was stored.
+    async fn adopt(&mut self, stored: Option<Identity>) {
+        let Some(stored) = stored else { return };
+        // A new identity that could not be kept is used all the same: its token is spent.
+        if !self.joined_anew(&stored).await && self.current.borrow().is_none() {
+            self.not_before = None;
+            self.current.send_replace(Some(Arc::new(stored)));
+        }
+    }
+
+    /// Joins with a token that the identity was not made with, if there is one: whoever put it
+    /// there wants the agent to join anew, another hub or one that lost its store. If that fails,
+    /// the identity that there is goes on.
+    async fn joined_anew(&mut self, identity: &Identity) -> bool {
         let token = self.token().await.ok().flatten();
-        if let Some(token) = token.filter(|token| token.id() != stored.token_id) {
-            match self.trade(&token, &stored.agent_uid).await {
-                Ok(()) => return Ok(()),
-                Err(problem) => {
-                    tracing::warn!(
-                        problem,
-                        token = token.id(),
-                        "could not join with a new token: using the stored identity"
-                    );
-                }
+        let other = token.filter(|token| {
+            token.id() != identity.token_id && self.refused.as_ref() != Some(token)
+        });
+        let Some(token) = other else { return false };
+        match self.trade(&token, &identity.agent_uid).await {
+            Ok(()) => true,
+            Err(problem) => {
+                tracing::warn!(
+                    problem,
+                    token = token.id(),
+                    "could not join with a new token: going on with the present identity"
+                );
+                false
             }
         }
-        self.not_before = None;
-        self.current.send_replace(Some(Arc::new(stored)));
-        Ok(())
     }
 
     async fn token(&self) -> Result<Option<JoinToken>, String> {

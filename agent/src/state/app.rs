@@ -41,6 +41,12 @@ impl AppStore {
         Ok(kept)
     }
 
+    /// The record and the version of its Secret, for another store of the same.
+    pub async fn into_parts(&self) -> (Record, Option<String>) {
+        let version = self.version.lock().await;
+        (Record::clone(&self.record()), version.clone())
+    }
+
     /// The record as it is kept.
     pub fn record(&self) -> Arc<Record> {
         self.record

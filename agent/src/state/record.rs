@@ -1,13 +1,16 @@
 //! What is kept of one application, and its form in a Secret.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tidegate_model::{
     assignment::{Assignment, StateRow},
     bundle::Bundle,
-    ids::Generation,
+    ids::{AppUid, Generation},
 };
 
 use super::{
@@ -66,6 +69,9 @@ pub struct Record {
     pub inventory: Arc<Inventory>,
     /// Set while the inventory is not known, because it was lost: labels are searched first.
     pub search_labels: bool,
+    /// Applications of the same name under earlier uids that it took over from: objects that still
+    /// carry their label are its own.
+    pub inherits: BTreeSet<AppUid>,
     pub(super) inventory_pack: Option<PackRef>,
 }
 
@@ -80,6 +86,8 @@ struct Head {
     #[serde(default)]
     search_labels: bool,
     #[serde(default)]
+    inherits: BTreeSet<AppUid>,
+    #[serde(default)]
     inventory_pack: Option<PackRef>,
 }
 
@@ -93,6 +101,7 @@ impl Record {
             applied: None,
             inventory: Arc::default(),
             search_labels: false,
+            inherits: BTreeSet::new(),
             inventory_pack: None,
         }
     }
@@ -105,6 +114,15 @@ impl Record {
         self.assignment = assignment;
         self.bundle = Some(bundle);
         self.content = content;
+    }
+
+    /// Takes over what `earlier` has in the cluster.
+    pub fn inherit(&mut self, earlier: &Self) {
+        let at = self.assignment.generation;
+        Arc::make_mut(&mut self.inventory).inherit(&earlier.inventory, at);
+        self.search_labels |= earlier.search_labels;
+        self.inherits.extend(&earlier.inherits);
+        self.inherits.insert(earlier.assignment.app);
     }
 
     /// Its row of the state root; `None` while the content is lost, so that the hub sends it again.
@@ -152,6 +170,7 @@ impl Record {
             content: self.content.clone(),
             applied: self.applied,
             search_labels: self.search_labels,
+            inherits: self.inherits.clone(),
             inventory_pack: self.inventory_pack.clone(),
         };
         let head = serde_json::to_vec(&head).unwrap_or_default();
@@ -195,6 +214,7 @@ impl Store {
             applied: head.applied,
             inventory: Arc::new(inventory),
             search_labels: head.search_labels,
+            inherits: head.inherits,
             inventory_pack: head.inventory_pack,
         })
     }

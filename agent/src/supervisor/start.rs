@@ -13,7 +13,7 @@ use tidegate_model::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Slot, Supervisor};
+use super::{Slot, Supervisor, heir};
 use crate::{
     accepted::{AcceptedFiles, OnDisk},
     blobs::BlobCache,
@@ -174,8 +174,12 @@ async fn fill_slots(
     records: Vec<(Record, Option<String>)>,
 ) -> Result<Vec<(AppUid, Arc<Slot>)>, state::Error> {
     let mut slots = Vec::new();
+    let records = heir::settle(&supervisor.env.store, records).await?;
     for (record, kept) in records {
         let app = record.assignment.app;
+        for predecessor in &record.inherits {
+            supervisor.env.claims.set(*predecessor, BTreeSet::new());
+        }
         let bundle = record.bundle.clone().unwrap_or_default();
         // Everybody's claims are known before the first task looks at an object.
         let declared = supervisor.declared(&record.assignment, &bundle);

@@ -25,6 +25,10 @@ fn keep(serving: &Serving, token: Option<&str>, folder: &TempDir) -> Kept {
     let token = token.map_or(TokenSource::None, |text| {
         TokenSource::Text(text.parse().unwrap())
     });
+    keep_with(serving, token, folder)
+}
+
+fn keep_with(serving: &Serving, token: TokenSource, folder: &TempDir) -> Kept {
     let mut options = Options::new(serving.url().parse().unwrap(), token, "k1".to_owned());
     options.backoff = BACKOFF;
     options.period = Duration::from_millis(50);
@@ -160,4 +164,28 @@ async fn a_certificate_is_renewed_in_time_and_the_session_goes_on_with_the_new_o
     .await;
     until("a session with it", || agent.link.status().connected).await;
     assert_eq!(hub.records().renewals, 1, "once is enough");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_token_in_the_file_makes_a_running_agent_join_anew() {
+    let (first, second) = (FakeHub::new(), FakeHub::new());
+    let serving = first.serve(5).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, first.token(HOUR)).unwrap();
+    let kept = keep_with(&serving, TokenSource::File(file.clone()), &folder);
+    let identity = identity_of(&kept).await;
+    // A token of a hub that is not there takes nothing away.
+    std::fs::write(&file, second.token(HOUR)).unwrap();
+    let token = first.token(HOUR);
+    std::fs::write(&file, &token).unwrap();
+    let mut current = kept.handle.identity();
+    let anew = current.wait_for(|now| {
+        now.as_ref()
+            .is_some_and(|now| token.contains(&now.token_id))
+    });
+    let anew = tokio::time::timeout(Duration::from_secs(20), anew).await;
+    let anew = anew.unwrap().unwrap().clone().unwrap();
+    assert_ne!(anew.key_pem, identity.key_pem);
+    assert_eq!(anew.agent_uid, identity.agent_uid);
 }
