@@ -29,6 +29,8 @@ pub struct Stage {
     agents: Vec<Agent>,
     hub: Option<Hub>,
     fleet: Option<Fleet>,
+    /// Ports that take connections and never answer.
+    deaf: Vec<std::net::TcpListener>,
     folder: tempfile::TempDir,
 }
 
@@ -58,6 +60,7 @@ impl Stage {
             agents: Vec::new(),
             hub: None,
             fleet: None,
+            deaf: Vec::new(),
             folder,
         })
     }
@@ -94,6 +97,7 @@ impl Stage {
                 }
                 Ok(())
             }
+            ["deaf", file] => self.deafen(file),
             ["cluster", name, "pause"] => self.cluster(name)?.pause().await,
             ["cluster", name, "resume"] => self.cluster(name)?.resume(),
             _ => Err(unknown(words)),
@@ -142,6 +146,16 @@ impl Stage {
             agent.start()?;
             self.agents.push(agent);
         }
+        Ok(())
+    }
+
+    /// A port that takes connections and never answers; its address goes into `file`.
+    fn deafen(&mut self, file: &str) -> Result<(), Error> {
+        let failed = || Error::io("open a port that never answers");
+        let port = std::net::TcpListener::bind("127.0.0.1:0").map_err(failed())?;
+        let address = port.local_addr().map_err(failed())?.to_string();
+        fs::write(self.path().join(file), address).map_err(failed())?;
+        self.deaf.push(port);
         Ok(())
     }
 
