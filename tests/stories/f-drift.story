@@ -55,10 +55,10 @@ $ tidegate apply -f set.yaml
 > Succeeded
 
 $ engineer dev-1 scale deployment web --replicas 3
-~2s $ k dev-1 get deployment web -o jsonpath='{.spec.replicas}'
+~1s $ k dev-1 get deployment web -o jsonpath='{.spec.replicas}'
 > 1
 $ engineer prod-1 scale deployment web --replicas 3
-~10s $ tidegate get applications --set web --cluster prod-1 -o json | jq -r '.items[0].report.drift[0] | "\(.object.kind) \(.fields[0])"'
+~1s $ tidegate get applications --set web --cluster prod-1 -o json | jq -r '.items[0].report.drift[0] | "\(.object.kind) \(.fields[0])"'
 > Deployment /spec/replicas
-$ k prod-1 get deployment web -o jsonpath='{.spec.replicas}'
+$ sleep 2; k prod-1 get deployment web -o jsonpath='{.spec.replicas}'
 > 3
