@@ -50,7 +50,7 @@ if [[ ! -x $binary ]]; then
         -ldflags "-s -w -X $pkg.gitVersion=v$version -X $pkg.gitMajor=$major -X $pkg.gitMinor=$minor" \
         -o "$part" .) 9>&- >&2 || die "failed to build the test control plane in $sources; the compiler's words are above"
     mkdir -p "$folder/bin"
-    for component in etcd kube-apiserver kube-controller-manager kube-scheduler kubectl; do
+    for component in etcd kube-apiserver kube-controller-manager kube-scheduler kubectl jq; do
         ln -sfn ../controlplane "$folder/bin/$component"
     done
     mv "$part" "$binary"

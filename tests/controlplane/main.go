@@ -12,6 +12,7 @@ import (
 	"syscall"
 	_ "time/tzdata" // time zones of CronJobs on machines that have none
 
+	jq "github.com/itchyny/gojq/cli"
 	"github.com/spf13/cobra"
 	"go.etcd.io/etcd/server/v3/embed"
 	"k8s.io/component-base/cli"
@@ -30,9 +31,10 @@ var components = map[string]func() *cobra.Command{
 	"kube-controller-manager": controllermanager.NewControllerManagerCommand,
 	"kube-scheduler":          func() *cobra.Command { return scheduler.NewSchedulerCommand() },
 	"kubectl":                 func() *cobra.Command { return kubectl.NewDefaultKubectlCommand() },
+	"jq":                      newJqCommand,
 }
 
-const usage = "usage: controlplane etcd|kube-apiserver|kube-controller-manager|kube-scheduler|kubectl [flags]"
+const usage = "usage: controlplane etcd|kube-apiserver|kube-controller-manager|kube-scheduler|kubectl|jq [flags]"
 
 func main() {
 	// A link named like a component runs it, so that the binary can stand in a
@@ -53,6 +55,16 @@ func main() {
 	// The components read os.Args themselves, as if they were started by name.
 	os.Args[0] = name
 	os.Exit(cli.Run(newCommand()))
+}
+
+// newJqCommand is jq, which stories read answers with and which a machine may not have. It parses
+// its own arguments.
+func newJqCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:                "jq",
+		DisableFlagParsing: true,
+		Run:                func(*cobra.Command, []string) { os.Exit(jq.Run()) },
+	}
 }
 
 // newEtcdCommand is a single-member etcd: only the settings a test bed needs,

@@ -51,8 +51,14 @@ impl Stage {
             fs::write(folder.path().join(".gitconfig"), GIT_CONFIG)
         };
         set_up().map_err(failed)?;
+        let mut programs = vec![];
         for program in ["tidegate", "tidegate-hub", "tidegate-agent"] {
-            let target = product(program)?;
+            programs.push((program, product(program)?));
+        }
+        // The test bed brings one; a control plane given by the machine comes with the machine's.
+        let jq = binaries.kubectl.as_ref().map(|k| k.with_file_name("jq"));
+        programs.extend(jq.filter(|jq| jq.is_file()).map(|jq| ("jq", jq)));
+        for (program, target) in programs {
             symlink(target, bin.join(program)).map_err(Error::io(format!("link {program}")))?;
         }
         Ok(Self {

@@ -11,6 +11,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
 use super::super::proxy::Proxy;
 use crate::harness::{Error, Port, Process, Signal, command_for, eventually};
 
@@ -127,19 +129,17 @@ impl Hub {
             .args(["--log", "info,tidegate_hub=debug"])
             .current_dir(&self.folder);
         let process = Process::start("hub", command, &self.log())?;
-        let url = format!("http://{health}/readyz");
+        let health = SocketAddr::from(([127, 0, 0, 1], self.health.number()));
         let ready = eventually("the hub ready", PATIENCE, || async {
             process
                 .expect_running()
                 .map_err(|error| error.to_string())?;
-            let asked = tokio::process::Command::new("curl")
-                .args(["-sf", "-m", "2", &url])
-                .output()
-                .await;
+            let asked = tokio::time::timeout(Duration::from_secs(2), get(health, "/readyz")).await;
             match asked {
-                Ok(output) if output.status.success() => Ok(()),
-                Ok(_) => Err("it does not answer yet".to_owned()),
-                Err(error) => Err(error.to_string()),
+                Ok(Ok(answer)) if answer.starts_with("HTTP/1.0 200") => Ok(()),
+                Ok(Ok(answer)) => Err(answer),
+                Ok(Err(error)) => Err(error.to_string()),
+                Err(_) => Err("it does not answer".to_owned()),
             }
         });
         ready.await?;
@@ -261,6 +261,16 @@ impl Agent {
     pub(super) fn last_words(&self) -> String {
         tail(&format!("agent {}", self.name), &self.log())
     }
+}
+
+/// The whole answer of a plain port.
+async fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
+    let mut stream = tokio::net::TcpStream::connect(address).await?;
+    let request = format!("GET {path} HTTP/1.0\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer)
 }
 
 async fn end(process: &mut Option<Process>, signal: Signal) -> Result<(), Error> {
