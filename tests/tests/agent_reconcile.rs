@@ -4,16 +4,11 @@
 //! order, prune with proof, drift and heal, state that survives. The names T1, T2 … are the cases
 //! of the agent's fact sheet (section 3).
 
-#![allow(
-    clippy::pedantic,
-    clippy::style,
-    clippy::perf,
-    clippy::complexity,
+#![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::disallowed_methods,
-    reason = "a test fails by panicking and may look at the clock; it is read for what it shows"
+    reason = "helpers of tests fail the test that called them"
 )]
 
 #[path = "agent_reconcile/apply.rs"]

@@ -4,16 +4,10 @@
 //! Owns the proof that both sides converge whatever gets lost, and that each thing that must be
 //! refused is refused with its reason at both ends. No Kubernetes and no store is needed here.
 
-#![allow(
-    clippy::pedantic,
-    clippy::style,
-    clippy::perf,
-    clippy::complexity,
+#![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::panic,
-    clippy::disallowed_methods,
-    reason = "a test fails by panicking and may look at the clock; it is read for what it shows"
+    reason = "helpers of tests fail the test that called them"
 )]
 
 #[path = "link/agent.rs"]

@@ -1,6 +1,6 @@
 //! Drift: healed, reported, or left alone, by policy; and health of exactly what was applied.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 use tidegate_model::{
@@ -9,6 +9,7 @@ use tidegate_model::{
     report::{Phase, Report},
 };
 use tidegate_tests::harness::eventually;
+use tokio::time::Instant;
 
 use super::{
     kinds,

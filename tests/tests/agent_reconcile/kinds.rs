@@ -50,6 +50,7 @@ pub(crate) fn mixed(tag: &str) -> Vec<Value> {
     all
 }
 
+#[expect(clippy::too_many_lines, reason = "a table, one object of each kind")]
 fn namespaced() -> Vec<Value> {
     let pods = |spec: Value| json!({ "spec": spec });
     let selector = json!({"matchLabels": {"app": "web"}});

@@ -181,6 +181,13 @@ async fn t41_many_wait_for_a_person(world: &World, agent: &Agent) {
     assert!(world.exists("configmap", &app.namespace, "c060").await);
 }
 
+/// What takes more with it than itself.
+const HELD_BACK: [(&str, &str); 3] = [
+    ("namespace", "held-back"),
+    ("pvc", "data"),
+    ("crd", "relics.test.tidegate.dev"),
+];
+
 async fn t42_what_holds_others_waits_for_a_person(world: &World, agent: &Agent) {
     let mut app = App::new(world, "protected").await;
     let namespace =
@@ -208,11 +215,7 @@ async fn t42_what_holds_others_waits_for_a_person(world: &World, agent: &Agent) 
         !world.exists("configmap", &app.namespace, "plain").await,
         "an ordinary object was held too"
     );
-    for (kind, name) in [
-        ("namespace", "held-back"),
-        ("pvc", "data"),
-        ("crd", "relics.test.tidegate.dev"),
-    ] {
+    for (kind, name) in HELD_BACK {
         assert!(
             world.exists(kind, &app.namespace, name).await,
             "{kind} is gone"
@@ -240,11 +243,7 @@ async fn t42_what_holds_others_waits_for_a_person(world: &World, agent: &Agent) 
     agent
         .until(&app, "applied", |report| report.phase == Phase::Applied)
         .await;
-    for (kind, name) in [
-        ("namespace", "held-back"),
-        ("pvc", "data"),
-        ("crd", "relics.test.tidegate.dev"),
-    ] {
+    for (kind, name) in HELD_BACK {
         world.until_gone(kind, &app.namespace, name).await;
     }
 }
@@ -316,7 +315,7 @@ async fn t46_an_object_that_somebody_made_anew_stays(world: &World, agent: &Agen
 async fn t44_what_a_killed_agent_made_is_not_forgotten(world: &World) {
     let agent = world
         .agent_with(tempfile::TempDir::new().unwrap(), |options| {
-            options.concurrency = 1
+            options.concurrency = 1;
         })
         .await;
     let mut app = App::new(world, "killed").await;

@@ -91,9 +91,10 @@ impl World {
 
     pub(crate) async fn until_gone(&self, kind: &str, namespace: &str, name: &str) {
         let probe = || async {
-            match self.exists(kind, namespace, name).await {
-                true => Err("it is there".to_owned()),
-                false => Ok(()),
+            if self.exists(kind, namespace, name).await {
+                Err("it is there".to_owned())
+            } else {
+                Ok(())
             }
         };
         eventually(&format!("the end of {kind} {name}"), PATIENCE, probe)

@@ -45,10 +45,10 @@ fn keep_with(serving: &Serving, token: TokenSource, folder: &TempDir) -> Kept {
 async fn identity_of(kept: &Kept) -> Arc<Identity> {
     let mut identity = kept.handle.identity();
     let got = tokio::time::timeout(Duration::from_secs(20), identity.wait_for(Option::is_some));
-    match got.await {
-        Ok(identity) => identity.unwrap().clone().unwrap(),
-        Err(_) => panic!("no identity: {:?}", kept.handle.problem()),
-    }
+    let Ok(identity) = got.await else {
+        panic!("no identity: {:?}", kept.handle.problem());
+    };
+    identity.unwrap().clone().unwrap()
 }
 
 /// What an agent with this token is told.

@@ -1,6 +1,6 @@
 //! Assignments, content and waiting, as every test here needs them.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tidegate_model::{
@@ -11,6 +11,7 @@ use tidegate_model::{
     object::ObjectKey,
     policy::Policy,
 };
+use tokio::time::Instant;
 use uuid::Uuid;
 
 pub(crate) const FIRST: ClusterUid = ClusterUid(Uuid::from_u128(0xc1));
@@ -20,7 +21,7 @@ pub(crate) fn app(n: u128) -> AppUid {
     AppUid(Uuid::from_u128(n))
 }
 
-/// A bundle of one ConfigMap, and the ConfigMap.
+/// A bundle of one `ConfigMap`, and the `ConfigMap`.
 pub(crate) fn content(text: &str) -> (Bundle, Value) {
     let object = json!({
         "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "web"}, "data": {"text": text},

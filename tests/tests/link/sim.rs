@@ -30,7 +30,7 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 /// Applications that there are.
 pub(crate) const APPS: u128 = 3;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Step {
     Assign(u128),
     Remove(u128),
@@ -377,7 +377,6 @@ impl Sim {
             Step::Remove(n) if self.generations.contains_key(&n) => {
                 self.assign(n, |g| tombstone(FIRST, n, g));
             }
-            Step::Remove(_) => {}
             Step::Retire => self.retire(),
             // A hub that was restored from an old copy, and a cluster that lost its records.
             Step::Forgets(n) => drop(self.store.assignments.remove(&super::model::app(n))),
@@ -401,7 +400,7 @@ impl Sim {
                 let lower = Epoch(self.cluster.epoch.0.saturating_sub(1));
                 self.down.push_back((lower, h::ToAgent::Desired(old)));
             }
-            Step::Replay(_) | Step::Rogue(_) => {}
+            Step::Remove(_) | Step::Replay(_) | Step::Rogue(_) => {}
             Step::Cut => self.connect(false),
             Step::Restart => {
                 self.cut();

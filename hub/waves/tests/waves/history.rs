@@ -8,7 +8,7 @@ mod setup;
 use std::{cell::RefCell, collections::BTreeMap};
 
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use tidegate_model::run::RunState;
+use tidegate_model::{assignment::Assignment, run::RunState};
 use tidegate_waves::{Effect, invariants};
 
 use self::{
@@ -41,9 +41,9 @@ fn play(setup: &Setup, acts: &[Act]) -> BTreeMap<&'static str, u64> {
 /// waits for nothing but people.
 fn rest(world: &mut World) {
     let clusters: Vec<_> = world.sessions.keys().copied().collect();
-    clusters
-        .iter()
-        .for_each(|cluster| world.reconnect(*cluster));
+    for cluster in clusters {
+        world.reconnect(cluster);
+    }
     world
         .agents
         .values_mut()
@@ -89,7 +89,7 @@ fn check_books(world: &World) {
         for (uid, app) in apps.filter(|(uid, _)| !world.apps[uid].removed) {
             let known = &world.apps[uid];
             let removed = world.sessions[&known.cluster.unwrap()].removed;
-            let runs = known.current.as_ref().and_then(|current| current.bundle());
+            let runs = known.current.as_ref().and_then(Assignment::bundle);
             assert!(
                 removed || runs == app.target.bundle(),
                 "{uid} does not run the release"

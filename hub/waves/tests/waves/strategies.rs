@@ -16,6 +16,7 @@ fn with(change: impl Fn(&mut Wave)) -> Strategy {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of mistakes")]
 fn each_mistake_is_named_with_its_field() {
     let requirement = Requirement {
         key: "rank".to_owned(),

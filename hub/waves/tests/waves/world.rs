@@ -400,7 +400,9 @@ impl World {
         while left > 0 {
             self.tick(left.min(10));
             left -= 10;
-            clusters.iter().for_each(|cluster| self.heartbeat(*cluster));
+            for cluster in &clusters {
+                self.heartbeat(*cluster);
+            }
         }
         self.settle();
     }

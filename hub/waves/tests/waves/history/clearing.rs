@@ -25,7 +25,9 @@ pub(crate) fn check(world: &World) {
     let pending = said
         .iter()
         .any(|blocking| blocking.code == BlockCode::StepPending);
-    said.iter().for_each(|blocking| clear(&mut copy, blocking));
+    for blocking in &said {
+        clear(&mut copy, blocking);
+    }
     for _ in 0..20 {
         if copy.step() {
             return;
