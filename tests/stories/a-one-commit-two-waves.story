@@ -83,3 +83,20 @@ $ for c in dev-1 prod-1 prod-2; do k $c get deployment web -o jsonpath='{.spec.t
 $ k dev-1 get pods -l app=web -o jsonpath='{.items[0].status.conditions[?(@.type=="Ready")].lastTransitionTime}' > dev-ready
 $ for c in prod-1 prod-2; do k $c get deployment web --show-managed-fields -o jsonpath='{.metadata.managedFields[?(@.manager=="tidegate-agent")].time}' > $c-written; done
 $ for c in prod-1 prod-2; do [[ "$(cat $c-written)" > "$(cat dev-ready)" ]]; done
+
+# The third commit: dev's API server hangs, so its agent can only vouch for the commit before. That
+# opens nothing.
+$ for c in prod-1 prod-2; do k $c get deployment web -o jsonpath='{.metadata.resourceVersion}' > $c-before; done
+% cluster dev-1 pause
+$ sed -i s/good:2/good:3/ repo/web/deployment.yaml && cd repo && git commit -qam three
+$ tidegate refresh web
+~10s $ tidegate get runs --set web -o json | jq -r '.items[0].state'
+> Rolling
+$ sleep 4; tidegate get runs --set web -o json | jq -r '.items[0].state'
+> Rolling
+$ for c in prod-1 prod-2; do k $c get deployment web -o jsonpath='{.metadata.resourceVersion}' | diff $c-before -; done
+% cluster dev-1 resume
+~60s $ tidegate get runs --set web -o json | jq -r '.items[0].state'
+> Succeeded
+$ for c in dev-1 prod-1 prod-2; do k $c get deployment web -o jsonpath='{.spec.template.spec.containers[0].image} '; done
+> good:3 good:3 good:3
