@@ -129,7 +129,18 @@ pub async fn run(options: &InitOptions) -> Result<(), Error> {
     ));
     db.commit(changes).await?;
     cancel.cancel();
+    tell(options);
     Ok(())
+}
+
+fn tell(options: &InitOptions) {
+    let (state, config) = (options.state_dir.display(), options.admin_config.display());
+    // Whoever closed standard output does not want to know.
+    let _ = writeln!(
+        io::stdout(),
+        "made a hub in {state}, and {config} for {}\nrun it:  tidegate-hub serve --state-dir {state}\nuse it:  export TIDEGATE_CONFIG={config}",
+        options.admin
+    );
 }
 
 fn write_config(
