@@ -162,6 +162,8 @@ pub struct SetRecord {
     pub latest_run: Option<RunId>,
     /// Number of the last release that reached everybody.
     pub last_succeeded: Option<u64>,
+    /// What renders but should be looked at; bounded by `publish::warn`. Holds nothing back.
+    pub warnings: Vec<String>,
 }
 
 /// An application of a set. Key: `<project>/<set uid>/<uid>`.

@@ -193,6 +193,7 @@ pub(crate) fn set(state: &State, record: &SetRecord) -> wire::ApplicationSet {
             None => String::new(),
         },
         holds: count(holds),
+        warnings: record.warnings.clone(),
     }
 }
 

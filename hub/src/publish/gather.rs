@@ -27,7 +27,7 @@ use tidegate_render::tree::SourceTree as _;
 use tidegate_store::{Blob, BlobId, BlobStore, blob};
 use tokio::task::spawn_blocking;
 
-use super::{Candidate, CandidateApp, Content, pass::ENTRIES_TAG};
+use super::{Candidate, CandidateApp, Content, pass::ENTRIES_TAG, warn};
 use crate::{
     git::Git,
     records::SetRecord,
@@ -354,9 +354,11 @@ impl Gatherer {
         }
         let bytes = canonical::to_vec(&rendered.bundle.to_value());
         blobs.push(Blob::new(BUNDLE_TAG, bytes).map_err(|error| error.to_string())?);
+        let warnings = rendered.warnings.iter();
         let content = Content {
             bundle: rendered.bundle,
             denies: denies.into_iter().collect(),
+            warnings: warnings.map(|warning| warn::of(source, warning)).collect(),
         };
         Ok((content, blobs))
     }
@@ -411,3 +413,6 @@ impl Gatherer {
         Ok(denies)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -90,6 +90,8 @@ pub struct ApplicationSet {
     /// Number of the last release that reached everybody.
     #[prost(uint64, optional, tag = "11")]
     pub last_succeeded_release: ::core::option::Option<u64>,
+    #[prost(string, repeated, tag = "12")]
+    pub warnings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Policy {

@@ -101,6 +101,7 @@ impl Sample for SetRecord {
             managed_by: dice.text(),
             latest_run: dice.maybe(Dice::id),
             last_succeeded: dice.maybe(Dice::number),
+            warnings: dice.some(Dice::text),
         }
     }
 }
