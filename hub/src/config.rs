@@ -2,7 +2,7 @@
 //!
 //! Owns names, defaults and help texts. Never reads files.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tidegate_model::duration::Span;
@@ -90,6 +90,10 @@ pub struct ServeOptions {
     /// How often agents and hub say that they are there; three missed ones make evidence stale.
     #[arg(long, env = "TIDEGATE_HUB_HEARTBEAT_INTERVAL", value_name = "DURATION", default_value = "10s", value_parser = Span::parse)]
     pub heartbeat_interval: Span,
+    /// How often content that nothing refers to any more is looked for; it goes when two looks in a
+    /// row found it.
+    #[arg(long, env = "TIDEGATE_HUB_BLOB_SWEEP_INTERVAL", value_name = "DURATION", default_value = "1h", value_parser = period)]
+    pub blob_sweep_interval: Span,
     /// Let sets name file:// repositories, which the hub reads with its own rights.
     #[arg(long, env = "TIDEGATE_HUB_ALLOW_FILE_SOURCES")]
     pub allow_file_sources: bool,
@@ -126,6 +130,15 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// A duration that something is repeated with.
+fn period(text: &str) -> Result<Span, String> {
+    let span = Span::parse(text).map_err(|error| error.to_string())?;
+    if span.0 < Duration::from_secs(1) {
+        return Err("it would never rest: at least 1s".to_owned());
+    }
+    Ok(span)
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ pub mod db;
 mod doors;
 pub mod enroll;
 pub mod evidence;
+pub mod garbage;
 pub mod git;
 pub mod health;
 pub mod identity;

@@ -17,6 +17,7 @@ use crate::{
     db::{self, Db},
     doors::Doors,
     evidence::Evidence,
+    garbage,
     git::{self, Git},
     health::{self, Metrics},
     identity::{self, Authority, tls::ServerKey},
@@ -126,7 +127,15 @@ pub async fn serve(options: ServeOptions, cancel: CancellationToken) -> Result<(
         key,
         heartbeat,
     };
-    let mut tasks = background(&doors, poller, health_listener, &inner, &cancel);
+    let sweep_interval = options.blob_sweep_interval.0;
+    let mut tasks = background(
+        &doors,
+        poller,
+        health_listener,
+        sweep_interval,
+        &inner,
+        &cancel,
+    );
     tasks.spawn(renew(
         doors.key.clone(),
         Arc::clone(&doors.authority),
@@ -160,6 +169,7 @@ fn background(
     doors: &Doors,
     poller: Poller,
     health_listener: TcpListener,
+    sweep_interval: Duration,
     inner: &CancellationToken,
     cancel: &CancellationToken,
 ) -> JoinSet<Result<(), db::Error>> {
@@ -172,6 +182,7 @@ fn background(
         doors.poller.clone(),
         metrics.clone(),
     );
+    let sweeper = garbage::Sweeper::new(db.clone(), controller.content(), sweep_interval);
     let mut tasks = JoinSet::new();
     let (control, ended) = (inner.clone(), cancel.clone());
     tasks.spawn(async move {
@@ -179,9 +190,13 @@ fn background(
         ended.cancel();
         outcome
     });
-    let polling = inner.clone();
+    let (polling, sweeping) = (inner.clone(), inner.clone());
     tasks.spawn(async move {
         poller.run(polling).await;
+        Ok(())
+    });
+    tasks.spawn(async move {
+        sweeper.run(sweeping).await;
         Ok(())
     });
     let health = health::serve(health_listener, metrics, db, evidence, inner.clone());
@@ -223,3 +238,6 @@ async fn listen(address: SocketAddr, flag: &'static str) -> Result<TcpListener, 
             source,
         })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1554,6 +1554,8 @@ pub struct Release {
     pub cause: ::prost::alloc::string::String,
     #[prost(int64, tag = "8")]
     pub created_at_ms: i64,
+    /// Only of the last 10 releases of a set and those that runs still bring out, and only where one
+    /// release is asked for.
     #[prost(message, repeated, tag = "9")]
     pub entries: ::prost::alloc::vec::Vec<ReleaseEntry>,
 }

@@ -21,6 +21,7 @@ use crate::{
 struct World {
     state: State,
     gatherer: Arc<Gatherer>,
+    blobs: Arc<MemoryBlobs>,
     repo: TempDir,
     _mirrors: TempDir,
 }
@@ -119,9 +120,11 @@ impl World {
                 .apply(&key, value.as_deref().map(|bytes| (bytes, 1)))
                 .unwrap();
         }
+        let blobs = Arc::new(MemoryBlobs::new());
         Self {
             state,
-            gatherer: Arc::new(Gatherer::new(git, Arc::new(MemoryBlobs::new()))),
+            gatherer: Arc::new(Gatherer::new(git, Arc::clone(&blobs) as _)),
+            blobs,
             repo,
             _mirrors: mirrors,
         }
@@ -158,4 +161,30 @@ async fn what_renders_but_should_be_looked_at_is_told_once_with_its_place() {
         "{secret}"
     );
     assert!(!secret.contains("hunter2"), "{secret}");
+}
+
+#[tokio::test]
+async fn content_that_was_swept_while_it_waited_is_there_again_when_it_is_used() {
+    let world = World::new(&[("app/a.yaml", MAP)], &[]).await;
+    let put = |world: &World| {
+        let blobs = Arc::clone(&world.blobs);
+        async move { blobs.list().await.unwrap() }
+    };
+    let first = world.gather().await;
+    let all = put(&world).await;
+    assert_eq!(all.len(), 2, "a bundle and its object");
+    // It is held, say: no record names it, and sweeps come.
+    for _ in 0..2 {
+        let keep = world.gatherer.between_passes(BTreeSet::new).await;
+        world.blobs.sweep(keep).await.unwrap();
+    }
+    assert_eq!(put(&world).await, []);
+
+    let _pass = world.gatherer.pass().await;
+    let second = world.gather().await;
+    assert_eq!(
+        first.apps["web-c1"].bundle(),
+        second.apps["web-c1"].bundle()
+    );
+    assert_eq!(put(&world).await, all);
 }
