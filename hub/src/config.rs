@@ -87,6 +87,9 @@ pub struct ServeOptions {
     /// How often each Git source is looked at, give or take 20 %.
     #[arg(long, env = "TIDEGATE_HUB_GIT_POLL_INTERVAL", value_name = "DURATION", default_value = "1m", value_parser = Span::parse)]
     pub git_poll_interval: Span,
+    /// How Git sources are fetched.
+    #[command(flatten)]
+    pub git: GitOptions,
     /// How often agents and hub say that they are there; three missed ones make evidence stale.
     #[arg(long, env = "TIDEGATE_HUB_HEARTBEAT_INTERVAL", value_name = "DURATION", default_value = "10s", value_parser = Span::parse)]
     pub heartbeat_interval: Span,
@@ -100,6 +103,43 @@ pub struct ServeOptions {
     /// How to log.
     #[command(flatten)]
     pub log: LogOptions,
+}
+
+/// How Git sources are fetched.
+#[derive(Clone, Debug, Args)]
+pub struct GitOptions {
+    /// The longest time for one fetch of a Git source.
+    #[arg(long = "git-timeout", env = "TIDEGATE_HUB_GIT_TIMEOUT", value_name = "DURATION", default_value = "5m", value_parser = period)]
+    pub timeout: Span,
+    /// Users and passwords for https:// sources: a YAML or JSON list of entries with host, username
+    /// and password or passwordFile. Not open to everybody; read anew for each fetch.
+    #[arg(
+        long = "git-credentials-file",
+        env = "TIDEGATE_HUB_GIT_CREDENTIALS_FILE",
+        value_name = "FILE"
+    )]
+    pub credentials_file: Option<PathBuf>,
+    /// PEM file with certificate authorities to trust for https:// sources, besides the system's.
+    #[arg(
+        long = "git-ca-file",
+        env = "TIDEGATE_HUB_GIT_CA_FILE",
+        value_name = "FILE"
+    )]
+    pub ca_file: Option<PathBuf>,
+    /// Private key for ssh:// sources; without it, ssh's own keys and agent are used.
+    #[arg(
+        long = "git-ssh-key",
+        env = "TIDEGATE_HUB_GIT_SSH_KEY",
+        value_name = "FILE"
+    )]
+    pub ssh_key: Option<PathBuf>,
+    /// Known hosts for ssh:// sources; without it, ssh's own files. An unknown host is refused.
+    #[arg(
+        long = "git-ssh-known-hosts",
+        env = "TIDEGATE_HUB_GIT_SSH_KNOWN_HOSTS",
+        value_name = "FILE"
+    )]
+    pub ssh_known_hosts: Option<PathBuf>,
 }
 
 /// How to log.

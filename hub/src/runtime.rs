@@ -107,10 +107,7 @@ pub async fn serve(options: ServeOptions, cancel: CancellationToken) -> Result<(
         &authority,
         &authority.server_certificate(&layout.identity(), clock.now())?,
     )?;
-    let git = Git::new(git::Options {
-        allow_file: options.allow_file_sources,
-        ..git::Options::new(layout.repositories())
-    })?;
+    let git = Git::new(git_options(&options, &layout))?;
     // Components outlive the doors: what a last call writes is still followed and recorded.
     let inner = CancellationToken::new();
     let db = open(&layout, &clock, inner.clone()).await?;
@@ -150,6 +147,20 @@ pub async fn serve(options: ServeOptions, cancel: CancellationToken) -> Result<(
         }
     }
     outcome
+}
+
+/// How repositories are fetched.
+fn git_options(options: &ServeOptions, layout: &Layout) -> git::Options {
+    let git = options.git.clone();
+    git::Options {
+        allow_file: options.allow_file_sources,
+        credentials_file: git.credentials_file,
+        ca_file: git.ca_file,
+        ssh_key: git.ssh_key,
+        ssh_known_hosts: git.ssh_known_hosts,
+        timeout: git.timeout.0,
+        ..git::Options::new(layout.repositories())
+    }
 }
 
 /// Opens the store and takes the term.

@@ -75,3 +75,50 @@ async fn a_running_hub_sweeps_its_blobs() {
     serving.await.unwrap().unwrap();
     swept.expect("nothing was swept");
 }
+
+#[tokio::test]
+async fn a_git_file_that_cannot_be_used_stops_the_hub_and_is_named_with_its_flag() {
+    let dir = tempfile::tempdir().unwrap();
+    new_hub(dir.path()).await;
+    let missing = dir.path().join("missing");
+    for flag in [
+        "--git-credentials-file",
+        "--git-ca-file",
+        "--git-ssh-key",
+        "--git-ssh-known-hosts",
+    ] {
+        let value = format!("{flag}={}", missing.display());
+        let options = options(dir.path(), &[&value]);
+        let error = serve(options, CancellationToken::new()).await.unwrap_err();
+        let error = error.to_string();
+        assert!(
+            error.contains(flag) && error.contains(missing.to_str().unwrap()),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_private_key_that_everybody_may_read_stops_the_hub() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let dir = tempfile::tempdir().unwrap();
+    new_hub(dir.path()).await;
+    let key = dir.path().join("id_ed25519");
+    std::fs::write(&key, "key").unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o604)).unwrap();
+    let options = options(dir.path(), &[&format!("--git-ssh-key={}", key.display())]);
+    let error = serve(options, CancellationToken::new()).await.unwrap_err();
+    assert!(error.to_string().contains("mode 0604"), "{error}");
+}
+
+#[test]
+fn a_fetch_takes_no_longer_than_its_flag_says() {
+    let layout = Layout::new("state");
+    let timeout = |flags: &[&str]| {
+        let options = options(Path::new("."), flags);
+        git_options(&options, &layout).timeout
+    };
+    assert_eq!(timeout(&[]), Duration::from_mins(5));
+    assert_eq!(timeout(&["--git-timeout=7s"]), Duration::from_secs(7));
+}
