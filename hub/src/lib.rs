@@ -26,6 +26,7 @@ pub mod poller;
 pub mod promote;
 pub mod publish;
 pub mod records;
+pub mod rejection;
 pub mod retire;
 pub mod runtime;
 pub mod state;

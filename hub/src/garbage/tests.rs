@@ -215,6 +215,7 @@ impl World {
             release: 1,
             last_good: good.map(last_good),
             vanished: false,
+            rejection: None,
         })
         .await;
     }

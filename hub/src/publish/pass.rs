@@ -168,6 +168,7 @@ fn match_applications<'a>(
                 release: 0,
                 last_good: None,
                 vanished: false,
+                rejection: None,
             });
         }
     }
