@@ -21,6 +21,7 @@ use crate::{
         Ack, AckOutcome, AgentFacts, Alarm, BlobKind, BlobRef, Failure, Kept, LinkBackend, Refusal,
     },
     records::{AppRecord, ClusterRecord, FLEET, Record as _, ReportRecord},
+    rejection,
     state::{Row, State},
 };
 
@@ -186,11 +187,26 @@ impl LinkBackend for Backend {
 
     async fn ack(&self, cluster: ClusterUid, ack: Ack) -> Result<(), Failure> {
         // What was accepted shows in the report; only a refusal is news of its own.
-        let AckOutcome::Rejected { reason } = ack.outcome else {
+        let AckOutcome::Rejected { reason } = &ack.outcome else {
             return Ok(());
         };
         tracing::warn!(%cluster, app = %ack.app, generation = %ack.generation, reason, "an agent rejected an assignment");
-        Ok(())
+        let now = self.db.clock().now();
+        self.write(|state| {
+            let mut changes = Changes::default();
+            let app = state.app(ack.app).filter(|app| app.app.cluster == cluster);
+            if let Some(app) = app
+                && let Some(row) = state.apps.get(&app.key())
+            {
+                let report = state.report_of(app).map(|row| &row.record.report);
+                if let Some(record) = rejection::noted(app, report, &ack, reason, now) {
+                    changes.update(row, &record);
+                }
+            }
+            ((), changes)
+        })
+        .await
+        .map_err(|error| Failure::new("failed to store a rejection", error))
     }
 
     async fn alarm(&self, cluster: ClusterUid, alarm: Alarm) {

@@ -2,7 +2,7 @@
 //!
 //! Owns names, defaults and help texts. Never reads files.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tidegate_model::duration::Span;
@@ -87,15 +87,59 @@ pub struct ServeOptions {
     /// How often each Git source is looked at, give or take 20 %.
     #[arg(long, env = "TIDEGATE_HUB_GIT_POLL_INTERVAL", value_name = "DURATION", default_value = "1m", value_parser = Span::parse)]
     pub git_poll_interval: Span,
+    /// How Git sources are fetched.
+    #[command(flatten)]
+    pub git: GitOptions,
     /// How often agents and hub say that they are there; three missed ones make evidence stale.
     #[arg(long, env = "TIDEGATE_HUB_HEARTBEAT_INTERVAL", value_name = "DURATION", default_value = "10s", value_parser = Span::parse)]
     pub heartbeat_interval: Span,
+    /// How often content that nothing refers to any more is looked for; it goes when two looks in a
+    /// row found it.
+    #[arg(long, env = "TIDEGATE_HUB_BLOB_SWEEP_INTERVAL", value_name = "DURATION", default_value = "1h", value_parser = period)]
+    pub blob_sweep_interval: Span,
     /// Let sets name file:// repositories, which the hub reads with its own rights.
     #[arg(long, env = "TIDEGATE_HUB_ALLOW_FILE_SOURCES")]
     pub allow_file_sources: bool,
     /// How to log.
     #[command(flatten)]
     pub log: LogOptions,
+}
+
+/// How Git sources are fetched.
+#[derive(Clone, Debug, Args)]
+pub struct GitOptions {
+    /// The longest time for one fetch of a Git source.
+    #[arg(long = "git-timeout", env = "TIDEGATE_HUB_GIT_TIMEOUT", value_name = "DURATION", default_value = "5m", value_parser = period)]
+    pub timeout: Span,
+    /// Users and passwords for https:// sources: a YAML or JSON list of entries with host, username
+    /// and password or passwordFile. Not open to everybody; read anew for each fetch.
+    #[arg(
+        long = "git-credentials-file",
+        env = "TIDEGATE_HUB_GIT_CREDENTIALS_FILE",
+        value_name = "FILE"
+    )]
+    pub credentials_file: Option<PathBuf>,
+    /// PEM file with certificate authorities to trust for https:// sources, besides the system's.
+    #[arg(
+        long = "git-ca-file",
+        env = "TIDEGATE_HUB_GIT_CA_FILE",
+        value_name = "FILE"
+    )]
+    pub ca_file: Option<PathBuf>,
+    /// Private key for ssh:// sources; without it, ssh's own keys and agent are used.
+    #[arg(
+        long = "git-ssh-key",
+        env = "TIDEGATE_HUB_GIT_SSH_KEY",
+        value_name = "FILE"
+    )]
+    pub ssh_key: Option<PathBuf>,
+    /// Known hosts for ssh:// sources; without it, ssh's own files. An unknown host is refused.
+    #[arg(
+        long = "git-ssh-known-hosts",
+        env = "TIDEGATE_HUB_GIT_SSH_KNOWN_HOSTS",
+        value_name = "FILE"
+    )]
+    pub ssh_known_hosts: Option<PathBuf>,
 }
 
 /// How to log.
@@ -126,6 +170,15 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// A duration that something is repeated with.
+fn period(text: &str) -> Result<Span, String> {
+    let span = Span::parse(text).map_err(|error| error.to_string())?;
+    if span.0 < Duration::from_secs(1) {
+        return Err("it would never rest: at least 1s".to_owned());
+    }
+    Ok(span)
 }
 
 #[cfg(test)]

@@ -77,6 +77,11 @@ impl Controller {
         }
     }
 
+    /// What this controller reads and writes content with.
+    pub fn content(&self) -> Arc<publish::gather::Gatherer> {
+        Arc::clone(&self.gatherer)
+    }
+
     /// Works until `cancel`, or until the hub may no longer write.
     pub async fn run(mut self, cancel: CancellationToken) -> Result<(), db::Error> {
         let mut changes = self.db.changes();
@@ -145,6 +150,8 @@ impl Controller {
 
     /// One pass; says whether it changed anything.
     async fn pass(&mut self, project: &str, name: &str) -> Result<bool, Error> {
+        let content = Arc::clone(&self.gatherer);
+        let _pass = content.pass().await;
         let published = self.publish(project, name).await?;
         let promoted = self.promote(project, name).await?;
         let retired = {

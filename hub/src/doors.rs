@@ -3,13 +3,14 @@
 //! Owns the order of closing: agents are asked to come back later, calls under way finish, then the
 //! port is gone. Never decides anything about a call: the services do.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
+use futures::{Stream, StreamExt as _};
 use tidegate_proto::v1::{
     agent_link_server::AgentLinkServer, enrollment_server::EnrollmentServer,
     fleet_server::FleetServer,
 };
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -65,10 +66,9 @@ impl Doors {
         let server = limits::server()
             .layer(auth(&self.db, &self.authority))
             .add_routes(self.routes(cancel.clone()).await?)
-            .serve_with_incoming_shutdown(
-                handshakes(TcpListenerStream::new(listener), tls),
-                async move { stopped.cancelled().await },
-            );
+            .serve_with_incoming_shutdown(handshakes(connections(listener), tls), async move {
+                stopped.cancelled().await;
+            });
         tracing::info!(address = address.unwrap_or_default(), "serving");
         let mut server = std::pin::pin!(server);
         tokio::select! {
@@ -119,6 +119,20 @@ impl Doors {
     }
 }
 
+/// The connections of a listener, set to send small messages at once: heartbeats, acks and
+/// assignments would else wait for the peer's delayed acknowledgement. tonic sets that only on
+/// sockets that it accepts itself.
+fn connections(listener: TcpListener) -> impl Stream<Item = io::Result<TcpStream>> {
+    TcpListenerStream::new(listener).inspect(|connection| {
+        if let Ok(connection) = connection
+            && let Err(error) = connection.set_nodelay(true)
+        {
+            // The peer is gone already, and reading will say so.
+            tracing::debug!(%error, "failed to set TCP_NODELAY on a connection");
+        }
+    })
+}
+
 /// Who may pass: people with a record, clusters that are registered.
 fn auth(db: &Db, authority: &Authority) -> AuthLayer {
     let people = db.clone();
@@ -134,4 +148,20 @@ fn auth(db: &Db, authority: &Authority) -> AuthLayer {
         }),
         Arc::new(move |uid| clusters.read().cluster(uid).is_some()),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_accepted_connection_sends_small_messages_at_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let client = TcpStream::connect(address).await.unwrap();
+        assert!(!client.nodelay().unwrap(), "the system's default");
+        let mut connections = std::pin::pin!(connections(listener));
+        let accepted = connections.next().await.unwrap().unwrap();
+        assert!(accepted.nodelay().unwrap());
+    }
 }

@@ -48,6 +48,8 @@ pub struct Options {
     pub allow_file: bool,
     /// Credentials for `https://`, by host (`host` or `host:port`); sent to no other host.
     pub credentials: BTreeMap<String, Credential>,
+    /// A file with more of them, read anew for every fetch; an entry of it wins.
+    pub credentials_file: Option<PathBuf>,
     /// PEM file with certificate authorities to trust besides the system's.
     pub ca_file: Option<PathBuf>,
     /// Private key for `ssh://`; without it, ssh's own keys and agent are used.
@@ -78,6 +80,7 @@ impl Options {
             dir: dir.into(),
             allow_file: false,
             credentials: BTreeMap::new(),
+            credentials_file: None,
             ca_file: None,
             ssh_key: None,
             ssh_known_hosts: None,
@@ -89,6 +92,43 @@ impl Options {
             packs: 200,
             tree: TreeLimits::default(),
         }
+    }
+
+    /// Whether the files that are named can be used.
+    fn check(&self) -> Result<(), Error> {
+        self.all_credentials()?;
+        let named = |option, path: &Option<PathBuf>, check: fn(&Path) -> io::Result<()>| {
+            let Some(path) = path else { return Ok(()) };
+            check(path).map_err(|error| Error::Options {
+                option,
+                path: path.clone(),
+                detail: error.to_string(),
+            })
+        };
+        named("--git-ca-file", &self.ca_file, |path| {
+            fetch::certificates(path).map(drop)
+        })?;
+        named("--git-ssh-key", &self.ssh_key, |path| {
+            credentials::check_closed(path)?;
+            std::fs::File::open(path).map(drop)
+        })?;
+        named("--git-ssh-known-hosts", &self.ssh_known_hosts, |path| {
+            std::fs::File::open(path).map(drop)
+        })
+    }
+
+    /// The credentials as they are now.
+    fn all_credentials(&self) -> Result<BTreeMap<String, Credential>, Error> {
+        let mut all = self.credentials.clone();
+        if let Some(path) = &self.credentials_file {
+            let read = credentials::read(path).map_err(|detail| Error::Options {
+                option: "--git-credentials-file",
+                path: path.clone(),
+                detail,
+            })?;
+            all.extend(read);
+        }
+        Ok(all)
     }
 }
 
@@ -119,18 +159,7 @@ impl Git {
     /// [`Error::Mirror`] if it cannot be made; [`Error::Options`] if a file that the options name
     /// cannot be read.
     pub fn new(options: Options) -> Result<Self, Error> {
-        let check = |path: &Option<PathBuf>, read: fn(&Path) -> io::Result<()>| {
-            let Some(path) = path else { return Ok(()) };
-            read(path).map_err(|error| Error::Options {
-                path: path.clone(),
-                detail: error.to_string(),
-            })
-        };
-        check(&options.ca_file, |path| fetch::certificates(path).map(drop))?;
-        check(&options.ssh_key, |path| std::fs::File::open(path).map(drop))?;
-        check(&options.ssh_known_hosts, |path| {
-            std::fs::File::open(path).map(drop)
-        })?;
+        options.check()?;
         mirror::make_directory(&options.dir)?;
         Ok(Self {
             inner: Arc::new(Inner {

@@ -7,8 +7,12 @@ pub mod brake;
 pub mod gather;
 pub mod hold;
 pub mod pass;
+pub mod warn;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use tidegate_model::{
     application::Application, bundle::Bundle, deny::Deny, digest::Digest, ids::AppUid,
@@ -50,6 +54,8 @@ pub struct Content {
     pub bundle: Bundle,
     /// Each object as a deny would name it.
     pub denies: Vec<Deny>,
+    /// What a person should look at, with places; shared by all applications of the source.
+    pub warnings: Arc<[String]>,
 }
 
 impl CandidateApp {

@@ -162,6 +162,8 @@ pub struct SetRecord {
     pub latest_run: Option<RunId>,
     /// Number of the last release that reached everybody.
     pub last_succeeded: Option<u64>,
+    /// What renders but should be looked at; bounded by `publish::warn`. Holds nothing back.
+    pub warnings: Vec<String>,
 }
 
 /// An application of a set. Key: `<project>/<set uid>/<uid>`.
@@ -183,6 +185,21 @@ pub struct AppRecord {
     pub last_good: Option<LastGood>,
     /// Its row is gone.
     pub vanished: bool,
+    /// Its agent's last no to an assignment; whether it still counts is `rejection`'s to say.
+    pub rejection: Option<Rejection>,
+}
+
+/// An agent's no to an assignment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// Generation of the assignment.
+    pub generation: Generation,
+    /// Digest of the assignment.
+    pub digest: Digest,
+    /// Why, in the agent's words, cut.
+    pub reason: String,
+    /// When the hub first got it.
+    pub at: Timestamp,
 }
 
 /// An agent's last report on an application. Key: `<project>/<set uid>/<app uid>`.

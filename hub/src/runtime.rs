@@ -17,6 +17,7 @@ use crate::{
     db::{self, Db},
     doors::Doors,
     evidence::Evidence,
+    garbage,
     git::{self, Git},
     health::{self, Metrics},
     identity::{self, Authority, tls::ServerKey},
@@ -106,10 +107,7 @@ pub async fn serve(options: ServeOptions, cancel: CancellationToken) -> Result<(
         &authority,
         &authority.server_certificate(&layout.identity(), clock.now())?,
     )?;
-    let git = Git::new(git::Options {
-        allow_file: options.allow_file_sources,
-        ..git::Options::new(layout.repositories())
-    })?;
+    let git = Git::new(git_options(&options, &layout))?;
     // Components outlive the doors: what a last call writes is still followed and recorded.
     let inner = CancellationToken::new();
     let db = open(&layout, &clock, inner.clone()).await?;
@@ -126,7 +124,15 @@ pub async fn serve(options: ServeOptions, cancel: CancellationToken) -> Result<(
         key,
         heartbeat,
     };
-    let mut tasks = background(&doors, poller, health_listener, &inner, &cancel);
+    let sweep_interval = options.blob_sweep_interval.0;
+    let mut tasks = background(
+        &doors,
+        poller,
+        health_listener,
+        sweep_interval,
+        &inner,
+        &cancel,
+    );
     tasks.spawn(renew(
         doors.key.clone(),
         Arc::clone(&doors.authority),
@@ -141,6 +147,20 @@ pub async fn serve(options: ServeOptions, cancel: CancellationToken) -> Result<(
         }
     }
     outcome
+}
+
+/// How repositories are fetched.
+fn git_options(options: &ServeOptions, layout: &Layout) -> git::Options {
+    let git = options.git.clone();
+    git::Options {
+        allow_file: options.allow_file_sources,
+        credentials_file: git.credentials_file,
+        ca_file: git.ca_file,
+        ssh_key: git.ssh_key,
+        ssh_known_hosts: git.ssh_known_hosts,
+        timeout: git.timeout.0,
+        ..git::Options::new(layout.repositories())
+    }
 }
 
 /// Opens the store and takes the term.
@@ -160,6 +180,7 @@ fn background(
     doors: &Doors,
     poller: Poller,
     health_listener: TcpListener,
+    sweep_interval: Duration,
     inner: &CancellationToken,
     cancel: &CancellationToken,
 ) -> JoinSet<Result<(), db::Error>> {
@@ -172,6 +193,7 @@ fn background(
         doors.poller.clone(),
         metrics.clone(),
     );
+    let sweeper = garbage::Sweeper::new(db.clone(), controller.content(), sweep_interval);
     let mut tasks = JoinSet::new();
     let (control, ended) = (inner.clone(), cancel.clone());
     tasks.spawn(async move {
@@ -179,9 +201,13 @@ fn background(
         ended.cancel();
         outcome
     });
-    let polling = inner.clone();
+    let (polling, sweeping) = (inner.clone(), inner.clone());
     tasks.spawn(async move {
         poller.run(polling).await;
+        Ok(())
+    });
+    tasks.spawn(async move {
+        sweeper.run(sweeping).await;
         Ok(())
     });
     let health = health::serve(health_listener, metrics, db, evidence, inner.clone());
@@ -223,3 +249,6 @@ async fn listen(address: SocketAddr, flag: &'static str) -> Result<TcpListener, 
             source,
         })
 }
+
+#[cfg(test)]
+mod tests;

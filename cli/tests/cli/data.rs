@@ -28,6 +28,10 @@ pub(crate) fn sets() -> Vec<wire::ApplicationSet> {
             run_id: RUN.to_owned(),
             run_state: "WaitingGate".to_owned(),
             holds: 1,
+            warnings: vec![
+                "https://git/web.git at main: web/secret.yaml:1: Secret web/db is a Secret in plain text".to_owned(),
+                "https://git/web.git at main: web/latest: symbolic links are not followed".to_owned(),
+            ],
             ..wire::ApplicationSet::default()
         },
         wire::ApplicationSet {

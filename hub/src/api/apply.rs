@@ -233,6 +233,7 @@ fn new_set(uid: SetUid, document: &ApplicationSet) -> SetRecord {
         managed_by: DOOR.to_owned(),
         latest_run: None,
         last_succeeded: None,
+        warnings: Vec::new(),
     }
 }
 

@@ -19,8 +19,10 @@ use tidegate_proto::v1 as wire;
 use crate::{
     evidence::Evidence,
     records::{
-        AppRecord, HoldRecord, PinRecord, ReleaseRecord, RunRecord, SetRecord, SourceRecord,
+        AppRecord, HoldRecord, PinRecord, Rejection, ReleaseRecord, RunRecord, SetRecord,
+        SourceRecord,
     },
+    rejection,
     state::State,
 };
 
@@ -110,6 +112,8 @@ pub(crate) fn application(
 ) -> wire::Application {
     let app = &record.app;
     let reported = state.report_of(record);
+    let said = reported.map(|row| &row.record.report);
+    let rejection = rejection::current(record, said);
     let pin = state
         .pins
         .under(&format!("{}/{}/{}", app.project, record.set, record.uid))
@@ -148,12 +152,34 @@ pub(crate) fn application(
         release: record.release,
         run_id: assignment.and_then(run_of).unwrap_or_default(),
         tombstone: record.vanished,
-        report: reported.map(|row| report(&row.record.report)),
-        report_at_ms: millis(reported.map(|row| row.record.received_at)),
+        report: with_rejection(record, said, rejection),
+        report_at_ms: millis(
+            reported
+                .map(|row| row.record.received_at)
+                .or_else(|| rejection.map(|rejection| rejection.at)),
+        ),
         synced: verdict.synced,
         health: health(verdict.health).into(),
         pin: pin.map(|row| self::pin(state, &row.record)),
     }
+}
+
+/// The report, with what the agent did not take since as its first problem.
+fn with_rejection(
+    app: &AppRecord,
+    said: Option<&Report>,
+    rejection: Option<&Rejection>,
+) -> Option<wire::Report> {
+    let shown = match (said, rejection) {
+        (Some(said), Some(rejection)) => {
+            let mut said = said.clone();
+            said.problems.insert(0, rejection::problem(rejection));
+            said
+        }
+        (None, Some(rejection)) => rejection::as_report(app, rejection),
+        (said, None) => said?.clone(),
+    };
+    Some(report(&shown))
 }
 
 fn run_of(assignment: &Assignment) -> Option<String> {
@@ -193,6 +219,7 @@ pub(crate) fn set(state: &State, record: &SetRecord) -> wire::ApplicationSet {
             None => String::new(),
         },
         holds: count(holds),
+        warnings: record.warnings.clone(),
     }
 }
 

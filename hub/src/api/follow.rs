@@ -14,6 +14,7 @@ use tonic::Status;
 
 use super::{FleetApi, convert, runs};
 use crate::{
+    garbage::keep,
     publish::pass::ENTRIES_TAG,
     records::{AuditRecord, Record as _},
 };
@@ -107,8 +108,9 @@ impl FleetApi {
         for release in &mut answer.items {
             let digest = {
                 let state = self.db.read();
-                state
-                    .set(&release.project, &release.set)
+                let set = state.set(&release.project, &release.set);
+                // What older ones held may be swept: then nobody can say.
+                set.filter(|set| keep::keeps_release(&state, &set.record, release.number))
                     .and_then(|set| state.release(&set.record, release.number))
                     .map(|row| row.record.entries)
             };

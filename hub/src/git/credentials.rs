@@ -2,6 +2,8 @@
 //!
 //! Never stores and never logs one.
 
+mod file;
+
 use std::{cell::Cell, collections::BTreeMap, fmt};
 
 use gix::{
@@ -11,6 +13,8 @@ use gix::{
     },
     sec::identity::Account,
 };
+
+pub(super) use self::file::{check_closed, read};
 
 /// User and password (or token) for one host.
 #[derive(Clone, PartialEq, Eq)]
@@ -46,7 +50,7 @@ impl Answers<'_> {
             .as_ref()
             .and_then(|url| gix::url::parse(url).ok());
         let credential = url.and_then(|url| {
-            let host = url.host()?;
+            let host = &url.host()?.to_ascii_lowercase();
             let with_port = url.port.map(|port| format!("{host}:{port}"));
             let exact = with_port.as_ref().and_then(|host| self.known.get(host));
             exact.or_else(|| self.known.get(host))

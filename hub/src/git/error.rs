@@ -33,8 +33,10 @@ pub enum Error {
         reason: &'static str,
     },
     /// A file that the hub's options name cannot be read.
-    #[error("failed to read {path}, which the hub's Git options name: {detail}")]
+    #[error("failed to use {path}, which {option} of the hub names: {detail}")]
     Options {
+        /// The flag.
+        option: &'static str,
         /// The file.
         path: PathBuf,
         /// Why.

@@ -5,6 +5,7 @@
 
 use std::{
     cell::Cell,
+    collections::BTreeMap,
     io,
     num::NonZeroU32,
     sync::{
@@ -28,7 +29,7 @@ use gix::{
 use super::{
     Error,
     address::{Address, Revision, local_name},
-    credentials::Answers,
+    credentials::{Answers, Credential},
     error::chain,
     meter::{Budget, Meter},
     mirror::{self, Mirror},
@@ -43,8 +44,14 @@ pub(super) fn fetch(
     revision: &Revision,
     stop: &Arc<AtomicBool>,
 ) -> Result<String, Error> {
+    let credentials = if address.url().scheme == gix::url::Scheme::Https {
+        mirror.options().all_credentials()?
+    } else {
+        BTreeMap::new()
+    };
     let session = Session {
         mirror,
+        credentials,
         address,
         revision,
         asked: Cell::new(false),
@@ -62,6 +69,8 @@ struct Session<'a> {
     mirror: &'a Mirror,
     address: &'a Address,
     revision: &'a Revision,
+    /// As they were when the fetch began.
+    credentials: BTreeMap<String, Credential>,
     /// Whether the server asked for credentials.
     asked: Cell<bool>,
     budget: Arc<Budget>,
@@ -178,7 +187,7 @@ impl Session<'_> {
             .connect(Direction::Fetch)
             .map_err(|error| self.explain(&error))?;
         let answers = Answers {
-            known: &self.mirror.options().credentials,
+            known: &self.credentials,
             asked: &self.asked,
         };
         let is_ssh = self.address.url().scheme == gix::url::Scheme::Ssh;

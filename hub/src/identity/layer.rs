@@ -1,15 +1,18 @@
 //! The layer that every call passes: certificate → identity → role → authoriser → [`Caller`].
 //!
-//! Owns the passage from the TLS session to a decision, and the log of denials. Never decides
-//! itself ([`authorize`] does) and never reads a message.
+//! Owns the passage from the TLS session to a decision, which is made anew while a call goes on, and
+//! the log of denials. Never decides itself ([`authorize`] does) and never reads a message.
 
 mod denials;
+mod recheck;
 
 use std::{
     fmt,
-    future::{Ready, ready},
+    future::{Future, Ready, ready},
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use futures::future::Either;
@@ -17,7 +20,8 @@ use tidegate_model::ids::ClusterUid;
 use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 use tower::{Layer, Service};
 
-use self::denials::Denials;
+pub use self::recheck::Rechecked;
+use self::{denials::Denials, recheck::Guard};
 use super::{
     Caller, Peer, TrustDomain,
     authorize::{Denied, Requirement, authorize, requirement},
@@ -40,8 +44,13 @@ struct Gate {
     trust_domain: TrustDomain,
     role_of: RoleOf,
     is_registered: IsRegistered,
+    recheck: Duration,
     denials: Denials,
 }
+
+/// How long a call goes on before its caller is asked about again. Short, because it is how long
+/// somebody who was removed still sees what happens; asking costs a look into a table.
+const RECHECK: Duration = Duration::from_secs(2);
 
 impl fmt::Debug for AuthLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -52,8 +61,8 @@ impl fmt::Debug for AuthLayer {
 }
 
 impl AuthLayer {
-    /// A layer for identities of `trust_domain`. The two questions are asked for every call, so
-    /// whoever is removed is denied from the next one on.
+    /// A layer for identities of `trust_domain`. The two questions are asked for every call, and
+    /// every 2 s of one that goes on, so whoever is removed is denied from then on.
     pub fn new(trust_domain: TrustDomain, role_of: RoleOf, is_registered: IsRegistered) -> Self {
         let denials = Denials::default();
         Self {
@@ -61,7 +70,23 @@ impl AuthLayer {
                 trust_domain,
                 role_of,
                 is_registered,
+                recheck: RECHECK,
                 denials,
+            }),
+        }
+    }
+
+    /// The same with another time between two questions about a call that goes on.
+    #[must_use]
+    pub fn rechecking(self, recheck: Duration) -> Self {
+        let gate = &self.gate;
+        Self {
+            gate: Arc::new(Gate {
+                trust_domain: gate.trust_domain.clone(),
+                role_of: Arc::clone(&gate.role_of),
+                is_registered: Arc::clone(&gate.is_registered),
+                recheck,
+                denials: Denials::default(),
             }),
         }
     }
@@ -78,8 +103,7 @@ impl AuthLayer {
         self.decide_for(path, peer)
     }
 
-    /// Decides anew about a caller whose call goes on: long streams ask from time to time, so that
-    /// they end when their caller is removed.
+    /// Decides anew about a caller whose call goes on.
     pub fn recheck(&self, path: &str, caller: &Caller) -> Result<(), Denied> {
         self.decide_for(path, caller.peer.clone()).map(|_| ())
     }
@@ -127,14 +151,34 @@ pub struct Authorize<S> {
     inner: S,
 }
 
+/// The answer of a service whose caller got through.
+#[derive(Debug)]
+pub struct Answering<F> {
+    answer: Pin<Box<F>>,
+    guard: Option<Guard>,
+}
+
+impl<F, R, E> Future for Answering<F>
+where
+    F: Future<Output = Result<http::Response<R>, E>>,
+{
+    type Output = Result<http::Response<Rechecked<R>>, E>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = std::task::ready!(self.answer.as_mut().poll(cx))?;
+        let guard = self.guard.take();
+        Poll::Ready(Ok(answer.map(|body| Rechecked::new(body, guard))))
+    }
+}
+
 impl<S, B, R> Service<http::Request<B>> for Authorize<S>
 where
     S: Service<http::Request<B>, Response = http::Response<R>>,
     R: Default,
 {
-    type Response = S::Response;
+    type Response = http::Response<Rechecked<R>>;
     type Error = S::Error;
-    type Future = Either<S::Future, Ready<Result<S::Response, S::Error>>>;
+    type Future = Either<Answering<S::Future>, Ready<Result<Self::Response, S::Error>>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -149,13 +193,18 @@ where
             .as_deref()
             .and_then(|chain| chain.first())
             .map(AsRef::as_ref);
-        match self.layer.decide(request.uri().path(), leaf) {
+        let from = session.and_then(|session| session.get_ref().remote_addr());
+        let path = request.uri().path();
+        match self.layer.decide(path, leaf) {
             Ok(caller) => {
+                let guard = Guard::new(self.layer.clone(), path, caller.clone(), from);
                 request.extensions_mut().insert(caller);
-                Either::Left(self.inner.call(request))
+                Either::Left(Answering {
+                    answer: Box::pin(self.inner.call(request)),
+                    guard: Some(guard),
+                })
             }
             Err(denied) => {
-                let from = session.and_then(|session| session.get_ref().remote_addr());
                 self.layer.gate.denials.log(&denied, from);
                 Either::Right(ready(Ok(denied.to_status().into_http())))
             }

@@ -203,6 +203,8 @@ impl<B: LinkBackend> Driver<B> {
                     let retry_after = limits::OPENING_RETRY.mul_f64(rand::random());
                     return Err(Over::Closed(Closing::Drain { retry_after }));
                 }
+                // Nobody reads what is sent: the call was ended, whatever the agent goes on to say.
+                () = out.closed() => return Err(Over::Left),
                 closing = closed(closing) => return Err(Over::Closed(closing)),
                 message = inbound.message() => {
                     let message = message.map_err(Over::Broken)?.ok_or(Over::Left)?;

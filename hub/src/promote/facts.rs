@@ -13,6 +13,7 @@ use tidegate_waves::{AppFacts, ClusterFacts, Evidence as Seen, Facts};
 use crate::{
     evidence::Evidence,
     records::{RunRecord, SetRecord},
+    rejection,
     state::State,
 };
 
@@ -63,7 +64,24 @@ fn apps(state: &State, evidence: &Evidence, member: &Member) -> Vec<(AppUid, App
                 ..AppFacts::default()
             };
         };
-        let seen = state.report_of(app).map(|row| Seen {
+        let reported = state.report_of(app);
+        let said = reported.map(|row| &row.record.report);
+        if let Some(rejection) = rejection::current(app, said) {
+            // Newer than what was reported: it speaks of the last word.
+            return AppFacts {
+                removed: false,
+                highest: app.generation,
+                current: app.assignment.clone(),
+                evidence: Some(Seen {
+                    report: rejection::as_report(app, rejection),
+                    received_at: rejection.at,
+                    confirmed_at: rejection.at,
+                    first_healthy_at: None,
+                    fresh,
+                }),
+            };
+        }
+        let seen = reported.map(|row| Seen {
             report: row.record.report.clone(),
             received_at: row.record.received_at,
             confirmed_at: live

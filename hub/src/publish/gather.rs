@@ -25,9 +25,12 @@ use tidegate_model::{
 };
 use tidegate_render::tree::SourceTree as _;
 use tidegate_store::{Blob, BlobId, BlobStore, blob};
-use tokio::task::spawn_blocking;
+use tokio::{
+    sync::{RwLock, RwLockReadGuard},
+    task::spawn_blocking,
+};
 
-use super::{Candidate, CandidateApp, Content, pass::ENTRIES_TAG};
+use super::{Candidate, CandidateApp, Content, pass::ENTRIES_TAG, warn};
 use crate::{
     git::Git,
     records::SetRecord,
@@ -143,6 +146,8 @@ pub struct Gatherer {
     git: Git,
     blobs: Arc<dyn BlobStore>,
     cache: Mutex<BTreeMap<(String, Source), Arc<Outcome>>>,
+    /// Read by passes, written by whoever must know that none is under way.
+    passes: RwLock<()>,
 }
 
 type Outcome = Result<Content, String>;
@@ -160,7 +165,25 @@ impl Gatherer {
             git,
             blobs,
             cache: Mutex::default(),
+            passes: RwLock::default(),
         }
+    }
+
+    /// Held by a pass from before it looks at content until its commit.
+    pub async fn pass(&self) -> RwLockReadGuard<'_, ()> {
+        self.passes.read().await
+    }
+
+    /// Looks at the records while no pass is between content and commit, and forgets what was
+    /// rendered: whatever a later pass refers to that the records do not name now, it puts anew.
+    /// So a sweep that keeps what the records name takes nothing from under a pass.
+    pub async fn between_passes<T>(&self, look: impl FnOnce() -> T) -> T {
+        let _alone = self.passes.write().await;
+        self.cache
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+        look()
     }
 
     /// Expands and renders a set. What cannot be read is a problem of the candidate, never a
@@ -354,9 +377,11 @@ impl Gatherer {
         }
         let bytes = canonical::to_vec(&rendered.bundle.to_value());
         blobs.push(Blob::new(BUNDLE_TAG, bytes).map_err(|error| error.to_string())?);
+        let warnings = rendered.warnings.iter();
         let content = Content {
             bundle: rendered.bundle,
             denies: denies.into_iter().collect(),
+            warnings: warnings.map(|warning| warn::of(source, warning)).collect(),
         };
         Ok((content, blobs))
     }
@@ -411,3 +436,6 @@ impl Gatherer {
         Ok(denies)
     }
 }
+
+#[cfg(test)]
+mod tests;

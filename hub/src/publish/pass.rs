@@ -21,6 +21,7 @@ use uuid::Uuid;
 use super::{
     Candidate, CandidateApp, brake,
     hold::{Held, Holds},
+    warn,
 };
 use crate::{
     changes::{Changes, Decision},
@@ -66,6 +67,7 @@ pub fn pass(view: &View<'_>, id: &mut dyn FnMut() -> Uuid) -> Publication {
     let changes = &mut publication.changes;
     let mut record = SetRecord::clone(set);
     record.problems.clone_from(&view.candidate.problems);
+    record.warnings = warn::told(view.candidate);
 
     let mut apps = Apps::default();
     let mut holds = Holds::default();
@@ -166,6 +168,7 @@ fn match_applications<'a>(
                 release: 0,
                 last_good: None,
                 vanished: false,
+                rejection: None,
             });
         }
     }

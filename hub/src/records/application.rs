@@ -12,8 +12,8 @@ use tidegate_model::{
 use tidegate_proto::storage::v1::{self, assignment::Desired as StoredDesired};
 
 use super::{
-    AppRecord, Error, Record,
-    wire::{Reader, store_last_good, store_policy},
+    AppRecord, Error, Record, Rejection,
+    wire::{Reader, millis, store_last_good, store_policy},
 };
 
 impl Record for AppRecord {
@@ -33,6 +33,7 @@ impl Record for AppRecord {
             release,
             last_good,
             vanished,
+            rejection,
         } = self;
         let Application {
             project,
@@ -73,6 +74,7 @@ impl Record for AppRecord {
             last_good: last_good.as_ref().map(store_last_good),
             vanished: *vanished,
             release: *release,
+            rejection: rejection.as_ref().map(store_rejection),
         }
         .encode_to_vec()
     }
@@ -100,6 +102,7 @@ impl Record for AppRecord {
             last_good,
             vanished,
             release,
+            rejection,
         } = reader.message(bytes)?;
         let inputs = inputs.into_iter().map(read_input).collect();
         let app = Application {
@@ -128,8 +131,39 @@ impl Record for AppRecord {
             release,
             last_good: reader.maybe(last_good, Reader::last_good)?,
             vanished,
+            rejection: reader.maybe(rejection, read_rejection)?,
         })
     }
+}
+
+fn store_rejection(rejection: &Rejection) -> v1::Rejection {
+    let Rejection {
+        generation,
+        digest,
+        reason,
+        at,
+    } = rejection;
+    v1::Rejection {
+        generation: generation.0,
+        digest: digest.to_string(),
+        reason: reason.clone(),
+        at: millis(*at),
+    }
+}
+
+fn read_rejection(reader: Reader<'_>, stored: v1::Rejection) -> Result<Rejection, Error> {
+    let v1::Rejection {
+        generation,
+        digest,
+        reason,
+        at,
+    } = stored;
+    Ok(Rejection {
+        generation: Generation(generation),
+        digest: reader.parse("rejection.digest", &digest)?,
+        reason,
+        at: reader.time("rejection.at", at)?,
+    })
 }
 
 fn store_source(source: Source) -> v1::Source {

@@ -30,6 +30,7 @@ impl Record for SetRecord {
             managed_by,
             latest_run,
             last_succeeded,
+            warnings,
         } = self;
         v1::ApplicationSet {
             uid: uid.to_string(),
@@ -43,6 +44,7 @@ impl Record for SetRecord {
             managed_by: managed_by.clone(),
             latest_run: latest_run.map(|run| run.to_string()),
             last_succeeded_release: *last_succeeded,
+            warnings: warnings.clone(),
         }
         .encode_to_vec()
     }
@@ -61,6 +63,7 @@ impl Record for SetRecord {
             managed_by,
             latest_run,
             last_succeeded_release,
+            warnings,
         } = reader.message(bytes)?;
         reader.finish(Self {
             uid: reader.parse("uid", &uid)?,
@@ -74,6 +77,7 @@ impl Record for SetRecord {
             managed_by,
             latest_run: reader.parse_opt("latest_run", latest_run.as_deref())?,
             last_succeeded: last_succeeded_release,
+            warnings,
         })
     }
 }

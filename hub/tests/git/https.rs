@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{self, Write as _},
     net::SocketAddr,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Stdio,
     sync::Arc,
@@ -247,6 +248,50 @@ async fn credentials_go_to_their_host_alone() {
         let text = format!("{error} {error:?}");
         assert!(!text.contains(password), "{text}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_in_a_file_are_read_anew_for_each_fetch() {
+    let repo = Repo::new();
+    let server = Server::start(&repo, |it| {
+        it.authorization = Some("Basic dXNlcjpzZWNyZXQ=");
+    })
+    .await;
+    let directory = TempDir::new().unwrap();
+    // As Kubernetes mounts a Secret: a link that is replaced.
+    let write = |version: &str, content: &str| {
+        let file = directory.path().join(version);
+        fs::write(&file, content).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o440)).unwrap();
+        let link = directory.path().join("next");
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        fs::rename(&link, directory.path().join("credentials")).unwrap();
+    };
+    let list = |password: &str| {
+        let host = server.address;
+        format!("- {{host: '{host}', username: user, password: {password}}}\n")
+    };
+    write("1", &list("hunter2"));
+    let hub = server.hub(|options| {
+        options.credentials_file = Some(directory.path().join("credentials"));
+    });
+    let fetch = async || hub.git.fetch(&at(&server.url(), "main")).await;
+    let error = fetch().await.unwrap_err();
+    assert!(matches!(error, Error::Authentication { .. }), "{error:?}");
+
+    write("2", &list("secret"));
+    let first = fetch().await.unwrap();
+
+    write("3", "- host: a\n  passwd: secret\n");
+    let text = fetch().await.unwrap_err().to_string();
+    assert!(
+        text.contains("--git-credentials-file") && text.contains("unknown field `passwd`"),
+        "{text}"
+    );
+    assert!(!text.contains("secret"), "{text}");
+
+    write("4", &list("secret"));
+    assert_eq!(fetch().await.unwrap(), first);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -36,6 +36,7 @@ async fn both_forms_of_address_reach_the_host() {
     let key = directory.path().join("a key");
     let known_hosts = directory.path().join("known hosts");
     fs::write(&key, "").unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
     fs::write(&known_hosts, "").unwrap();
     let hub = Hub::with(|options| {
         options.ssh_program = ssh.clone();

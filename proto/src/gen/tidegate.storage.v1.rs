@@ -90,6 +90,8 @@ pub struct ApplicationSet {
     /// Number of the last release that reached everybody.
     #[prost(uint64, optional, tag = "11")]
     pub last_succeeded_release: ::core::option::Option<u64>,
+    #[prost(string, repeated, tag = "12")]
+    pub warnings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Policy {
@@ -226,6 +228,21 @@ pub struct Application {
     pub vanished: bool,
     #[prost(uint64, tag = "20")]
     pub release: u64,
+    #[prost(message, optional, tag = "21")]
+    pub rejection: ::core::option::Option<Rejection>,
+}
+/// An agent's no to an assignment; it counts while that is the last word and no report speaks of it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Rejection {
+    #[prost(uint64, tag = "1")]
+    pub generation: u64,
+    #[prost(string, tag = "2")]
+    pub digest: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    /// Unix milliseconds.
+    #[prost(int64, tag = "4")]
+    pub at: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ObjectId {

@@ -1376,6 +1376,10 @@ pub struct ApplicationSet {
     /// How many results wait for approval.
     #[prost(uint32, tag = "11")]
     pub holds: u32,
+    /// What renders but should be looked at, each told once; the first 20, then one line that says
+    /// how many more there are.
+    #[prost(string, repeated, tag = "12")]
+    pub warnings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListApplicationSetsResponse {
@@ -1550,6 +1554,8 @@ pub struct Release {
     pub cause: ::prost::alloc::string::String,
     #[prost(int64, tag = "8")]
     pub created_at_ms: i64,
+    /// Only of the last 10 releases of a set and those that runs still bring out, and only where one
+    /// release is asked for.
     #[prost(message, repeated, tag = "9")]
     pub entries: ::prost::alloc::vec::Vec<ReleaseEntry>,
 }

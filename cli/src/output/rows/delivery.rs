@@ -16,6 +16,7 @@ impl Row for wire::ApplicationSet {
         column("RELEASE"),
         column("RUN"),
         column("HOLDS"),
+        column("WARN"),
         flexible("PROBLEM"),
     ];
 
@@ -35,8 +36,16 @@ impl Row for wire::ApplicationSet {
             number_or_dash(self.release),
             or_dash(&self.run_state),
             self.holds.to_string(),
+            count(&self.warnings),
             or_dash(&problem),
         ]
+    }
+
+    fn details(&self) -> Vec<(&'static str, String)> {
+        let warnings = self.warnings.iter();
+        warnings
+            .map(|warning| ("warning:", plain(warning)))
+            .collect()
     }
 
     fn project(&self) -> Option<&str> {
@@ -119,6 +128,14 @@ impl Row for wire::Application {
 
     fn project(&self) -> Option<&str> {
         Some(&self.project)
+    }
+}
+
+/// How many warnings there are; the hub tells 20 and then, in a line of its own, that there are more.
+fn count(warnings: &[String]) -> String {
+    match warnings.len() {
+        number @ 0..=20 => number.to_string(),
+        _ => "20+".to_owned(),
     }
 }
 

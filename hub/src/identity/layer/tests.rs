@@ -1,6 +1,12 @@
 //! The layer over real TLS: who gets through, and what everybody else is told.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Mutex};
+mod streams;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    sync::Mutex,
+};
 
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{CertificateParams, KeyPair};
@@ -18,7 +24,7 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{
     Code, Request, Status,
     codegen::http::uri::PathAndQuery,
-    transport::{Certificate, ClientTlsConfig, Endpoint, Identity, Server},
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, Server},
 };
 use tonic_health::pb::HealthCheckRequest;
 use tonic_prost::ProstCodec;
@@ -48,6 +54,7 @@ struct Hub {
     address: SocketAddr,
     authority: Authority,
     roles: Arc<Mutex<BTreeMap<String, Role>>>,
+    clusters: Arc<Mutex<BTreeSet<ClusterUid>>>,
     key: ServerKey,
     layer: AuthLayer,
     now: Timestamp,
@@ -72,6 +79,10 @@ fn echo() -> tonic::service::Routes {
 }
 
 async fn start() -> Hub {
+    start_with(echo(), RECHECK).await
+}
+
+async fn start_with(routes: tonic::service::Routes, recheck: Duration) -> Hub {
     // TLS compares certificates with the real clock.
     let now = Clock::default().now();
     let dir = tempfile::tempdir().unwrap();
@@ -92,24 +103,27 @@ async fn start() -> Hub {
     let people = people.map(|(name, role)| (name.to_owned(), role));
     let roles = Arc::new(Mutex::new(BTreeMap::from(people)));
     let known = Arc::clone(&roles);
-    let registered: ClusterUid = CLUSTER.parse().unwrap();
+    let clusters = Arc::new(Mutex::new(BTreeSet::from([CLUSTER.parse().unwrap()])));
+    let registered = Arc::clone(&clusters);
     let layer = AuthLayer::new(
         authority.trust_domain().clone(),
         Arc::new(move |name: &str| known.lock().unwrap().get(name).copied()),
-        Arc::new(move |uid| uid == registered),
-    );
+        Arc::new(move |uid| registered.lock().unwrap().contains(&uid)),
+    )
+    .rechecking(recheck);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let config = server_config(&authority, &key).unwrap();
     let serving = Server::builder()
         .layer(layer.clone())
-        .add_routes(echo())
+        .add_routes(routes)
         .serve_with_incoming(handshakes(TcpListenerStream::new(listener), config));
     let server = tokio::spawn(async move { serving.await.unwrap() });
     Hub {
         address,
         authority,
         roles,
+        clusters,
         key,
         layer,
         now,
@@ -149,11 +163,10 @@ impl Hub {
         }
     }
 
-    async fn try_call(
+    async fn channel(
         &self,
         identity: Option<&Identity>,
-        path: &'static str,
-    ) -> Result<Status, tonic::transport::Error> {
+    ) -> Result<Channel, tonic::transport::Error> {
         let mut tls = ClientTlsConfig::new()
             .ca_certificate(Certificate::from_pem(self.authority.ca_pem()))
             .domain_name("localhost");
@@ -161,8 +174,15 @@ impl Hub {
             tls = tls.identity(identity.clone());
         }
         let endpoint = Endpoint::from_shared(format!("https://{}", self.address)).unwrap();
-        let channel = endpoint.tls_config(tls)?.connect().await?;
-        let mut client = tonic::client::Grpc::new(channel);
+        endpoint.tls_config(tls)?.connect().await
+    }
+
+    async fn try_call(
+        &self,
+        identity: Option<&Identity>,
+        path: &'static str,
+    ) -> Result<Status, tonic::transport::Error> {
+        let mut client = tonic::client::Grpc::new(self.channel(identity).await?);
         client.ready().await?;
         let codec = ProstCodec::<HealthCheckRequest, HealthCheckRequest>::default();
         let request = Request::new(HealthCheckRequest::default());

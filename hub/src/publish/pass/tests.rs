@@ -44,6 +44,7 @@ impl World {
             managed_by: "api".to_owned(),
             latest_run: None,
             last_succeeded: None,
+            warnings: Vec::new(),
         };
         let mut world = Self {
             state: State::default(),
@@ -205,6 +206,7 @@ fn content(objects: &[&str]) -> Content {
     Content {
         bundle: Bundle::new(entries.collect()),
         denies: manifests.iter().filter_map(deny::deny_of).collect(),
+        warnings: Vec::new().into(),
     }
 }
 
@@ -378,4 +380,47 @@ fn many_applications_come_in_transactions_of_bounded_size() {
     }
     world.settle();
     assert_eq!((world.holds().len(), world.set().last_release), (200, 1));
+}
+
+/// Gives the application of cluster `n` these warnings.
+fn warn(world: &mut World, n: u128, warnings: &[String]) {
+    let app = world.candidate.apps.get_mut(&format!("web-c{n}")).unwrap();
+    app.content.as_mut().unwrap().warnings = warnings.into();
+}
+
+#[test]
+fn warnings_are_told_once_and_hold_nothing_back() {
+    let mut world = World::new();
+    world.want(&[(1, &["a"]), (2, &["a"])]);
+    let (secret, link) = ("a Secret".to_owned(), "a link".to_owned());
+    warn(&mut world, 1, std::slice::from_ref(&secret));
+    warn(&mut world, 2, &[secret.clone(), link.clone()]);
+    world.settle();
+    let shown = crate::api::convert::set(&world.state, &world.set());
+    assert_eq!(shown.warnings, [secret, link]);
+    assert_eq!(shown.problems, Vec::<String>::new());
+    assert_eq!(world.set().last_release, 1, "a warning holds nothing back");
+
+    warn(&mut world, 1, &[]);
+    warn(&mut world, 2, &[]);
+    assert!(world.settle() > 0);
+    assert_eq!(world.set().warnings, Vec::<String>::new(), "it was mended");
+}
+
+#[test]
+fn a_set_tells_twenty_warnings_and_how_many_more_there_are() {
+    let mut world = World::new();
+    world.want(&[(1, &["a"]), (2, &["a"])]);
+    let lines = |range: std::ops::Range<usize>| -> Vec<String> {
+        range.map(|n| format!("warning {n:02}")).collect()
+    };
+    warn(&mut world, 1, &lines(0..20));
+    world.settle();
+    assert_eq!(world.set().warnings, lines(0..20));
+
+    warn(&mut world, 2, &lines(15..27));
+    world.settle();
+    let mut expected = lines(0..20);
+    expected.push("and 7 more".to_owned());
+    assert_eq!(world.set().warnings, expected);
 }

@@ -19,8 +19,8 @@ use tidegate_model::{
 use super::{Dice, Sample};
 use crate::records::{
     AppRecord, AuditHead, AuditRecord, ClusterRecord, DenyRecord, EpochRecord, HoldRecord,
-    MemberRecord, PinRecord, ReleaseRecord, ReportRecord, RunRecord, SetRecord, SourceRecord,
-    TokenRecord, UserRecord,
+    MemberRecord, PinRecord, Rejection, ReleaseRecord, ReportRecord, RunRecord, SetRecord,
+    SourceRecord, TokenRecord, UserRecord,
 };
 
 impl Sample for EpochRecord {
@@ -101,6 +101,7 @@ impl Sample for SetRecord {
             managed_by: dice.text(),
             latest_run: dice.maybe(Dice::id),
             last_succeeded: dice.maybe(Dice::number),
+            warnings: dice.some(Dice::text),
         }
     }
 }
@@ -147,6 +148,12 @@ impl Sample for AppRecord {
             release: dice.number(),
             last_good: dice.maybe(Dice::last_good),
             vanished: dice.flag(),
+            rejection: dice.maybe(|d| Rejection {
+                generation: Generation(d.number()),
+                digest: d.digest(),
+                reason: d.text(),
+                at: d.time(),
+            }),
         }
     }
 }
