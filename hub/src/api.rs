@@ -60,7 +60,7 @@ impl FleetApi {
             let (answer, changes) = decide(&self.db.read())?;
             match self.db.commit(changes).await {
                 Ok(()) => return Ok(answer),
-                Err(error) if error.is_retryable() => {
+                Err(error @ db::Error::Conflict { .. }) => {
                     tracing::debug!(%error, "deciding again");
                 }
                 Err(error) => return Err(refuse(&error)),
@@ -80,8 +80,24 @@ fn refuse(error: &db::Error) -> Status {
     tracing::error!(%error, "failed to write for a caller");
     match error {
         db::Error::Fenced { .. } => Status::unavailable(error.to_string()),
-        db::Error::Store(_) => Status::unavailable(format!("{error}; nothing was written")),
+        db::Error::Store(error) => store_fault(error),
         _ => Status::internal(error.to_string()),
+    }
+}
+
+/// What a fault of the store means to whoever wanted to write.
+fn store_fault(error: &tidegate_store::Error) -> Status {
+    let outcome = if error.is_outcome_unknown() {
+        "the change was written whole or not at all; look before you repeat it"
+    } else {
+        "nothing was written"
+    };
+    let message = format!("{error}; {outcome}");
+    match error {
+        tidegate_store::Error::Disk(fault) if fault.is_full() => {
+            Status::resource_exhausted(message)
+        }
+        _ => Status::unavailable(message),
     }
 }
 

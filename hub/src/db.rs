@@ -5,12 +5,13 @@
 //! a commit the view is waited for, so that the next pass sees what the last one wrote. Never
 //! decides what to write.
 
+mod follow;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
 };
 
-use futures::StreamExt as _;
 use jiff::Timestamp;
 use tidegate_model::ids::Epoch;
 use tidegate_store::{BlobStore, Range, Store, Txn};
@@ -108,7 +109,7 @@ impl Db {
             state: RwLock::new(state),
             failed: watch::Sender::new(None),
         });
-        tokio::spawn(follow(
+        tokio::spawn(follow::follow(
             Arc::clone(&store),
             Arc::clone(&shared),
             page.revision,
@@ -292,45 +293,4 @@ fn seal(
         writes.insert(head.key(), Some(head.encode()));
         heads.insert(head.project.clone(), head);
     }
-}
-
-/// Folds the store's changes into the view until `cancel` or a failure.
-async fn follow(store: Arc<dyn Store>, shared: Arc<Shared>, after: u64, cancel: CancellationToken) {
-    let mut changes = store.watch(PREFIX, after);
-    loop {
-        let batch = tokio::select! {
-            () = cancel.cancelled() => return,
-            batch = changes.next() => batch,
-        };
-        let folded = match batch {
-            Some(Ok(batch)) => fold(&shared, &batch),
-            Some(Err(error)) => Err(error.to_string()),
-            None => Err("the store was closed".to_owned()),
-        };
-        if let Err(why) = folded {
-            tracing::error!(
-                error = why,
-                "the hub can no longer follow its store and stops"
-            );
-            shared.failed.send_replace(Some(why));
-            return;
-        }
-    }
-}
-
-fn fold(shared: &Shared, batch: &tidegate_store::Batch) -> Result<(), String> {
-    {
-        let mut state = shared.state.write().unwrap_or_else(PoisonError::into_inner);
-        for event in &batch.events {
-            let change = event
-                .entry()
-                .map(|entry| (entry.value.as_ref(), entry.mod_revision));
-            state
-                .apply(event.key(), change)
-                .map_err(|error| error.to_string())?;
-        }
-        state.revision = batch.revision;
-    }
-    shared.revision.send_replace(batch.revision);
-    Ok(())
 }

@@ -7,7 +7,7 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tidegate_store::{Embedded, Store, blob::Files, embedded};
-use tokio::{net::TcpListener, signal::unix, task::JoinSet};
+use tokio::{net::TcpListener, signal::unix, sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -201,6 +201,7 @@ fn background(
         ended.cancel();
         outcome
     });
+    tasks.spawn(watchdog(db.failed(), inner.clone(), cancel.clone()));
     let (polling, sweeping) = (inner.clone(), inner.clone());
     tasks.spawn(async move {
         poller.run(polling).await;
@@ -216,6 +217,22 @@ fn background(
         health.await.map_err(failed)
     });
     tasks
+}
+
+/// Cancels `cancel` when the view can no longer follow the store: what such a hub showed would be
+/// old, and what it decided wrong.
+async fn watchdog(
+    mut failed: watch::Receiver<Option<String>>,
+    inner: CancellationToken,
+    cancel: CancellationToken,
+) -> Result<(), db::Error> {
+    let failure = failed.wait_for(Option::is_some);
+    let why = match inner.run_until_cancelled(failure).await {
+        Some(Ok(why)) => why.clone().unwrap_or_default(),
+        Some(Err(_)) | None => return Ok(()),
+    };
+    cancel.cancel();
+    Err(db::Error::Following(why))
 }
 
 /// Renews the listener's certificate while the hub runs; the authority decides when it is time.

@@ -5,7 +5,8 @@
 
 use std::fmt;
 
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use serde_path_to_error::{Path, Segment};
 
 use crate::manifest::{Document, pointer_part};
@@ -60,17 +61,51 @@ impl Violation {
 /// # Errors
 /// The first field that does not fit, with its line. For a field that `T` does not know, the
 /// message lists those it knows.
-pub fn parse<T: DeserializeOwned>(document: &Document, file: &str) -> Result<T, DocumentError> {
-    serde_path_to_error::deserialize(&document.value).map_err(|error| {
+pub fn parse<T>(document: &Document, file: &str) -> Result<T, DocumentError>
+where
+    T: DeserializeOwned + Serialize,
+{
+    let value: T = serde_path_to_error::deserialize(&document.value).map_err(|error| {
         let pointer = pointer(error.path());
         let mut message = error.inner().to_string();
         if message.starts_with("unknown field") {
             message += "; correct its name or remove it";
         } else if message.starts_with("missing field") {
             message += "; add it";
+        } else if message.starts_with("invalid ") {
+            message += "; correct the value";
         }
         place(document, file, Violation { pointer, message })
-    })
+    })?;
+    // A value that was read from JSON can be written as JSON.
+    let read = serde_json::to_value(&value).unwrap_or_default();
+    match list_for_map(&document.value, &read) {
+        Some(pointer) => {
+            let message = "invalid type: a list, expected a map; write key: value pairs, or {}";
+            let violation = Violation::new(pointer, message);
+            Err(place(document, file, violation))
+        }
+        None => Ok(value),
+    }
+}
+
+/// Where a list was taken for a map: serde reads `[]` as a struct of defaults, and a selector of
+/// defaults selects everything. `read` is what became of `given`.
+fn list_for_map(given: &Value, read: &Value) -> Option<String> {
+    match (given, read) {
+        (Value::Array(_), Value::Object(_)) => Some(String::new()),
+        (Value::Array(given), Value::Array(read)) => {
+            let mut pairs = given.iter().zip(read).enumerate();
+            pairs.find_map(|(index, (given, read))| {
+                Some(format!("/{index}{}", list_for_map(given, read)?))
+            })
+        }
+        (Value::Object(given), Value::Object(read)) => given.iter().find_map(|(key, given)| {
+            let inner = list_for_map(given, read.get(key)?)?;
+            Some(pointer_part(key) + &inner)
+        }),
+        _ => None,
+    }
 }
 
 /// Gives violations their lines.
@@ -121,14 +156,13 @@ fn field(pointer: &str) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use serde::Deserialize;
+    use serde::{Deserialize, Serialize};
 
     use super::*;
     use crate::manifest::{Limits, read};
 
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Serialize, Deserialize)]
     #[serde(deny_unknown_fields)]
-    #[expect(dead_code, reason = "only the errors are looked at")]
     struct Outer {
         name: String,
         list: Vec<Inner>,
@@ -136,9 +170,8 @@ mod tests {
         map: BTreeMap<String, u32>,
     }
 
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Serialize, Deserialize)]
     #[serde(deny_unknown_fields)]
-    #[expect(dead_code, reason = "only the errors are looked at")]
     struct Inner {
         size: u32,
     }
@@ -156,15 +189,23 @@ mod tests {
             ),
             (
                 "name: x\nlist:\n- size: big\n",
-                "failed to use f.yaml:3: list[0].size: invalid type: string \"big\", expected u32",
+                "failed to use f.yaml:3: list[0].size: invalid type: string \"big\", expected u32; correct the value",
             ),
             (
                 "name: x\nlist: []\nmap:\n  a/b: -1\n",
-                "failed to use f.yaml:4: map.a/b: invalid value: integer `-1`, expected u32",
+                "failed to use f.yaml:4: map.a/b: invalid value: integer `-1`, expected u32; correct the value",
+            ),
+            (
+                "name: x\nlist:\n- size: 1\n- [1]\n",
+                "failed to use f.yaml:4: list[1]: invalid type: a list, expected a map; write key: value pairs, or {}",
+            ),
+            (
+                "- x\n- []\n- {}\n",
+                "failed to use f.yaml:1: invalid type: a list, expected a map; write key: value pairs, or {}",
             ),
             (
                 "- 1\n",
-                "failed to use f.yaml:1: [0]: invalid type: integer `1`, expected a string",
+                "failed to use f.yaml:1: [0]: invalid type: integer `1`, expected a string; correct the value",
             ),
             (
                 "list: []\n",

@@ -60,4 +60,7 @@ stories! {
     an_agent_that_is_cut_off_catches_up => "d-cut-off.story",
     deletion_needs_proof => "e-deletion-needs-proof.story",
     drift_is_healed_or_reported_by_policy => "f-drift.story",
+    bad_input_is_refused_and_touches_nothing_else => "g-bad-input.story",
+    a_sick_store_is_told_and_loses_nothing => "h-store-faults.story",
+    what_must_be_refused_is_refused => "i-refusals.story",
 }

@@ -7,7 +7,7 @@
 use std::{fmt, sync::Arc};
 
 use rustls::{
-    CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
     client::{
         WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -51,6 +51,10 @@ pub(super) fn is_pinned(certificate: &CertificateDer<'_>, hash: [u8; 32]) -> boo
     <[u8; 32]>::from(Sha256::digest(certificate)) == hash
 }
 
+/// What a person reads who has the wrong hub or the wrong token: rustls would say `UnknownIssuer`.
+const STRANGER: &str = "no certificate of the hub is the authority in the join token; check the \
+    hub's address and what is between it and this agent, or make a token at this hub";
+
 impl ServerCertVerifier for PinnedAuthority {
     fn verify_server_cert(
         &self,
@@ -63,7 +67,7 @@ impl ServerCertVerifier for PinnedAuthority {
         let authority = intermediates
             .iter()
             .find(|certificate| is_pinned(certificate, self.hash))
-            .ok_or(Error::InvalidCertificate(CertificateError::UnknownIssuer))?;
+            .ok_or_else(|| Error::General(STRANGER.to_owned()))?;
         let mut roots = RootCertStore::empty();
         roots.add(authority.clone().into_owned())?;
         let verifier = WebPkiServerVerifier::builder_with_provider(

@@ -62,7 +62,8 @@ pub enum What {
     /// Applications that a rollback pinned.
     #[value(aliases = ["pin"])]
     Pins,
-    /// The audit log, oldest first.
+    /// The audit log of a project, oldest first; project _ is the fleet's: clusters, tokens, people,
+    /// sources.
     Audit,
 }
 

@@ -91,7 +91,7 @@ impl FleetApi {
             let documents = match manifest::read(&file.content, &file.name, &Limits::default()) {
                 Ok(documents) => documents,
                 Err(error) => {
-                    problems.note(file.name.clone(), error.to_string());
+                    problems.note(error.place.to_string(), error.problem.to_string());
                     continue;
                 }
             };

@@ -92,6 +92,11 @@ impl Error {
         }
     }
 
+    /// Whether space is what is missing.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Full { .. })
+    }
+
     /// Whether the same call can succeed later by itself. Permissions and missing volumes need a
     /// person.
     pub fn is_retryable(&self) -> bool {

@@ -83,6 +83,10 @@ impl Stage {
     pub async fn act(&mut self, words: &[&str]) -> Result<(), Error> {
         match words {
             ["fleet", members @ ..] => self.raise(members).await,
+            ["hub", "start", "limit-files", kib] => {
+                let kib = kib.parse().map_err(|_| unknown(words))?;
+                self.hub()?.start(Some(kib)).await
+            }
             ["hub", verb] => self.act_on_hub(verb).await,
             ["agent", name, verb] => self.act_on_agent(name, verb).await,
             ["wire", name, verb @ ("cut" | "mend")] => {
@@ -193,9 +197,9 @@ impl Stage {
     }
 
     async fn act_on_hub(&mut self, verb: &str) -> Result<(), Error> {
-        let hub = self.hub.as_mut().ok_or_else(|| missing("the hub"))?;
+        let hub = self.hub()?;
         match verb {
-            "start" => hub.start().await,
+            "start" => hub.start(None).await,
             "kill" => hub.kill().await,
             "stop" => hub.stop().await,
             "forget" => hub.forget(),
@@ -211,6 +215,10 @@ impl Stage {
             "lose-disk" => agent.lose_disk(),
             _ => Err(unknown(&["agent", name, verb])),
         }
+    }
+
+    fn hub(&mut self) -> Result<&mut Hub, Error> {
+        self.hub.as_mut().ok_or_else(|| missing("the hub"))
     }
 
     fn agent(&mut self, name: &str) -> Result<&mut Agent, Error> {
@@ -239,6 +247,8 @@ impl Stage {
     }
 
     /// Runs a shell command in the story's folder: exit status, standard output, standard error.
+    /// `$REPO` is the repository's URL, `$HUB` the hub's, `$HUB_HEALTH` the address of its plain
+    /// port, `$HUB_PID` its process.
     pub async fn shell(&self, command: &str) -> (i32, String, String) {
         let mut shell = Command::from(command_for(Path::new("/bin/bash")));
         let path = std::env::var("PATH").unwrap_or_default();
@@ -259,6 +269,15 @@ impl Stage {
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .stdin(Stdio::null())
             .kill_on_drop(true);
+        if let Some(hub) = &self.hub {
+            let address = hub.address();
+            shell
+                .env("HUB", format!("https://localhost:{}", address.port()))
+                .env("HUB_HEALTH", hub.health().to_string());
+            if let Some(pid) = hub.pid() {
+                shell.env("HUB_PID", pid.to_string());
+            }
+        }
         match tokio::time::timeout(PATIENCE, shell.output()).await {
             Ok(Ok(output)) => (
                 output.status.code().unwrap_or(-1),

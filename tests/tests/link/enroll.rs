@@ -130,7 +130,7 @@ async fn a_hub_that_did_not_make_the_token_never_sees_its_secret() {
     impostor.records().tokens.extend(records);
     let problem = told(&serving, &token).await;
     assert!(
-        problem.contains("failed to connect") && problem.contains("UnknownIssuer"),
+        problem.contains("failed to connect") && problem.contains("make a token at this hub"),
         "{problem}"
     );
     assert!(

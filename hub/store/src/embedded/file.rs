@@ -48,6 +48,19 @@ impl File {
         Self::with_backend(path, |path| Ok(Box::new(create_or_open(path)?)))
     }
 
+    /// An empty file is what a copy to a full disk or a crash of the file system leaves, and to
+    /// redb it is a new store: taking it for one would forget everything without a word.
+    fn refuse_emptied(&self) -> Result<(), Error> {
+        match fs::metadata(&self.path) {
+            Ok(found) if found.len() == 0 => Err(Error::Corrupted {
+                path: self.path.clone(),
+                detail: "the file is empty".to_owned(),
+            }),
+            // What else is wrong shows when it is opened.
+            _ => Ok(()),
+        }
+    }
+
     /// A file that is reached through `make`, called at each opening.
     pub(super) fn with_backend(
         path: PathBuf,
@@ -62,6 +75,7 @@ impl File {
 
     /// Opens and verifies the file. Returns the database and the store's revision.
     pub(super) fn open(&self, options: Options) -> Result<(Database, u64), Error> {
+        self.refuse_emptied()?;
         *self.faults() = Faults::default();
         let guarded = Guarded {
             inner: (self.make)(&self.path)?,

@@ -109,14 +109,29 @@ impl Hub {
         SocketAddr::from(([127, 0, 0, 1], self.port.number()))
     }
 
+    /// Its process.
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.process.as_ref().map(Process::pid)
+    }
+
+    /// Where its plain port listens.
+    pub(super) fn health(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.health.number()))
+    }
+
     fn log(&self) -> PathBuf {
         self.folder.join("hub.log")
     }
 
-    /// Starts it and waits until it is ready.
-    pub(super) async fn start(&mut self) -> Result<(), Error> {
-        let mut command = command_for(&product("tidegate-hub")?);
-        let health = format!("127.0.0.1:{}", self.health.number());
+    /// Starts it and waits until it is ready. With `limit` no file of it grows beyond so many KiB,
+    /// which is what a full disk is to it.
+    pub(super) async fn start(&mut self, limit: Option<u32>) -> Result<(), Error> {
+        let program = product("tidegate-hub")?;
+        let mut command = match limit {
+            Some(kib) => limited(&program, kib),
+            None => command_for(&program),
+        };
+        let health = self.health().to_string();
         command
             .args(["serve", "--state-dir", "hub", "--allow-file-sources"])
             .args([
@@ -271,6 +286,17 @@ async fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
     Ok(answer)
+}
+
+/// A command for `program` that cannot write beyond `kib` KiB of a file and is told so instead of
+/// being killed. `prlimit` can lift the limit again.
+fn limited(program: &Path, kib: u32) -> Command {
+    let mut command = command_for(Path::new("/bin/bash"));
+    let script = r#"trap '' XFSZ; ulimit -S -f "$1"; shift; exec "$@""#;
+    command
+        .args(["-c", script, "limited", &kib.to_string()])
+        .arg(program);
+    command
 }
 
 async fn end(process: &mut Option<Process>, signal: Signal) -> Result<(), Error> {
