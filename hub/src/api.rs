@@ -24,6 +24,7 @@ use crate::{
     evidence::Evidence,
     identity::{Authority, Caller},
     poller::PollerHandle,
+    settled::Settled,
 };
 
 /// The service.
@@ -32,6 +33,7 @@ pub struct FleetApi {
     db: Db,
     evidence: Evidence,
     poller: PollerHandle,
+    settled: Settled,
     authority: Arc<Authority>,
 }
 
@@ -41,12 +43,14 @@ impl FleetApi {
         db: Db,
         evidence: Evidence,
         poller: PollerHandle,
+        settled: Settled,
         authority: Arc<Authority>,
     ) -> Self {
         Self {
             db,
             evidence,
             poller,
+            settled,
             authority,
         }
     }

@@ -24,6 +24,7 @@ use crate::{
     promote, publish,
     records::SetRecord,
     retire,
+    settled::Settled,
     state::{Row, State},
 };
 
@@ -52,6 +53,7 @@ pub struct Controller {
     sessions: Sessions,
     poller: PollerHandle,
     metrics: Metrics,
+    settled: Settled,
     gatherer: Arc<publish::gather::Gatherer>,
     published: BTreeMap<SetUid, publish::gather::Inputs>,
 }
@@ -64,6 +66,7 @@ impl Controller {
         sessions: Sessions,
         poller: PollerHandle,
         metrics: Metrics,
+        settled: Settled,
     ) -> Self {
         let gatherer = publish::gather::Gatherer::new(poller.git().clone(), Arc::clone(db.blobs()));
         Self {
@@ -72,6 +75,7 @@ impl Controller {
             sessions,
             poller,
             metrics,
+            settled,
             gatherer: Arc::new(gatherer),
             published: BTreeMap::new(),
         }
@@ -87,7 +91,7 @@ impl Controller {
         let mut changes = self.db.changes();
         let mut sessions = self.sessions.changes();
         loop {
-            changes.borrow_and_update();
+            let seen = *changes.borrow_and_update();
             sessions.borrow_and_update();
             let sets: Vec<_> = self
                 .db
@@ -99,6 +103,7 @@ impl Controller {
             for (project, name) in sets {
                 self.settle(&project, &name, &cancel).await?;
             }
+            self.settled.note(seen);
             let wait = if self.db.read().has_open_runs() {
                 TICK
             } else {

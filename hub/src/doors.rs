@@ -29,6 +29,7 @@ use crate::{
     poller::PollerHandle,
     records::UserRecord,
     runtime::Error,
+    settled::Settled,
 };
 
 /// How long agents are spread over when the hub ends.
@@ -47,6 +48,7 @@ pub(crate) struct Doors {
     pub(crate) evidence: Evidence,
     pub(crate) sessions: Sessions,
     pub(crate) poller: PollerHandle,
+    pub(crate) settled: Settled,
     pub(crate) authority: Arc<Authority>,
     pub(crate) key: ServerKey,
     pub(crate) heartbeat: Duration,
@@ -98,7 +100,13 @@ impl Doors {
             cancel,
         );
         let enroll = EnrollmentApi::new(Arc::new(Enroll::new(db.clone(), Arc::clone(&authority))));
-        let fleet = FleetApi::new(db, self.evidence.clone(), self.poller.clone(), authority);
+        let fleet = FleetApi::new(
+            db,
+            self.evidence.clone(),
+            self.poller.clone(),
+            self.settled.clone(),
+            authority,
+        );
         let (reporter, health) = tonic_health::server::health_reporter();
         reporter.set_serving::<FleetServer<FleetApi>>().await;
         let reflection = tonic_reflection::server::Builder::configure()

@@ -129,11 +129,11 @@ pub async fn run(options: &InitOptions) -> Result<(), Error> {
     ));
     db.commit(changes).await?;
     cancel.cancel();
-    tell(options);
     Ok(())
 }
 
-fn tell(options: &InitOptions) {
+/// Says what was made and what comes next, on standard output.
+pub fn tell(options: &InitOptions) {
     let (state, config) = (options.state_dir.display(), options.admin_config.display());
     // Whoever closed standard output does not want to know.
     let _ = writeln!(

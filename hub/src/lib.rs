@@ -29,5 +29,6 @@ pub mod records;
 pub mod rejection;
 pub mod retire;
 pub mod runtime;
+pub mod settled;
 pub mod state;
 pub mod telemetry;

@@ -24,6 +24,7 @@ use crate::{
     layout::Layout,
     link::Sessions,
     poller::Poller,
+    settled::Settled,
 };
 
 /// How often the listener's certificate is looked at.
@@ -120,6 +121,7 @@ pub async fn serve(options: ServeOptions, cancel: CancellationToken) -> Result<(
         evidence,
         sessions,
         poller: poller_handle,
+        settled: Settled::default(),
         authority,
         key,
         heartbeat,
@@ -192,6 +194,7 @@ fn background(
         doors.sessions.clone(),
         doors.poller.clone(),
         metrics.clone(),
+        doors.settled.clone(),
     );
     let sweeper = garbage::Sweeper::new(db.clone(), controller.content(), sweep_interval);
     let mut tasks = JoinSet::new();

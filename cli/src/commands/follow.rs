@@ -124,15 +124,25 @@ async fn stream(
     let asked = request.clone();
     let mut states: Streaming<wire::Run> =
         hub.call(async |fleet| fleet.watch_run(asked).await).await?;
+    let begun = Instant::now();
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut told = seen.run.is_some();
     let live = output.screen().terminal && output.format() == Format::Table;
     loop {
         let next = tokio::select! {
             next = states.message() => next.map_err(|status| hub.refusal(status))?,
-            _ = tick.tick(), if live => {
-                if let Some(run) = &seen.run {
-                    draw(run, output)?;
+            _ = tick.tick(), if live || !told => {
+                match &seen.run {
+                    Some(run) if live => draw(run, output)?,
+                    None if !told && begun.elapsed() >= TICK => {
+                        let set = plain(&request.set);
+                        output.note(&format!(
+                            "set {set} has no run yet: waiting (`tidegate get set {set}` shows why)"
+                        ));
+                        told = true;
+                    }
+                    _ => {}
                 }
                 continue;
             }

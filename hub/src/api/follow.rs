@@ -12,7 +12,7 @@ use tidegate_store::{BlobId, Range};
 use tokio::sync::watch;
 use tonic::Status;
 
-use super::{FleetApi, convert, runs};
+use super::{FleetApi, convert};
 use crate::{
     garbage::keep,
     publish::pass::ENTRIES_TAG,
@@ -33,24 +33,17 @@ struct Following {
 
 impl FleetApi {
     /// The run now and after each change until it is terminal. A run named as the latest of its set
-    /// is the one that is the latest now.
+    /// is the one that is the latest now; of a set that has none yet, its first one is waited for.
     pub(super) fn follow_run(&self, named: wire::GetRunRequest) -> Result<Runs, Status> {
-        let changes = self.db.changes();
-        let id = runs::find(&self.db.read(), &named)?
-            .record
-            .run
-            .id
-            .to_string();
-        let named = wire::GetRunRequest {
-            run_id: id,
-            ..named
-        };
-        let following = Following {
+        let mut following = Following {
             api: self.clone(),
             named,
-            changes,
+            changes: self.db.changes(),
             last: None,
         };
+        if following.is_known()? {
+            self.show(&following.named)?;
+        }
         Ok(Box::pin(stream::unfold(
             Some(following),
             |following| async {
@@ -153,16 +146,31 @@ impl FleetApi {
 }
 
 impl Following {
+    /// Whether the run is there; from then on it is named by its id.
+    fn is_known(&mut self) -> Result<bool, Status> {
+        if self.named.run_id.is_empty() {
+            let state = self.api.db.read();
+            let set = super::list::find_set(&state, &self.named.project, &self.named.set)?;
+            let Some(id) = set.record.latest_run else {
+                return Ok(false);
+            };
+            self.named.run_id = id.to_string();
+        }
+        Ok(true)
+    }
+
     async fn next(&mut self) -> Result<Option<wire::Run>, Status> {
         if self.last.as_ref().is_some_and(|run| run.terminal) {
             return Ok(None);
         }
         loop {
             self.changes.borrow_and_update();
-            let run = self.api.show(&self.named)?;
-            if self.last.as_ref() != Some(&run) {
-                self.last = Some(run.clone());
-                return Ok(Some(run));
+            if self.is_known()? {
+                let run = self.api.show(&self.named)?;
+                if self.last.as_ref() != Some(&run) {
+                    self.last = Some(run.clone());
+                    return Ok(Some(run));
+                }
             }
             if self.changes.changed().await.is_err() {
                 return Err(Status::unavailable("the hub is stopping"));

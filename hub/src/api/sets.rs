@@ -111,6 +111,9 @@ impl FleetApi {
             .refresh(wanted)
             .await
             .map_err(|error| Status::unavailable(format!("failed to refresh: {error}")))?;
+        // The caller's next question is what became of it: a release, a hold, a run.
+        let revision = self.db.read().revision;
+        self.settled.reach(revision).await;
         Ok(wire::RefreshResponse {
             sources: records.iter().map(convert::source).collect(),
         })

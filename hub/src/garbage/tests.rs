@@ -562,7 +562,13 @@ async fn a_release_whose_content_was_swept_is_still_shown() {
         Authority::create(world.dir.path(), "fleet.example.org", &names, clock.now()).unwrap();
     let evidence = Evidence::new(Sessions::new(clock.clone()), clock, Duration::from_secs(10));
     let (_poller, handle) = Poller::new(world.db.clone(), world.git.clone(), Duration::MAX);
-    let api = FleetApi::new(world.db.clone(), evidence, handle, Arc::new(authority));
+    let api = FleetApi::new(
+        world.db.clone(),
+        evidence,
+        handle,
+        crate::settled::Settled::default(),
+        Arc::new(authority),
+    );
     for (number, entries) in [(1, 0), (2, 1), (11, 1)] {
         let request = wire::ListRequest {
             project: PROJECT.to_owned(),
