@@ -178,6 +178,8 @@ impl Db {
                         epoch: self.epoch.epoch,
                     });
                 }
+                // Whoever decides again must see what was in the way.
+                self.reached(self.store.revision().await?).await?;
                 return Err(Error::Conflict { key });
             }
         };
