@@ -80,6 +80,10 @@ fn refuse(error: &db::Error) -> Status {
     tracing::error!(%error, "failed to write for a caller");
     match error {
         db::Error::Fenced { .. } => Status::unavailable(error.to_string()),
+        db::Error::Store(
+            tidegate_store::Error::TooManyOperations { .. }
+            | tidegate_store::Error::TooLarge { .. },
+        ) => Status::invalid_argument(format!("{error}; nothing was written")),
         db::Error::Store(_) => Status::unavailable(format!("{error}; nothing was written")),
         _ => Status::internal(error.to_string()),
     }
