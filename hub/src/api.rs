@@ -13,6 +13,8 @@ mod people;
 mod runs;
 mod service;
 mod sets;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -332,3 +332,6 @@ fn fold(shared: &Shared, batch: &tidegate_store::Batch) -> Result<(), String> {
     shared.revision.send_replace(batch.revision);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

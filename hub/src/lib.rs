@@ -29,3 +29,5 @@ pub mod retire;
 pub mod runtime;
 pub mod state;
 pub mod telemetry;
+#[cfg(test)]
+mod testing;

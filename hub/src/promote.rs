@@ -6,6 +6,8 @@
 mod effects;
 mod facts;
 mod frozen;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
