@@ -13,6 +13,8 @@ mod people;
 mod runs;
 mod service;
 mod sets;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -84,6 +86,10 @@ fn refuse(error: &db::Error) -> Status {
     tracing::error!(%error, "failed to write for a caller");
     match error {
         db::Error::Fenced { .. } => Status::unavailable(error.to_string()),
+        db::Error::Store(
+            tidegate_store::Error::TooManyOperations { .. }
+            | tidegate_store::Error::TooLarge { .. },
+        ) => Status::invalid_argument(format!("{error}; nothing was written")),
         db::Error::Store(error) => store_fault(error),
         _ => Status::internal(error.to_string()),
     }

@@ -267,3 +267,6 @@ fn greeted(record: &ClusterRecord, facts: &AgentFacts) -> ClusterRecord {
         .get_or_insert_with(|| facts.kubernetes_uid.clone());
     record
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,10 @@
 //! A durable decision and its audit record are one transaction (design, decision 10). Never writes:
 //! `db` does, after adding the fence.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use crate::{records::Record, state::Row};
 
@@ -45,7 +48,17 @@ impl Changes {
 
     /// How many operations the transaction will have, audit records and chain ends included.
     pub fn operations(&self) -> usize {
-        self.writes.len() + 2 * self.audit.len()
+        let chains: BTreeSet<_> = self.audit.iter().map(|record| &record.project).collect();
+        self.writes.len() + self.audit.len() + chains.len()
+    }
+
+    /// How many bytes of keys and values it writes, audit records aside.
+    pub fn bytes(&self) -> usize {
+        let value = |value: &Option<Vec<u8>>| value.as_ref().map_or(0, Vec::len);
+        self.writes
+            .iter()
+            .map(|(key, written)| 2 * key.len() + value(written))
+            .sum()
     }
 
     /// Writes a record that must not be there yet.

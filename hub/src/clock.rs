@@ -40,3 +40,13 @@ impl Clock {
         Uuid::now_v7()
     }
 }
+
+#[cfg(test)]
+impl Clock {
+    /// Lets time pass for a test. From then on the clock stands, as one does that was set back,
+    /// until it is wound again or the wall has caught up.
+    pub(crate) fn wind(&self, by: jiff::SignedDuration) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = (*last).max(Timestamp::UNIX_EPOCH) + by;
+    }
+}

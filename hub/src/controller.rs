@@ -263,3 +263,6 @@ impl Controller {
         state.set(project, name).map(|set| read(&state, set))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -179,6 +179,8 @@ impl Db {
                         epoch: self.epoch.epoch,
                     });
                 }
+                // Whoever decides again must see what was in the way.
+                self.reached(self.store.revision().await?).await?;
                 return Err(Error::Conflict { key });
             }
         };
@@ -294,3 +296,6 @@ fn seal(
         heads.insert(head.project.clone(), head);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -175,3 +175,6 @@ impl EnrollBackend for Enroll {
         Ok(certificate)
     }
 }
+
+#[cfg(test)]
+mod tests;

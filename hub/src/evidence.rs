@@ -106,3 +106,6 @@ impl Evidence {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

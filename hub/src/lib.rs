@@ -32,3 +32,5 @@ pub mod runtime;
 pub mod settled;
 pub mod state;
 pub mod telemetry;
+#[cfg(test)]
+mod testing;

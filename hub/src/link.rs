@@ -17,6 +17,8 @@ pub mod port;
 mod service;
 pub mod session;
 mod sessions;
+#[cfg(test)]
+pub(crate) mod testing;
 mod wire;
 
 pub use self::{

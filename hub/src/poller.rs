@@ -239,3 +239,6 @@ impl PollerHandle {
         (record, changes)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,8 +5,11 @@
 
 mod effects;
 mod facts;
+mod frozen;
+#[cfg(test)]
+mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use tidegate_model::{
@@ -19,10 +22,11 @@ use tidegate_model::{
     strategy::Unmatched,
 };
 use tidegate_proto::v1 as wire;
+use tidegate_store::txn::MAX_BYTES;
 use tidegate_waves::{AppStart, Begin, Candidate, PlanError, Planned};
 use uuid::Uuid;
 
-pub use self::effects::{DenyOrder, with_denies};
+pub use self::effects::{DenyOrder, Stick, with_denies};
 use crate::{
     changes::{Changes, Decision},
     evidence::Evidence,
@@ -53,12 +57,16 @@ pub struct View<'a> {
 pub struct Pass {
     /// To be committed, together with what `deny` comes to.
     pub changes: Changes,
+    /// Pins with the record of why, for [`with_denies`].
+    pub stick: BTreeMap<AppUid, Stick>,
     /// Denies that need a look at content.
     pub deny: Vec<DenyOrder>,
 }
 
 /// The most members that are created in one transaction.
 const BATCH: usize = 60;
+/// And the most bytes of them, half of what a transaction may hold.
+const BATCH_BYTES: usize = MAX_BYTES / 2;
 /// More applications than this in one member would not fit into one step's transaction.
 const APPLICATIONS_A_MEMBER: usize = 30;
 
@@ -186,17 +194,18 @@ fn seed(set: &SetRecord) -> u64 {
     u64::try_from(set.uid.0.as_u128() & u128::from(u64::MAX)).unwrap_or_default()
 }
 
-fn plan(
-    view: &View<'_>,
-    entries: &[ReleaseEntry],
-) -> Result<(Planned, Option<PlanError>), PlanError> {
-    let set = &view.set.record;
+fn candidates(view: &View<'_>) -> Vec<Candidate> {
     let clusters = view.state.fleet();
-    let candidates: Vec<_> = entries
+    view.entries
         .iter()
         .filter_map(|entry| view.state.app(entry.app))
         .filter_map(|app| candidate(&clusters, app.uid, &app.app))
-        .collect();
+        .collect()
+}
+
+fn plan(view: &View<'_>) -> Result<(Planned, Option<PlanError>), PlanError> {
+    let set = &view.set.record;
+    let candidates = candidates(view);
     let strategy = &set.document.spec.strategy;
     match tidegate_waves::plan(strategy, &candidates, seed(set)) {
         Ok(planned) => Ok((planned, None)),
@@ -216,21 +225,22 @@ fn begin(view: &View<'_>, release: &ReleaseRecord, id: RunId) -> Pass {
     let set = &view.set.record;
     let mut pass = Pass::default();
     let mut record = SetRecord::clone(set);
-    let planned = match plan(view, view.entries) {
+    record.problems.retain(|problem| !is_problem(problem));
+    let planned = match plan(view) {
         Ok((planned, excluded)) => {
-            record
-                .problems
-                .extend(excluded.map(|error| error.to_string()));
+            if let Some(error) = excluded {
+                note(&mut record, &error.to_string());
+            }
             planned
         }
         Err(error) => {
-            note(&mut record, error.to_string());
+            note(&mut record, &error.to_string());
             pass.changes.update(view.set, &record);
             return pass;
         }
     };
     if let Some(problem) = too_large(view, &planned) {
-        note(&mut record, problem);
+        note(&mut record, &problem);
         pass.changes.update(view.set, &record);
         return pass;
     }
@@ -254,10 +264,17 @@ fn begin(view: &View<'_>, release: &ReleaseRecord, id: RunId) -> Pass {
     pass
 }
 
-fn note(record: &mut SetRecord, problem: String) {
-    if !record.problems.contains(&problem) {
-        record.problems.push(problem);
-    }
+/// How a set's problem begins that is about its promotion.
+const PROBLEM: &str = "promotion: ";
+
+/// Whether a set's problem is about its promotion: those come and go with the beginning of a run,
+/// all others with a publication, and neither touches the other's.
+pub fn is_problem(problem: &str) -> bool {
+    problem.starts_with(PROBLEM)
+}
+
+fn note(record: &mut SetRecord, problem: &str) {
+    record.problems.push(format!("{PROBLEM}{problem}"));
 }
 
 fn too_large(view: &View<'_>, planned: &Planned) -> Option<String> {
@@ -279,32 +296,29 @@ fn too_large(view: &View<'_>, planned: &Planned) -> Option<String> {
 }
 
 /// Members are stored after the header, in batches; until all of them are there nothing moves, and
-/// a hub that dies in between carries on here.
+/// a hub that dies in between carries on here, with the plan of the header.
 fn complete(view: &View<'_>, row: &Row<RunRecord>, release: &ReleaseRecord) -> Pass {
     let mut pass = Pass::default();
-    let Ok((planned, _)) = plan(view, view.entries) else {
-        return pass;
-    };
     let run = &row.record.run;
-    let frozen = Planned {
-        plan: run.plan.clone(),
-        ..planned
-    };
-    let (_, members) = start(view, release, &frozen, run.id, run.started_at, run.epoch);
+    let frozen = frozen::planned(view, run);
+    let (_, mut members) = start(view, release, &frozen, run.id, run.started_at, run.epoch);
+    frozen::add_empty(run, &frozen, &mut members);
+    let known: BTreeSet<_> = view
+        .state
+        .members_of(&row.record)
+        .map(|row| &row.record.member.id)
+        .collect();
     for (id, member) in members {
-        let record = MemberRecord {
+        let full = pass.changes.operations() >= BATCH || pass.changes.bytes() >= BATCH_BYTES;
+        if full || known.contains(&id) {
+            continue;
+        }
+        pass.changes.create(&MemberRecord {
             project: row.record.project.clone(),
             set: run.set,
             run: run.id,
             member,
-        };
-        let known = view
-            .state
-            .members_of(&row.record)
-            .any(|row| row.record.member.id == id);
-        if !known && pass.changes.operations() < BATCH {
-            pass.changes.create(&record);
-        }
+        });
     }
     pass
 }

@@ -89,3 +89,6 @@ fn forget_set(state: &State, set: &Row<SetRecord>, changes: &mut Changes) {
         ));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,9 @@ use crate::{
 
 /// How long a join token is good for unless the request says otherwise.
 const TOKEN_LIFE: Duration = Duration::from_hours(1);
+/// The most join tokens that go together with their cluster, in one transaction. Any others let
+/// nobody in any more.
+const TOKENS: usize = 50;
 /// A join token that is good for longer than a week is a password.
 const LONGEST_TOKEN_LIFE: Duration = Duration::from_hours(7 * 24);
 
@@ -176,6 +179,7 @@ impl FleetApi {
                     .tokens
                     .under(&format!("{FLEET}/"))
                     .filter(|row| row.record.cluster == uid)
+                    .take(TOKENS)
                 {
                     changes.delete(token);
                 }

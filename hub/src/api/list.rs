@@ -237,7 +237,7 @@ pub(super) fn sources(state: &State, request: &wire::ListRequest) -> wire::ListS
 }
 
 pub(super) fn holds(state: &State, request: &wire::ListRequest) -> wire::ListHoldsResponse {
-    let items = sets(state, request)
+    let mut items: Vec<_> = sets(state, request)
         .flat_map(|set| state.holds_of(set))
         .filter(|row| row.record.approved_by.is_none() && wanted(&request.name, &row.record.id))
         .map(|row| {
@@ -246,8 +246,10 @@ pub(super) fn holds(state: &State, request: &wire::ListRequest) -> wire::ListHol
                 format!("{}/{}/{}", hold.project, hold.set, hold.id),
                 convert::hold(state, hold),
             )
-        });
-    let (items, next_page_token) = page(request, items);
+        })
+        .collect();
+    items.sort_by(|a, b| a.0.cmp(&b.0));
+    let (items, next_page_token) = page(request, items.into_iter());
     wire::ListHoldsResponse {
         items,
         next_page_token,
@@ -262,10 +264,13 @@ pub(super) fn pins(state: &State, request: &wire::ListRequest) -> wire::ListPins
             let order = format!("{}/{}/{}", record.project, record.set, record.pin.app);
             (order, convert::pin(state, record))
         });
-    let items = items.filter(|(_, pin)| {
-        wanted(&request.name, &pin.app) && wanted(&request.cluster, &pin.cluster)
-    });
-    let (items, next_page_token) = page(request, items);
+    let mut items: Vec<_> = items
+        .filter(|(_, pin)| {
+            wanted(&request.name, &pin.app) && wanted(&request.cluster, &pin.cluster)
+        })
+        .collect();
+    items.sort_by(|a, b| a.0.cmp(&b.0));
+    let (items, next_page_token) = page(request, items.into_iter());
     wire::ListPinsResponse {
         items,
         next_page_token,

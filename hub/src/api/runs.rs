@@ -162,6 +162,10 @@ impl FleetApi {
                         set.name
                     )))
                 }
+                RunState::Superseded => Err(Status::failed_precondition(format!(
+                    "a newer release of set {} took over: roll that one back once its run began",
+                    set.name
+                ))),
                 _ => Ok(((), ask(set, row, RequestVerb::Rollback, "run.rollback", actor, &reason)?)),
             }
         })
@@ -245,15 +249,26 @@ fn waiting_gate(run: &Run, name: &str) -> Result<(usize, GatePosition), Status> 
 fn fits(run: &Run, verb: RequestVerb) -> Result<(), Status> {
     let paused = run.state == RunState::Paused;
     match verb {
-        RequestVerb::Pause if paused && run.paused.is_some_and(|paused| paused.by_person) => {
-            Err(Status::failed_precondition("the run is paused already"))
-        }
-        RequestVerb::Resume if !paused => Err(Status::failed_precondition("the run is not paused")),
         RequestVerb::Pause | RequestVerb::Resume
             if matches!(run.state, RunState::RollingBack | RunState::Breached) =>
         {
             Err(Status::failed_precondition(
-                "the run is being rolled back: let it finish",
+                "the run is being rolled back: let it finish, or cancel it",
+            ))
+        }
+        RequestVerb::Pause if paused && run.paused.is_some_and(|paused| paused.by_person) => {
+            Err(Status::failed_precondition(
+                "the run is paused already: resume, cancel or roll it back",
+            ))
+        }
+        RequestVerb::Resume if !paused => Err(Status::failed_precondition(format!(
+            "the run is not paused, it is {}: there is nothing to resume",
+            convert::run_state(run.state)
+        ))),
+        RequestVerb::Resume if run.paused.is_some_and(|paused| !paused.by_person) => {
+            Err(Status::failed_precondition(
+                "a member of an earlier wave is not healthy: the run goes on by itself when it is, \
+                 or cancel it or roll it back",
             ))
         }
         _ => Ok(()),

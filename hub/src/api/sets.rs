@@ -7,6 +7,7 @@ use super::{FleetApi, convert, list::find_set};
 use crate::{
     changes::{Changes, Decision},
     records::{HoldRecord, SetRecord},
+    state::State,
 };
 
 impl FleetApi {
@@ -48,48 +49,29 @@ impl FleetApi {
         request: &wire::UnpinRequest,
     ) -> Result<wire::UnpinResponse, Status> {
         let reason = super::required_reason(&request.reason, "unpin")?;
-        self.write(|state| {
-            let set = &find_set(state, &request.project, &request.set)?.record;
-            let mut changes = Changes::default();
-            let mut answer = wire::UnpinResponse::default();
-            for row in state.pins_of(set) {
-                let name = state
-                    .app(row.record.pin.app)
-                    .map(|app| app.app.name.clone())
-                    .unwrap_or_default();
-                if request.app.is_empty() || request.app == name {
-                    changes.delete(row);
-                    answer.applications.push(name);
-                }
+        let mut answer = wire::UnpinResponse::default();
+        loop {
+            let lifted = self
+                .write(|state| lift(state, actor, request, &reason))
+                .await?;
+            let nothing = lifted.applications.is_empty() && lifted.denies_lifted == 0;
+            answer.applications.extend(lifted.applications);
+            answer.denies_lifted += lifted.denies_lifted;
+            if nothing && (answer.denies_lifted > 0 || !answer.applications.is_empty()) {
+                return Ok(answer);
             }
-            if request.app.is_empty() {
-                for row in state.denies_of(set) {
-                    changes.delete(row);
-                    answer.denies_lifted += 1;
-                }
-            }
-            if changes.is_empty() {
+            if nothing {
                 let what = if request.app.is_empty() {
                     "pinned or denied"
                 } else {
                     "pinned under that name"
                 };
                 return Err(Status::not_found(format!(
-                    "nothing of set {} is {what}",
-                    set.name
+                    "nothing of set {} is {what}; `tidegate get pins` lists what is",
+                    request.set
                 )));
             }
-            let subject = format!("set/{} {}", set.name, answer.applications.join(","));
-            changes.decide(Decision::by(
-                actor,
-                &set.project,
-                "set.unpin",
-                subject,
-                reason.clone(),
-            ));
-            Ok((answer, changes))
-        })
-        .await
+        }
     }
 
     pub(super) async fn refresh_set(
@@ -164,4 +146,47 @@ impl FleetApi {
             .await?;
         Ok(wire::ApproveHoldResponse { hold: Some(hold) })
     }
+}
+
+/// The most pins and denies that one transaction lifts. While some are left they hold the set's
+/// releases, so that a part is as good as nothing.
+const BATCH: usize = 50;
+
+/// Lifts as many pins and denies as one transaction holds.
+fn lift(
+    state: &State,
+    actor: &str,
+    request: &wire::UnpinRequest,
+    reason: &str,
+) -> Result<(wire::UnpinResponse, Changes), Status> {
+    let set = &find_set(state, &request.project, &request.set)?.record;
+    let mut changes = Changes::default();
+    let mut answer = wire::UnpinResponse::default();
+    for row in state.pins_of(set) {
+        let name = state
+            .app(row.record.pin.app)
+            .map(|app| app.app.name.clone())
+            .unwrap_or_default();
+        if (request.app.is_empty() || request.app == name) && changes.operations() < BATCH {
+            changes.delete(row);
+            answer.applications.push(name);
+        }
+    }
+    let denies = state.denies_of(set).filter(|_| request.app.is_empty());
+    for row in denies.take(BATCH - changes.operations()) {
+        changes.delete(row);
+        answer.denies_lifted += 1;
+    }
+    if !changes.is_empty() {
+        let subject = format!("set/{} {}", set.name, answer.applications.join(","));
+        let project = &set.project;
+        changes.decide(Decision::by(
+            actor,
+            project,
+            "set.unpin",
+            subject,
+            reason.to_owned(),
+        ));
+    }
+    Ok((answer, changes))
 }

@@ -1,6 +1,7 @@
 //! A step's result as one transaction.
 //!
-//! Never adds or leaves out anything: what the engine decided is what is written.
+//! Never adds or leaves out anything: what the engine decided is what is written, the pins and
+//! denies of a large rollback ahead of the rest.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +12,8 @@ use tidegate_model::{
     run::{MemberId, Run, RunState},
 };
 use tidegate_proto::v1 as wire;
-use tidegate_waves::{Assign, AssignKind, Audit, Blocking, Effect, Step};
+use tidegate_store::txn::{MAX_BYTES, MAX_OPERATIONS};
+use tidegate_waves::{Action, Assign, AssignKind, Audit, Blocking, Effect, Step};
 
 use super::{Pass, View, cluster_name};
 use crate::{
@@ -28,6 +30,15 @@ pub struct DenyOrder {
     pub bad: Digest,
     /// The bundle that it went back to.
     pub good: Digest,
+}
+
+/// A pin and the record of it and of its denies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stick {
+    /// The pin.
+    pub pin: PinRecord,
+    /// Why, as decisions.
+    pub audit: Vec<Decision>,
 }
 
 pub(super) fn apply(
@@ -67,11 +78,21 @@ pub(super) fn apply(
                     set: set.uid,
                     pin,
                 };
-                pass.changes
-                    .upsert(view.state.pins.get(&record.key()), &record);
+                let audit = Vec::new();
+                pass.stick
+                    .insert(record.pin.app, Stick { pin: record, audit });
             }
             Effect::Deny { bad, good, .. } => pass.deny.push(DenyOrder { bad, good }),
-            Effect::Audit(audit) => pass.changes.decide(decision(view, &header.run, audit)),
+            Effect::Audit(audit) => {
+                let stick = matches!(audit.action, Action::Pin | Action::Deny)
+                    .then(|| pass.stick.get_mut(&audit.app?))
+                    .flatten();
+                let decision = decision(view, &header.run, audit);
+                match stick {
+                    Some(stick) => stick.audit.push(decision),
+                    None => pass.changes.decide(decision),
+                }
+            }
         }
     }
     for (uid, record) in apps {
@@ -143,23 +164,50 @@ fn decision(view: &View<'_>, run: &Run, audit: Audit) -> Decision {
     .from_to(text(audit.before), text(audit.after))
 }
 
-/// Adds the denies that the hub found in the content to the transaction of the step.
-pub fn with_denies(
-    mut pass: Pass,
-    set: &SetRecord,
-    denied: BTreeSet<Deny>,
-    state: &State,
-) -> Changes {
+/// The step as one transaction, together with the pins and the denies that the hub found in the
+/// content.
+///
+/// When that is more than a transaction holds, a part of the pins and denies is returned instead,
+/// and the step comes with a later pass that finds them written: until then the bad content runs
+/// on, but nothing can bring it anywhere else.
+pub fn with_denies(pass: Pass, set: &SetRecord, denied: BTreeSet<Deny>, state: &State) -> Changes {
+    let mut ahead = Changes::default();
+    let mut all = pass.changes;
+    for Stick { pin, audit } in pass.stick.into_values() {
+        let known = state.pins.get(&pin.key());
+        if known.is_some_and(|row| is_same(&row.record, &pin)) {
+            continue;
+        }
+        let room = ahead.operations() < ROOM / 2;
+        for changes in std::iter::once(&mut all).chain(room.then_some(&mut ahead)) {
+            changes.upsert(known, &pin);
+            changes.audit.extend(audit.iter().cloned());
+        }
+    }
     for deny in denied {
         let record = DenyRecord {
             project: set.project.clone(),
             set: set.uid,
             deny,
         };
-        pass.changes
-            .upsert(state.denies.get(&record.key()), &record);
+        if state.denies.get(&record.key()).is_none() {
+            all.create(&record);
+            if ahead.operations() < ROOM / 2 {
+                ahead.create(&record);
+            }
+        }
     }
-    pass.changes
+    let fits = all.operations() <= ROOM && all.bytes() <= MAX_BYTES / 2;
+    if fits || ahead.is_empty() { all } else { ahead }
+}
+
+/// The most operations of a transaction: it compares one key more than it writes, the hub's term.
+const ROOM: usize = MAX_OPERATIONS - 1;
+
+/// Whether a pin is the one of an earlier pass over the same step.
+fn is_same(known: &PinRecord, pin: &PinRecord) -> bool {
+    let what = |record: &PinRecord| (record.pin.run, record.pin.bundle, record.pin.bad);
+    what(known) == what(pin)
 }
 
 /// A blocking cause in the words of the wire.

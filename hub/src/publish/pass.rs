@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     changes::{Changes, Decision},
+    promote::is_problem,
     records::{AppRecord, HoldKind, ReleaseRecord, SetRecord},
     state::{Row, State},
 };
@@ -59,6 +60,9 @@ pub struct View<'a> {
 
 /// The most operations a transaction of this pass grows to; the rest comes with the next pass.
 const BATCH: usize = 60;
+
+/// The most characters of a rendering error that a release holds.
+const LONGEST_CAUSE: usize = 500;
 
 /// Decides what becomes of a set now. `id` makes ids.
 pub fn pass(view: &View<'_>, id: &mut dyn FnMut() -> Uuid) -> Publication {
@@ -113,6 +117,8 @@ pub fn pass(view: &View<'_>, id: &mut dyn FnMut() -> Uuid) -> Publication {
         _ => None,
     };
     holds.write(view.state, set, changes);
+    let others = set.problems.iter().filter(|problem| is_problem(problem));
+    record.problems.extend(others.cloned());
     changes.update(view.set, &record);
     publication.blobs.extend(released);
     publication
@@ -300,7 +306,7 @@ fn entries(view: &View<'_>, apps: &Apps<'_>, holds: &mut Holds) -> Vec<ReleaseEn
             content: match &candidate.content {
                 Ok(content) => EntryContent::Bundle(content.bundle.digest()),
                 Err(cause) => EntryContent::Unrendered {
-                    cause: cause.clone(),
+                    cause: shortened(cause),
                 },
             },
             policy: candidate.app.policy.clone(),
@@ -310,6 +316,14 @@ fn entries(view: &View<'_>, apps: &Apps<'_>, holds: &mut Holds) -> Vec<ReleaseEn
     }
     entries.sort_by_key(|entry| entry.app);
     entries
+}
+
+/// A cause goes into every record of its member: thirty long ones would not fit into a step.
+fn shortened(cause: &str) -> String {
+    match cause.char_indices().nth(LONGEST_CAUSE) {
+        Some((end, _)) => format!("{}…", &cause[..end]),
+        None => cause.to_owned(),
+    }
 }
 
 /// Denied content and pins hold the whole release: a run that left a pinned canary out would

@@ -1,5 +1,7 @@
 //! What becomes of a set, pass by pass, over a state that only the passes themselves write.
 
+mod causes;
+
 use std::collections::BTreeMap;
 
 use tidegate_model::{

@@ -1,0 +1,36 @@
+//! An agent for tests of other modules: a real seat among the sessions, without a stream.
+
+use tidegate_model::ids::ClusterUid;
+
+use super::sessions::{Closing, Seat, Sessions};
+
+/// An open session; dropping it ends the session.
+#[derive(Debug)]
+pub(crate) struct Agent(Seat);
+
+impl Agent {
+    /// Opens a session. Nothing is confirmed yet.
+    pub(crate) fn connect(sessions: &Sessions, cluster: ClusterUid) -> Self {
+        Self(sessions.open(cluster).unwrap())
+    }
+
+    /// A heartbeat whose status root is the hub's.
+    pub(crate) fn confirm(&mut self) {
+        self.0.heard();
+        self.0.confirmed();
+    }
+
+    /// A heartbeat whose status root is another one.
+    pub(crate) fn differ(&mut self) {
+        self.0.heard();
+        self.0.differs();
+    }
+
+    /// Why the hub took the right to speak away, if it did.
+    pub(crate) fn revoked(&self) -> Option<String> {
+        match &*self.0.closing.borrow() {
+            Some(Closing::Revoked { reason }) => Some(reason.clone()),
+            _ => None,
+        }
+    }
+}
