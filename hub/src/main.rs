@@ -14,10 +14,10 @@ async fn main() -> ExitCode {
     // Fails only when one is installed already, which is as good.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let outcome: Result<(), Box<dyn std::error::Error>> = match cli.command {
-        Command::Init(options) => match init::run(&options).await {
-            Ok(()) => Ok(init::tell(&options)),
-            Err(error) => Err(error.into()),
-        },
+        Command::Init(options) => init::run(&options)
+            .await
+            .map(|()| init::tell(&options))
+            .map_err(Into::into),
         Command::Serve(options) => match telemetry::start(&options.log) {
             Ok(()) => runtime::run(options).await.map_err(Into::into),
             Err(error) => Err(error.into()),
