@@ -15,7 +15,9 @@ pub use admin::{
 pub use condition::Condition;
 pub use get::{Get, What};
 pub use run::{Approve, Control, RunCommand, RunName, Watch};
-pub use set::{Apply, Delete, DeleteCommand, HoldApprove, HoldCommand, Refresh, Rollback, Unpin};
+pub use set::{
+    Apply, Delete, DeleteCommand, HoldApprove, HoldCommand, Refresh, Rollback, Sync, Unpin,
+};
 pub use wait::{Subject, Wait};
 
 use std::path::PathBuf;
@@ -155,6 +157,8 @@ pub enum Command {
     Unpin(Unpin),
     /// Look at the Git sources of a set now.
     Refresh(Refresh),
+    /// Let agents reconcile applications now.
+    Sync(Sync),
     /// Let through what the hub holds.
     #[command(subcommand)]
     Hold(HoldCommand),

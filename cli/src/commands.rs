@@ -45,6 +45,7 @@ pub(crate) async fn run(cli: &Cli, output: &mut Output) -> Result<(), Error> {
         Command::Rollback(options) => sets::rollback(&hub, options, output).await,
         Command::Unpin(options) => sets::unpin(&hub, options, output).await,
         Command::Refresh(options) => sets::refresh(&hub, options, output).await,
+        Command::Sync(options) => sets::sync(&hub, options, output).await,
         Command::Hold(HoldCommand::Approve(options)) => {
             sets::approve_hold(&hub, options, output).await
         }

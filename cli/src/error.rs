@@ -39,6 +39,9 @@ pub enum Error {
     /// A source could not be looked at.
     #[error("failed to refresh: {0}")]
     Refresh(String),
+    /// An agent could not be asked.
+    #[error("failed to sync: {0}")]
+    Sync(String),
     /// A file of the user's.
     #[error("failed to {action} {path}: {source}")]
     File {
@@ -82,6 +85,7 @@ impl Error {
             Self::RunFailed(_) => Exit::RunFailed,
             Self::Output(_) if self.is_silent() => Exit::Ok,
             Self::Refresh(_)
+            | Self::Sync(_)
             | Self::File { .. }
             | Self::Key(_)
             | Self::Output(_)

@@ -13,6 +13,7 @@ mod people;
 mod runs;
 mod service;
 mod sets;
+mod sync;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,7 @@ use crate::{
     db::{self, Db},
     evidence::Evidence,
     identity::{Authority, Caller},
+    link::Sessions,
     poller::PollerHandle,
     settled::Settled,
 };
@@ -34,6 +36,7 @@ use crate::{
 pub struct FleetApi {
     db: Db,
     evidence: Evidence,
+    sessions: Sessions,
     poller: PollerHandle,
     settled: Settled,
     authority: Arc<Authority>,
@@ -44,6 +47,7 @@ impl FleetApi {
     pub fn new(
         db: Db,
         evidence: Evidence,
+        sessions: Sessions,
         poller: PollerHandle,
         settled: Settled,
         authority: Arc<Authority>,
@@ -51,6 +55,7 @@ impl FleetApi {
         Self {
             db,
             evidence,
+            sessions,
             poller,
             settled,
             authority,

@@ -103,6 +103,7 @@ impl Doors {
         let fleet = FleetApi::new(
             db,
             self.evidence.clone(),
+            self.sessions.clone(),
             self.poller.clone(),
             self.settled.clone(),
             authority,

@@ -117,11 +117,15 @@ impl Hub {
     /// Its Fleet API.
     pub(crate) fn api(&self) -> FleetApi {
         let (_, poller) = Poller::new(self.db.clone(), self.git(), Duration::from_secs(60));
+        // No controller works behind it: nobody is kept waiting for one.
+        let settled = Settled::default();
+        settled.note(u64::MAX);
         FleetApi::new(
             self.db.clone(),
             self.evidence.clone(),
+            self.sessions.clone(),
             poller,
-            Settled::default(),
+            settled,
             Arc::clone(&self.authority),
         )
     }

@@ -62,3 +62,12 @@ $ engineer prod-1 scale deployment web --replicas 3
 > Deployment /spec/replicas
 $ sleep 2; k prod-1 get deployment web -o jsonpath='{.spec.replicas}'
 > 3
+
+# A person has an agent look now, and is told when an agent cannot be asked.
+$ tidegate sync web-dev-1 -o name
+> application/web-dev-1
+% wire prod-1 cut
+~10s $ tidegate sync --cluster prod-1 2>&1
+[1]
+> …
+> error: failed to sync: web-prod-1 in prod-1: …

@@ -1,4 +1,4 @@
-//! Commands on application sets: `apply`, `delete`, `rollback`, `unpin`, `refresh`, `hold`.
+//! Commands on application sets: `apply`, `delete`, `rollback`, `unpin`, `refresh`, `sync`, `hold`.
 
 use std::path::PathBuf;
 
@@ -92,6 +92,27 @@ pub struct Unpin {
 pub struct Refresh {
     /// The set.
     pub set: String,
+    /// Its project.
+    #[command(flatten)]
+    pub project: Project,
+}
+
+/// Options of `sync`.
+#[derive(Clone, Debug, Args)]
+#[command(
+    after_help = "Examples:\n  tidegate sync web-dev-1\n  tidegate sync --cluster dev-1\n  tidegate sync --set web"
+)]
+#[group(id = "meant", required = true, multiple = true, args = ["name", "set", "cluster"])]
+pub struct Sync {
+    /// The application.
+    #[arg(value_name = "APPLICATION")]
+    pub name: Option<String>,
+    /// All of this set.
+    #[arg(short, long, value_name = "NAME")]
+    pub set: Option<String>,
+    /// All in this cluster.
+    #[arg(short, long, value_name = "NAME")]
+    pub cluster: Option<String>,
     /// Its project.
     #[command(flatten)]
     pub project: Project,

@@ -1,9 +1,9 @@
-//! Commands on a set: `delete`, `rollback`, `unpin`, `refresh`, and `hold approve`.
+//! Commands on a set: `delete`, `rollback`, `unpin`, `refresh`, `sync`, and `hold approve`.
 
 use tidegate_proto::v1 as wire;
 
 use crate::{
-    args::{Delete, HoldApprove, Refresh, Rollback, Unpin},
+    args::{Delete, HoldApprove, Refresh, Rollback, Sync, Unpin},
     connect::Hub,
     error::Error,
     output::{
@@ -110,6 +110,33 @@ pub(super) async fn refresh(
         return Ok(());
     }
     Err(Error::Refresh(failed.join("\n")))
+}
+
+pub(super) async fn sync(hub: &Hub, options: &Sync, output: &mut Output) -> Result<(), Error> {
+    let word = |word: &Option<String>, kind| {
+        let word = word.as_deref().unwrap_or_default();
+        bare(word, kind).to_owned()
+    };
+    let request = wire::SyncApplicationsRequest {
+        project: options.project.name(),
+        set: word(&options.set, "set"),
+        name: word(&options.name, "application"),
+        cluster: word(&options.cluster, "cluster"),
+    };
+    let answer = hub
+        .call(async |fleet| fleet.sync_applications(request).await)
+        .await?;
+    output.list(&answer.items, "nothing to sync")?;
+    let failed: Vec<_> = answer
+        .items
+        .iter()
+        .filter(|item| !item.error.is_empty())
+        .map(|item| format!("{} in {}: {}", item.name, item.cluster, item.error))
+        .collect();
+    if failed.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Sync(failed.join("\n")))
 }
 
 pub(super) async fn approve_hold(

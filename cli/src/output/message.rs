@@ -31,7 +31,8 @@ macro_rules! described {
 described! {
     Application, ApplicationSet, AppliedObject, ApproveHoldResponse, AuditRecord, Cluster,
     CreateJoinTokenResponse, CreateUserResponse, DeleteApplicationSetResponse, ExplainRunResponse,
-    Hold, Pin, Release, RemoveClusterResponse, Run, Source, UnpinResponse, WhoAmIResponse,
+    Hold, Pin, Release, RemoveClusterResponse, Run, Source, SyncedApplication, UnpinResponse,
+    WhoAmIResponse,
 }
 
 /// Several messages, as every list prints.

@@ -14,6 +14,7 @@ async fn what_the_hub_does_not_know_is_3() {
         "rollback missing --reason x",
         "unpin missing --reason x",
         "refresh missing",
+        "sync --set missing",
         "delete set missing --reason x",
         "hold approve missing --reason x",
         "run watch missing",

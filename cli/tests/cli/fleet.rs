@@ -450,6 +450,23 @@ impl Fleet for Canned {
         Ok(Response::new(wire::RefreshResponse { sources }))
     }
 
+    async fn sync_applications(
+        &self,
+        request: Request<wire::SyncApplicationsRequest>,
+    ) -> Result<Response<wire::SyncApplicationsResponse>, Status> {
+        let request = self.hear(request, |request| &request.set).await?;
+        let item = |cluster: &str, error: &str| wire::SyncedApplication {
+            name: format!("web-{cluster}"),
+            cluster: cluster.to_owned(),
+            error: error.to_owned(),
+        };
+        let mut items = vec![item("dev-1", "")];
+        if request.set == "web" {
+            items.push(item("prod-1", "cluster c-2 has no session"));
+        }
+        Ok(Response::new(wire::SyncApplicationsResponse { items }))
+    }
+
     async fn approve_hold(
         &self,
         request: Request<wire::ApproveHoldRequest>,

@@ -26,6 +26,7 @@ const COMMANDS: &[&str] = &[
     "rollback web --reason bad",
     "unpin web --reason fixed",
     "refresh web",
+    "sync web-dev-1",
     "hold approve 3f9a1c0b77de --reason wanted",
     "cluster remove new",
     "whoami",

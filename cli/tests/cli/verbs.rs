@@ -39,6 +39,14 @@ const REQUESTS: &[(&str, &[&str])] = &[
     ),
     ("refresh web", &["set: \"web\""]),
     (
+        "sync application/web-dev-1",
+        &["name: \"web-dev-1\"", "set: \"\""],
+    ),
+    (
+        "sync --cluster dev-1",
+        &["cluster: \"dev-1\"", "name: \"\""],
+    ),
+    (
         "hold approve hold/1 --reason ok",
         &["id: \"1\"", "reason: \"ok\""],
     ),
@@ -273,4 +281,25 @@ async fn completion_scripts_need_no_hub() {
         let script = ran(&mut world.command(&["completion", shell])).await.ok();
         assert!(script.contains(mark), "{shell}: {script}");
     }
+}
+
+#[tokio::test]
+async fn an_agent_that_cannot_be_asked_makes_sync_fail_after_showing_the_others() {
+    let world = World::new().await;
+    let ran = world.line("sync --set web").await;
+    assert!(
+        ran.out.contains("web-dev-1   dev-1    reconciling"),
+        "{}",
+        ran.out
+    );
+    let told = ran.failed(1);
+    assert_eq!(
+        told,
+        "error: failed to sync: web-prod-1 in prod-1: cluster c-2 has no session\n"
+    );
+    let told = world.line("sync").await.failed(2);
+    assert!(
+        told.contains("<APPLICATION|--set <NAME>|--cluster <NAME>>"),
+        "{told}"
+    );
 }

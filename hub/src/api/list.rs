@@ -19,7 +19,7 @@ const DEFAULT_PAGE: usize = 500;
 /// The most items of a page.
 const LARGEST_PAGE: usize = 5_000;
 
-fn wanted(filter: &str, value: &str) -> bool {
+pub(super) fn wanted(filter: &str, value: &str) -> bool {
     filter.is_empty() || filter == value
 }
 

@@ -167,7 +167,20 @@ impl Fleet for FleetApi {
         &self,
         request: Request<wire::RefreshRequest>,
     ) -> Answer<wire::RefreshResponse> {
-        self.refresh_set(request.get_ref()).await.map(Response::new)
+        let actor = actor(&request)?;
+        self.refresh_set(&actor, request.get_ref())
+            .await
+            .map(Response::new)
+    }
+
+    async fn sync_applications(
+        &self,
+        request: Request<wire::SyncApplicationsRequest>,
+    ) -> Answer<wire::SyncApplicationsResponse> {
+        let actor = actor(&request)?;
+        self.sync(&actor, request.get_ref())
+            .await
+            .map(Response::new)
     }
 
     async fn approve_hold(

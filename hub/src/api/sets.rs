@@ -76,8 +76,23 @@ impl FleetApi {
 
     pub(super) async fn refresh_set(
         &self,
+        actor: &str,
         request: &wire::RefreshRequest,
     ) -> Result<wire::RefreshResponse, Status> {
+        self.write(|state| {
+            let set = &find_set(state, &request.project, &request.set)?.record;
+            let mut changes = Changes::default();
+            let subject = format!("set/{}", set.name);
+            changes.decide(Decision::by(
+                actor,
+                &set.project,
+                "set.refresh",
+                subject,
+                String::new(),
+            ));
+            Ok(((), changes))
+        })
+        .await?;
         let wanted: Vec<_> = {
             let state = self.db.read();
             let set = &find_set(&state, &request.project, &request.set)?.record;

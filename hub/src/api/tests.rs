@@ -6,6 +6,7 @@ mod holding;
 mod listing;
 mod people;
 mod running;
+mod syncing;
 mod writes;
 
 use serde_json::json;

@@ -565,6 +565,7 @@ async fn a_release_whose_content_was_swept_is_still_shown() {
     let api = FleetApi::new(
         world.db.clone(),
         evidence,
+        Sessions::new(Clock::default()),
         handle,
         crate::settled::Settled::default(),
         Arc::new(authority),

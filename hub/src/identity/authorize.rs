@@ -55,6 +55,7 @@ const TABLE: &[(&str, Requirement)] = &[
     ("/tidegate.v1.Fleet/Rollback", OPERATOR),
     ("/tidegate.v1.Fleet/Unpin", OPERATOR),
     ("/tidegate.v1.Fleet/Refresh", OPERATOR),
+    ("/tidegate.v1.Fleet/SyncApplications", OPERATOR),
     ("/tidegate.v1.Fleet/ApproveHold", OPERATOR),
     ("/tidegate.v1.Fleet/CreateJoinToken", ADMIN),
     ("/tidegate.v1.Fleet/LabelCluster", ADMIN),

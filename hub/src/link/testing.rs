@@ -2,7 +2,10 @@
 
 use tidegate_model::ids::ClusterUid;
 
-use super::sessions::{Closing, Seat, Sessions};
+use super::{
+    message::{Command, CommandResult},
+    sessions::{Closing, Seat, Sessions},
+};
 
 /// An open session; dropping it ends the session.
 #[derive(Debug)]
@@ -24,6 +27,18 @@ impl Agent {
     pub(crate) fn differ(&mut self) {
         self.0.heard();
         self.0.differs();
+    }
+
+    /// Answers the next command.
+    pub(crate) async fn answer(&mut self, ok: bool, message: &str) -> Command {
+        let order = self.0.orders.recv().await.unwrap();
+        let result = CommandResult {
+            id: order.id,
+            ok,
+            message: message.to_owned(),
+        };
+        order.answer.send(Ok(result)).unwrap();
+        order.command
     }
 
     /// Why the hub took the right to speak away, if it did.

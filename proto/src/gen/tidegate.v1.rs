@@ -1763,6 +1763,33 @@ pub struct RefreshResponse {
     #[prost(message, repeated, tag = "1")]
     pub sources: ::prost::alloc::vec::Vec<Source>,
 }
+/// At least one of set, name and cluster; all that are given must hold.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SyncApplicationsRequest {
+    #[prost(string, tag = "1")]
+    pub project: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub set: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub cluster: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SyncedApplication {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub cluster: ::prost::alloc::string::String,
+    /// Why its agent did not take the order; empty when it reconciles.
+    #[prost(string, tag = "3")]
+    pub error: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SyncApplicationsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub items: ::prost::alloc::vec::Vec<SyncedApplication>,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Source {
     #[prost(string, tag = "1")]
@@ -2563,6 +2590,31 @@ pub mod fleet_client {
             req.extensions_mut().insert(GrpcMethod::new("tidegate.v1.Fleet", "Refresh"));
             self.inner.unary(req, path, codec).await
         }
+        /// Lets agents reconcile these applications at once; changes nothing that is wanted.
+        pub async fn sync_applications(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SyncApplicationsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SyncApplicationsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tidegate.v1.Fleet/SyncApplications",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tidegate.v1.Fleet", "SyncApplications"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Lets a held result through, bound to its content.
         pub async fn approve_hold(
             &mut self,
@@ -2839,6 +2891,14 @@ pub mod fleet_server {
             &self,
             request: tonic::Request<super::RefreshRequest>,
         ) -> std::result::Result<tonic::Response<super::RefreshResponse>, tonic::Status>;
+        /// Lets agents reconcile these applications at once; changes nothing that is wanted.
+        async fn sync_applications(
+            &self,
+            request: tonic::Request<super::SyncApplicationsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SyncApplicationsResponse>,
+            tonic::Status,
+        >;
         /// Lets a held result through, bound to its content.
         async fn approve_hold(
             &self,
@@ -3763,6 +3823,51 @@ pub mod fleet_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RefreshSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tidegate.v1.Fleet/SyncApplications" => {
+                    #[allow(non_camel_case_types)]
+                    struct SyncApplicationsSvc<T: Fleet>(pub Arc<T>);
+                    impl<
+                        T: Fleet,
+                    > tonic::server::UnaryService<super::SyncApplicationsRequest>
+                    for SyncApplicationsSvc<T> {
+                        type Response = super::SyncApplicationsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SyncApplicationsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Fleet>::sync_applications(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SyncApplicationsSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

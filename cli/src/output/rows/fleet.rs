@@ -6,7 +6,7 @@ use super::{Row, health};
 use crate::output::{
     age::age,
     table::{Column, column, flexible},
-    text::{or_dash, short},
+    text::{or_dash, plain, short},
 };
 
 impl Row for wire::Cluster {
@@ -70,6 +70,23 @@ impl Row for wire::Source {
             age(self.checked_at_ms, now_ms),
             or_dash(&self.error),
         ]
+    }
+}
+
+impl Row for wire::SyncedApplication {
+    const COLUMNS: &'static [Column] = &[column("NAME"), flexible("CLUSTER"), flexible("RESULT")];
+
+    fn name(&self) -> String {
+        format!("application/{}", self.name)
+    }
+
+    fn cells(&self, _now_ms: i64) -> Vec<String> {
+        let result = if self.error.is_empty() {
+            "reconciling"
+        } else {
+            &self.error
+        };
+        vec![or_dash(&self.name), or_dash(&self.cluster), plain(result)]
     }
 }
 
