@@ -5,6 +5,7 @@
 mod admin;
 mod condition;
 mod get;
+mod offline;
 mod run;
 mod set;
 mod wait;
@@ -14,6 +15,7 @@ pub use admin::{
 };
 pub use condition::Condition;
 pub use get::{Get, What};
+pub use offline::{Expand, Inputs, Render};
 pub use run::{Approve, Control, RunCommand, RunName, Watch};
 pub use set::{
     Apply, Delete, DeleteCommand, HoldApprove, HoldCommand, Refresh, Rollback, Sync, Unpin,
@@ -143,6 +145,10 @@ pub struct Reason {
 pub enum Command {
     /// Write application sets from files: all of them or, if one is wrong, none.
     Apply(Apply),
+    /// Show the applications that sets make; asks no hub.
+    Expand(Expand),
+    /// Show the objects of a directory or an application; asks no hub.
+    Render(Render),
     /// Show things.
     Get(Get),
     /// Delete things.

@@ -5,10 +5,12 @@
 mod about;
 mod apply;
 mod clusters;
+mod expand;
 mod explain;
 mod follow;
 mod get;
 mod list;
+mod render;
 mod runs;
 mod sets;
 mod users;
@@ -27,9 +29,11 @@ pub(crate) async fn run(cli: &Cli, output: &mut Output) -> Result<(), Error> {
     match &cli.command {
         Command::Version => return about::version(output),
         Command::Completion { shell } => return about::completion(*shell, output),
+        Command::Expand(options) => return expand::expand(options, output),
+        Command::Render(options) => return render::render(options, output),
         // Input is read before the hub is asked for: what is wrong here needs no network.
         Command::Apply(options) => {
-            let files = apply::read(options)?;
+            let files = apply::read(&options.files, options.recursive)?;
             let hub = reach(cli, output).await?;
             return apply::send(&hub, files, options.dry_run, output).await;
         }
@@ -53,7 +57,11 @@ pub(crate) async fn run(cli: &Cli, output: &mut Output) -> Result<(), Error> {
         Command::Cluster(command) => clusters::run(&hub, command, output).await,
         Command::User(command) => users::run(&hub, command, output).await,
         Command::Whoami => about::whoami(&hub, output).await,
-        Command::Apply(_) | Command::Version | Command::Completion { .. } => Ok(()),
+        Command::Apply(_)
+        | Command::Expand(_)
+        | Command::Render(_)
+        | Command::Version
+        | Command::Completion { .. } => Ok(()),
     }
 }
 

@@ -1,8 +1,8 @@
-//! The command line: talks the gRPC API and nothing else.
+//! The command line: talks the gRPC API, or runs the hub's own pure code over files.
 //!
 //! [`run`] is the whole program: [`args`] says what may be asked, [`config`] and [`connect`] reach
-//! the hub, [`commands`] ask it, [`output`] alone prints. Never decides anything that the hub
-//! decides: what it shows is what the hub says.
+//! the hub, [`commands`] ask it, [`offline`] reads what stands in for it, [`output`] alone prints.
+//! Never decides anything that the hub decides: what it shows is what the hub says, or would say.
 
 pub mod args;
 pub mod clock;
@@ -11,6 +11,7 @@ pub mod config;
 pub mod connect;
 pub mod error;
 pub mod exit;
+pub mod offline;
 pub mod output;
 
 use std::{ffi::OsString, process::ExitCode};

@@ -12,7 +12,7 @@ use tidegate_proto::v1 as wire;
 use tonic::Code;
 
 use crate::{
-    args::{Apply, Format},
+    args::Format,
     connect::Hub,
     error::{self, Error},
     output::{Output, rows::Row as _, text::plain},
@@ -21,15 +21,15 @@ use crate::{
 /// The most that one call carries, bytes; gRPC servers take messages of 4 MiB unless told otherwise.
 const LARGEST: u64 = 4_000_000;
 
-/// Reads the files that the options name, in a stable order.
-pub(super) fn read(options: &Apply) -> Result<Vec<wire::SourceFile>, Error> {
+/// Reads these files, and those of directories, in a stable order.
+pub(super) fn read(files: &[PathBuf], recursive: bool) -> Result<Vec<wire::SourceFile>, Error> {
     let mut paths = Vec::new();
-    for path in &options.files {
+    for path in files {
         if path.is_dir() {
             let before = paths.len();
-            find(path, options.recursive, &mut paths)?;
+            find(path, recursive, &mut paths)?;
             if paths.len() == before {
-                let hint = if options.recursive {
+                let hint = if recursive {
                     ""
                 } else {
                     "; -R goes into directories below it"
@@ -139,14 +139,6 @@ fn invalid(error: Error) -> Error {
 mod tests {
     use super::*;
 
-    fn options(path: &Path, recursive: bool) -> Apply {
-        Apply {
-            files: vec![path.to_owned()],
-            recursive,
-            dry_run: false,
-        }
-    }
-
     #[test]
     fn a_directory_is_read_in_order_and_only_what_can_be_a_document() {
         let directory = tempfile::tempdir().unwrap();
@@ -156,7 +148,7 @@ mod tests {
             fs::write(directory.path().join(name), name).unwrap();
         }
         let names = |recursive| -> Vec<String> {
-            let files = read(&options(directory.path(), recursive)).unwrap();
+            let files = read(&[directory.path().to_owned()], recursive).unwrap();
             files
                 .into_iter()
                 .map(|file| String::from_utf8(file.content).unwrap())
@@ -169,7 +161,7 @@ mod tests {
     #[test]
     fn an_empty_directory_is_an_error_that_says_so() {
         let directory = tempfile::tempdir().unwrap();
-        let error = read(&options(directory.path(), false)).unwrap_err();
+        let error = read(&[directory.path().to_owned()], false).unwrap_err();
         assert!(
             matches!(&error, Error::Input(text) if text.contains("-R")),
             "{error}"
@@ -184,7 +176,7 @@ mod tests {
             .unwrap()
             .set_len(50_000_000)
             .unwrap();
-        let error = read(&options(&path, false)).unwrap_err();
+        let error = read(&[path], false).unwrap_err();
         assert!(
             matches!(&error, Error::Input(text) if text.contains("big.yaml")),
             "{error}"

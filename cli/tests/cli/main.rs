@@ -13,6 +13,7 @@ mod exits;
 mod fleet;
 mod follow;
 mod golden;
+mod offline;
 mod pki;
 mod trust;
 mod verbs;
