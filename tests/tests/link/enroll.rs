@@ -175,17 +175,27 @@ async fn a_new_token_in_the_file_makes_a_running_agent_join_anew() {
     std::fs::write(&file, first.token(HOUR)).unwrap();
     let kept = keep_with(&serving, TokenSource::File(file.clone()), &folder);
     let identity = identity_of(&kept).await;
-    // A token of a hub that is not there takes nothing away.
-    std::fs::write(&file, second.token(HOUR)).unwrap();
-    let token = first.token(HOUR);
-    std::fs::write(&file, &token).unwrap();
+    let again = anew(&kept, &file, first.token(HOUR)).await;
+    assert_ne!(again.key_pem, identity.key_pem);
+    assert_eq!(again.agent_uid, identity.agent_uid);
+
+    // Another hub takes the place of the first, with an authority of its own.
+    let address = serving.address;
+    serving.kill().await;
+    let _serving = second.serve_again(address, 6).await;
+    let other = anew(&kept, &file, second.token(HOUR)).await;
+    assert_ne!(other.ca_pem, identity.ca_pem);
+    assert_eq!(other.agent_uid, identity.agent_uid);
+}
+
+/// The identity that the agent gets with this token.
+async fn anew(kept: &Kept, file: &std::path::Path, token: String) -> Arc<Identity> {
+    std::fs::write(file, &token).unwrap();
     let mut current = kept.handle.identity();
-    let anew = current.wait_for(|now| {
+    let got = current.wait_for(|now| {
         now.as_ref()
             .is_some_and(|now| token.contains(&now.token_id))
     });
-    let anew = tokio::time::timeout(Duration::from_secs(20), anew).await;
-    let anew = anew.unwrap().unwrap().clone().unwrap();
-    assert_ne!(anew.key_pem, identity.key_pem);
-    assert_eq!(anew.agent_uid, identity.agent_uid);
+    let got = tokio::time::timeout(Duration::from_secs(20), got).await;
+    got.unwrap().unwrap().clone().unwrap()
 }
