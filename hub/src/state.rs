@@ -3,7 +3,10 @@
 //! Owns reading. Never writes and never decides: passes take it as a value, the API reads it.
 //! Audit records are not kept here, only the ends of their chains.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use tidegate_model::{
     cluster::Cluster,
@@ -57,6 +60,10 @@ impl<R: Record> Table<R> {
             .range(prefix.clone()..)
             .take_while(move |(key, _)| key.starts_with(&prefix))
             .map(|(_, row)| row)
+    }
+
+    fn record(&self, key: &str) -> Option<Arc<R>> {
+        self.get(key).map(|row| Arc::clone(&row.record))
     }
 
     /// The first row whose record fits.
@@ -123,6 +130,44 @@ pub struct State {
     pub holds: Table<HoldRecord>,
     /// Ends of the audit chains.
     pub audit_heads: Table<AuditHead>,
+    index: Index,
+}
+
+/// Keys of what is asked for without its set, at every report and by every session.
+#[derive(Clone, Debug, Default)]
+struct Index {
+    apps: BTreeMap<AppUid, String>,
+    apps_in: BTreeMap<ClusterUid, BTreeSet<String>>,
+    runs: BTreeMap<RunId, String>,
+}
+
+impl Index {
+    /// Follows the application at `key` from what it was to what it is.
+    fn app(&mut self, key: &str, before: Option<&AppRecord>, after: Option<&AppRecord>) {
+        if let Some(app) = before {
+            self.apps.remove(&app.uid);
+            if let Some(keys) = self.apps_in.get_mut(&app.app.cluster) {
+                keys.remove(key);
+                if keys.is_empty() {
+                    self.apps_in.remove(&app.app.cluster);
+                }
+            }
+        }
+        if let Some(app) = after {
+            self.apps.insert(app.uid, key.to_owned());
+            let keys = self.apps_in.entry(app.app.cluster).or_default();
+            keys.insert(key.to_owned());
+        }
+    }
+
+    fn run(&mut self, key: &str, before: Option<&RunRecord>, after: Option<&RunRecord>) {
+        if let Some(record) = before {
+            self.runs.remove(&record.run.id);
+        }
+        if let Some(record) = after {
+            self.runs.insert(record.run.id, key.to_owned());
+        }
+    }
 }
 
 impl State {
@@ -135,11 +180,23 @@ impl State {
             TokenRecord::KIND => self.tokens.apply(key, change),
             UserRecord::KIND => self.users.apply(key, change),
             SetRecord::KIND => self.sets.apply(key, change),
-            AppRecord::KIND => self.apps.apply(key, change),
+            AppRecord::KIND => {
+                let before = self.apps.record(key);
+                self.apps.apply(key, change)?;
+                let after = self.apps.record(key);
+                self.index.app(key, before.as_deref(), after.as_deref());
+                Ok(())
+            }
             ReportRecord::KIND => self.reports.apply(key, change),
             SourceRecord::KIND => self.sources.apply(key, change),
             ReleaseRecord::KIND => self.releases.apply(key, change),
-            RunRecord::KIND => self.runs.apply(key, change),
+            RunRecord::KIND => {
+                let before = self.runs.record(key);
+                self.runs.apply(key, change)?;
+                let after = self.runs.record(key);
+                self.index.run(key, before.as_deref(), after.as_deref());
+                Ok(())
+            }
             MemberRecord::KIND => self.members.apply(key, change),
             PinRecord::KIND => self.pins.apply(key, change),
             DenyRecord::KIND => self.denies.apply(key, change),
@@ -194,14 +251,20 @@ impl State {
 
     /// Applications with a last word for this cluster.
     pub fn apps_in(&self, cluster: ClusterUid) -> impl Iterator<Item = &Arc<AppRecord>> {
-        self.apps
-            .iter()
-            .filter(move |app| app.app.cluster == cluster && app.assignment.is_some())
+        let keys = self.index.apps_in.get(&cluster).into_iter().flatten();
+        keys.filter_map(|key| self.apps.get(key))
+            .map(|row| &row.record)
+            .filter(|app| app.assignment.is_some())
     }
 
     /// The application with this uid.
     pub fn app(&self, uid: AppUid) -> Option<&Arc<AppRecord>> {
-        self.apps.iter().find(|app| app.uid == uid)
+        self.app_row(uid).map(|row| &row.record)
+    }
+
+    /// The row of the application with this uid.
+    pub fn app_row(&self, uid: AppUid) -> Option<&Row<AppRecord>> {
+        self.apps.get(self.index.apps.get(&uid)?)
     }
 
     /// The last report on an application.
@@ -237,7 +300,7 @@ impl State {
 
     /// The run with this id.
     pub fn run(&self, id: RunId) -> Option<&Row<RunRecord>> {
-        self.runs.find(|record| record.run.id == id)
+        self.runs.get(self.index.runs.get(&id)?)
     }
 
     /// Members of a run.
@@ -266,3 +329,6 @@ impl State {
         self.runs.iter().any(|run| !run.run.state.is_terminal())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -96,7 +96,7 @@ pub(super) fn apply(
         }
     }
     for (uid, record) in apps {
-        if let Some(row) = view.state.apps.find(|app| app.uid == uid) {
+        if let Some(row) = view.state.app_row(uid) {
             pass.changes.update(row, &record);
         }
     }
