@@ -31,6 +31,7 @@ pub mod retire;
 pub mod runtime;
 pub mod settled;
 pub mod state;
+pub mod storage;
 pub mod telemetry;
 #[cfg(test)]
 mod testing;

@@ -6,13 +6,13 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use tidegate_store::{Embedded, Store, blob::Files, embedded};
+use tidegate_store::blob::Files;
 use tokio::{net::TcpListener, signal::unix, sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
-    config::ServeOptions,
+    config::{ServeOptions, StoreOptions},
     controller::Controller,
     db::{self, Db},
     doors::Doors,
@@ -25,6 +25,7 @@ use crate::{
     link::Sessions,
     poller::Poller,
     settled::Settled,
+    storage,
 };
 
 /// How often the listener's certificate is looked at.
@@ -33,12 +34,6 @@ const RENEWAL_CHECK: Duration = Duration::from_hours(6);
 /// Why the hub does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No hub was made there.
-    #[error("failed to find a hub in {path}: `tidegate-hub init --state-dir {path} …` makes one")]
-    NoHub {
-        /// The state directory.
-        path: String,
-    },
     /// An address cannot be listened on.
     #[error("failed to listen on {address}: is another process there? choose with {flag}")]
     Listen {
@@ -55,9 +50,9 @@ pub enum Error {
     /// Certificates.
     #[error(transparent)]
     Identity(#[from] identity::Error),
-    /// The store's file.
+    /// The store.
     #[error(transparent)]
-    Store(#[from] tidegate_store::Error),
+    Storage(#[from] storage::Error),
     /// The blob store.
     #[error(transparent)]
     Blob(#[from] tidegate_store::blob::Error),
@@ -96,10 +91,7 @@ fn signals(cancel: CancellationToken) -> io::Result<impl Future<Output = ()>> {
 /// Runs the hub until `cancel`.
 pub async fn serve(options: ServeOptions, cancel: CancellationToken) -> Result<(), Error> {
     let layout = Layout::new(&options.state_dir);
-    if !layout.store().exists() {
-        let path = layout.root().display().to_string();
-        return Err(Error::NoHub { path });
-    }
+    storage::check_made(&layout, &options.store)?;
     let listener = listen(options.listen, "--listen").await?;
     let health_listener = listen(options.health_listen, "--health-listen").await?;
     let clock = Clock::default();
@@ -111,7 +103,7 @@ pub async fn serve(options: ServeOptions, cancel: CancellationToken) -> Result<(
     let git = Git::new(git_options(&options, &layout))?;
     // Components outlive the doors: what a last call writes is still followed and recorded.
     let inner = CancellationToken::new();
-    let db = open(&layout, &clock, inner.clone()).await?;
+    let db = open(&layout, &options.store, &clock, inner.clone()).await?;
     let sessions = Sessions::new(clock.clone());
     let heartbeat = options.heartbeat_interval.0;
     let evidence = Evidence::new(sessions.clone(), clock, heartbeat);
@@ -166,9 +158,13 @@ fn git_options(options: &ServeOptions, layout: &Layout) -> git::Options {
 }
 
 /// Opens the store and takes the term.
-async fn open(layout: &Layout, clock: &Clock, cancel: CancellationToken) -> Result<Db, Error> {
-    let options = embedded::Options::default();
-    let store: Arc<dyn Store> = Arc::new(Embedded::open(layout.store(), options).await?);
+async fn open(
+    layout: &Layout,
+    options: &StoreOptions,
+    clock: &Clock,
+    cancel: CancellationToken,
+) -> Result<Db, Error> {
+    let store = storage::open(layout, options).await?;
     let blobs = Arc::new(Files::open(layout.blobs()).await?);
     let holder = format!("hub/{}", clock.id());
     let db = Db::open(store, blobs, clock.clone(), holder, cancel).await?;

@@ -4,11 +4,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "store_etcd/access.rs"]
+mod access;
 #[cfg(test)]
 #[path = "../../hub/store/tests/conformance/cases.rs"]
 mod cases;
 #[path = "store_etcd/faults.rs"]
 mod faults;
+#[path = "store_etcd/hub.rs"]
+mod hub;
 #[macro_use]
 #[path = "../../hub/store/tests/conformance/list.rs"]
 mod list;
