@@ -30,6 +30,7 @@ pub mod rejection;
 pub mod retire;
 pub mod runtime;
 pub mod settled;
+pub mod standby;
 pub mod state;
 pub mod storage;
 pub mod telemetry;

@@ -6,13 +6,13 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use tidegate_store::blob::Files;
+use tidegate_store::{Store, blob::Files};
 use tokio::{net::TcpListener, signal::unix, sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
-    config::{ServeOptions, StoreOptions},
+    config::ServeOptions,
     controller::Controller,
     db::{self, Db},
     doors::Doors,
@@ -25,7 +25,7 @@ use crate::{
     link::Sessions,
     poller::Poller,
     settled::Settled,
-    storage,
+    standby, storage,
 };
 
 /// How often the listener's certificate is looked at.
@@ -53,6 +53,15 @@ pub enum Error {
     /// The store.
     #[error(transparent)]
     Storage(#[from] storage::Error),
+    /// Waiting for the leadership.
+    #[error(transparent)]
+    Standby(#[from] standby::Error),
+    /// The leadership went to another hub, or may have.
+    #[error(
+        "failed to go on: this hub no longer leads, because its lease in etcd was not renewed in \
+         time; start it again, it then stands by"
+    )]
+    LostLead,
     /// The blob store.
     #[error(transparent)]
     Blob(#[from] tidegate_store::blob::Error),
@@ -89,21 +98,84 @@ fn signals(cancel: CancellationToken) -> io::Result<impl Future<Output = ()>> {
 }
 
 /// Runs the hub until `cancel`.
+///
+/// On a store that several hubs may have it first waits until it leads, and steps down when it no
+/// longer does.
 pub async fn serve(options: ServeOptions, cancel: CancellationToken) -> Result<(), Error> {
     let layout = Layout::new(&options.state_dir);
     storage::check_made(&layout, &options.store)?;
-    let listener = listen(options.listen, "--listen").await?;
-    let health_listener = listen(options.health_listen, "--health-listen").await?;
+    // What a flag can have wrong is found before a standby waits.
+    let git = Git::new(git_options(&options, &layout))?;
     let clock = Clock::default();
-    let authority = Arc::new(Authority::load(&layout.identity(), clock.now())?);
+    let authority = Authority::load(&layout.identity(), clock.now())?;
+    let holder = format!("hub/{}", clock.id());
+    let ready = Ready {
+        options,
+        layout,
+        clock,
+        authority,
+        git,
+        holder,
+    };
+    let health = listen(ready.options.health_listen, "--health-listen").await?;
+    let opened = storage::open(&ready.layout, &ready.options.store).await?;
+    let Some(etcd) = opened.shared else {
+        return Box::pin(work(ready, opened.store, health, cancel)).await;
+    };
+    let leading = standby::lead(&etcd, &ready.holder, health, &cancel).await?;
+    let Some((lead, health)) = leading else {
+        return Ok(());
+    };
+    let (lost, ended) = (lead.lost().clone(), cancel.clone());
+    let stepping_down = tokio::spawn(async move {
+        lost.cancelled().await;
+        ended.cancel();
+    });
+    let outcome = Box::pin(work(ready, opened.store, health, cancel)).await;
+    stepping_down.abort();
+    if lead.lost().is_cancelled() {
+        return Err(Error::LostLead);
+    }
+    if let Err(error) = lead.resign().await {
+        tracing::warn!(%error, "failed to hand the leadership over; it ends with its lease");
+    }
+    outcome
+}
+
+/// What a hub has before it leads.
+struct Ready {
+    options: ServeOptions,
+    layout: Layout,
+    clock: Clock,
+    authority: Authority,
+    git: Git,
+    holder: String,
+}
+
+/// Takes the term and works until `cancel`.
+async fn work(
+    ready: Ready,
+    store: Arc<dyn Store>,
+    health_listener: TcpListener,
+    cancel: CancellationToken,
+) -> Result<(), Error> {
+    let Ready {
+        options,
+        layout,
+        clock,
+        authority,
+        git,
+        holder,
+    } = ready;
+    let listener = listen(options.listen, "--listen").await?;
+    let authority = Arc::new(authority);
     let key = ServerKey::new(
         &authority,
         &authority.server_certificate(&layout.identity(), clock.now())?,
     )?;
-    let git = Git::new(git_options(&options, &layout))?;
     // Components outlive the doors: what a last call writes is still followed and recorded.
     let inner = CancellationToken::new();
-    let db = open(&layout, &options.store, &clock, inner.clone()).await?;
+    let db = open(&layout, store, &clock, holder, inner.clone()).await?;
     let sessions = Sessions::new(clock.clone());
     let heartbeat = options.heartbeat_interval.0;
     let evidence = Evidence::new(sessions.clone(), clock, heartbeat);
@@ -157,16 +229,15 @@ fn git_options(options: &ServeOptions, layout: &Layout) -> git::Options {
     }
 }
 
-/// Opens the store and takes the term.
+/// Opens the blobs and takes the term.
 async fn open(
     layout: &Layout,
-    options: &StoreOptions,
+    store: Arc<dyn Store>,
     clock: &Clock,
+    holder: String,
     cancel: CancellationToken,
 ) -> Result<Db, Error> {
-    let store = storage::open(layout, options).await?;
     let blobs = Arc::new(Files::open(layout.blobs()).await?);
-    let holder = format!("hub/{}", clock.id());
     let db = Db::open(store, blobs, clock.clone(), holder, cancel).await?;
     tracing::info!(epoch = %db.epoch(), "took the term");
     Ok(db)

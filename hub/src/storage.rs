@@ -142,16 +142,34 @@ pub fn finish(layout: &Layout, options: &StoreOptions) -> Result<(), Error> {
     }
 }
 
+/// A finished hub's store.
+pub struct Opened {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// The same, where several hubs may have it: one of them leads.
+    pub shared: Option<Arc<Etcd>>,
+}
+
 /// The store of a finished hub.
-pub async fn open(layout: &Layout, options: &StoreOptions) -> Result<Arc<dyn Store>, Error> {
-    let store = connect(layout, options).await?;
-    if options.store == StoreKind::Etcd && !holds_hub(&*store).await? {
+pub async fn open(layout: &Layout, options: &StoreOptions) -> Result<Opened, Error> {
+    if options.store == StoreKind::Redb {
+        let store = connect(layout, options).await?;
+        return Ok(Opened {
+            store,
+            shared: None,
+        });
+    }
+    let etcd = Arc::new(Etcd::open(etcd_options(options)?).await?);
+    if !holds_hub(&*etcd).await? {
         return Err(Error::Empty {
             endpoints: options.etcd_endpoints.join(", "),
             path: layout.root().to_owned(),
         });
     }
-    Ok(store)
+    Ok(Opened {
+        store: Arc::<Etcd>::clone(&etcd),
+        shared: Some(etcd),
+    })
 }
 
 /// Whether there is more than a term, which an `init` takes before it writes anything.

@@ -13,6 +13,8 @@ mod cases;
 mod faults;
 #[path = "store_etcd/hub.rs"]
 mod hub;
+#[path = "store_etcd/lead.rs"]
+mod lead;
 #[macro_use]
 #[path = "../../hub/store/tests/conformance/list.rs"]
 mod list;

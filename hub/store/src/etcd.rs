@@ -6,10 +6,11 @@
 //! do no harm, but its history would be cut too. Keys are stored as they are. Never tries a
 //! transaction again that may have been committed.
 //!
-//! `wire` translates to etcd's messages and back, `watching` is the watch, `fault` says what went
+//! `lead` is which hub may work, `wire` translates to etcd's messages and back, `watching` is the watch, `fault` says what went
 //! wrong.
 
 mod fault;
+mod lead;
 mod watching;
 mod wire;
 
@@ -22,7 +23,10 @@ use futures::{FutureExt as _, future::BoxFuture};
 use tokio::{sync::watch, time};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use self::fault::Fault;
+pub use self::{
+    fault::Fault,
+    lead::{LEADER, Lead},
+};
 use crate::{
     entry::{Entry, Page, Range},
     error::Error,
@@ -229,6 +233,19 @@ impl Link {
         time::timeout(self.options.timeout, calling)
             .await
             .unwrap_or_else(|_| Err(self.options.silence(action)))
+    }
+
+    /// Waits for one call no longer than one may take.
+    async fn within<T>(
+        &self,
+        action: &'static str,
+        calling: impl Future<Output = Result<T, etcd_client::Error>>,
+    ) -> Result<T, Fault> {
+        match time::timeout(self.options.timeout, calling).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(self.options.fault(action, &error)),
+            Err(_) => Err(self.options.silence(action)),
+        }
     }
 
     async fn revision(&self) -> Result<u64, Error> {

@@ -35,14 +35,14 @@ fn line(verb: &str, dir: &Path, flags: &[String]) -> Command {
     Cli::parse_from(line).command
 }
 
-async fn init(dir: &Path, flags: &[String]) -> Result<(), init::Error> {
+pub(crate) async fn init(dir: &Path, flags: &[String]) -> Result<(), init::Error> {
     let Command::Init(options) = line("init", dir, flags) else {
         unreachable!("not init")
     };
     init::run(&options).await
 }
 
-async fn serve(
+pub(crate) async fn serve(
     dir: &Path,
     flags: &[String],
     cancel: CancellationToken,
@@ -53,11 +53,11 @@ async fn serve(
     runtime::serve(options, cancel).await
 }
 
-fn in_etcd(url: &str) -> Vec<String> {
+pub(crate) fn in_etcd(url: &str) -> Vec<String> {
     vec!["--store=etcd".to_owned(), format!("--etcd-endpoints={url}")]
 }
 
-async fn get(port: u16, path: &str) -> Result<String, String> {
+pub(crate) async fn get(port: u16, path: &str) -> Result<String, String> {
     let asking = async {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
         let request = format!("GET {path} HTTP/1.0\r\n\r\n");

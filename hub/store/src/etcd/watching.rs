@@ -114,11 +114,7 @@ impl Watcher {
             .watch_client()
             .max_decoding_message_size(usize::MAX);
         let opening = client.watch(self.prefix.as_str(), Some(options));
-        match time::timeout(self.link.options.timeout, opening).await {
-            Ok(Ok(stream)) => Ok(stream),
-            Ok(Err(error)) => Err(self.link.options.fault(ACTION, &error)),
-            Err(_) => Err(self.link.options.silence(ACTION)),
-        }
+        self.link.within(ACTION, opening).await
     }
 
     /// Takes a response in: what it tells goes to `ready`.
