@@ -89,7 +89,10 @@ impl Options {
             // A member that lost its cluster says so instead of answering from its past.
             .with_require_leader(true);
         if let Some((user, password)) = &self.user {
-            options = options.with_user(user, password);
+            // etcd forgets a token after five minutes; a call that it refuses for that was not done.
+            options = options
+                .with_user(user, password)
+                .with_auto_token_refresh(true);
         }
         let wrong = |detail| Err(Fault::Options { detail });
         let https = self

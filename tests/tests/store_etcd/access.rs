@@ -2,6 +2,8 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use etcd_client::{Client, ConnectOptions};
+use futures::StreamExt as _;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::{
     RootCertStore, ServerConfig,
@@ -114,9 +116,8 @@ async fn a_user_needs_the_password_and_the_rights() {
         return;
     };
     let server = harness::Etcd::alone(&binaries).await.unwrap();
-    let admin = etcd_client::Client::connect([server.url()], None)
-        .await
-        .unwrap();
+    let url = server.url().to_owned();
+    let admin = Client::connect([server.url()], None).await.unwrap();
     let mut auth = admin.auth_client();
     auth.user_add("root", "secret", None).await.unwrap();
     auth.user_grant_role("root", "root").await.unwrap();
@@ -125,13 +126,20 @@ async fn a_user_needs_the_password_and_the_rights() {
     let open = async |user: Option<(&str, &str)>| {
         Etcd::open(Options {
             user: user.map(|(name, password)| (name.to_owned(), password.to_owned())),
-            ..Options::new([server.url()])
+            ..Options::new([url.as_str()])
         })
         .await
     };
     let store = open(Some(("root", "secret"))).await.unwrap();
     assert_eq!(store.get(A).await.unwrap(), None);
     commit(&store, Txn::new().put(A, "1")).await;
+    // etcd forgets a token when it is old, and when the user's password is set.
+    let root = ConnectOptions::new().with_user("root", "secret");
+    let admin = Client::connect([server.url()], Some(root)).await.unwrap();
+    let mut auth = admin.auth_client();
+    auth.user_change_password("root", "secret").await.unwrap();
+    let watched = store.watch("/tidegate/v1/", 0).next().await.unwrap();
+    assert_eq!(watched.unwrap().revision, 1);
     for wrong in [None, Some(("root", "wrong")), Some(("nobody", "secret"))] {
         let error = open(wrong).await.unwrap_err();
         assert!(

@@ -88,7 +88,7 @@ impl Watcher {
                 () = time::sleep(ASK_AGAIN), if behind => None,
             };
             match response {
-                Some(Ok(Some(response))) => self.take(&response).await?,
+                Some(Ok(Some(response))) => self.take(&response)?,
                 Some(Ok(None)) => return Err(self.broken("the watch was ended").into()),
                 Some(Err(error)) => return Err(self.link.options.fault(ACTION, &error).into()),
                 None if *self.told.borrow() > self.position => {
@@ -101,7 +101,13 @@ impl Watcher {
         }
     }
 
-    async fn open(&self) -> Result<WatchStream, Fault> {
+    async fn open(&self) -> Result<WatchStream, Error> {
+        // The watch itself would wait for the future, and is not given a new token in place of one
+        // that etcd forgot when it was started again; a read is.
+        let (after, current) = (self.position, self.link.revision().await?);
+        if current < after {
+            return Err(Error::Future { after, current });
+        }
         // One revision earlier than needed, and dropped again: etcd lets a watch start at the very
         // revision it compacted, from which deletions may be gone.
         let options = WatchOptions::new()
@@ -114,26 +120,18 @@ impl Watcher {
             .watch_client()
             .max_decoding_message_size(usize::MAX);
         let opening = client.watch(self.prefix.as_str(), Some(options));
-        self.link.within(ACTION, opening).await
+        Ok(self.link.within(ACTION, opening).await?)
     }
 
     /// Takes a response in: what it tells goes to `ready`.
-    async fn take(&mut self, response: &WatchResponse) -> Result<(), Error> {
+    fn take(&mut self, response: &WatchResponse) -> Result<(), Error> {
         if response.canceled() {
             return Err(self.canceled(response));
         }
         let revision = wire::header_revision(response.header());
-        if response.created() {
-            // A member that lags may not have what another told us: only the cluster decides.
-            if revision < self.position {
-                let current = self.link.revision().await?;
-                if current < self.position {
-                    let after = self.position;
-                    return Err(Error::Future { after, current });
-                }
-            }
-        } else if response.events().is_empty() {
-            if revision > self.position {
+        if response.events().is_empty() {
+            // How far the watch is: asked for, or from time to time; or only that it was made.
+            if !response.created() && revision > self.position {
                 let events = Vec::new();
                 self.ready.push_back(Batch { revision, events });
                 self.position = revision;
@@ -181,7 +179,7 @@ impl Watcher {
                 after: self.position,
                 oldest: wire::from_etcd(compacted),
             },
-            _ if reason.contains("permission denied") || reason.contains("auth") => {
+            _ if reason.contains("permission denied") => {
                 self.link.options.refused(ACTION, reason).into()
             }
             _ => self.broken(reason).into(),
