@@ -2,7 +2,7 @@
 //!
 //! Owns names, defaults and help texts. Never reads files.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tidegate_model::duration::Span;
@@ -60,6 +60,88 @@ pub struct InitOptions {
     /// it.
     #[arg(long, value_name = "FILE")]
     pub admin_config: PathBuf,
+    /// Where records are kept.
+    #[command(flatten)]
+    pub store: StoreOptions,
+}
+
+/// Where records are kept. What they refer to (rendered objects, bundles, releases) is in files of
+/// the state directory with either store.
+#[derive(Clone, Debug, Args)]
+pub struct StoreOptions {
+    /// Where records are kept: in a file of the state directory, or in an etcd of Tidegate's own.
+    ///
+    /// Certificates and rendered content are in the state directory with either store.
+    #[arg(
+        long,
+        env = "TIDEGATE_HUB_STORE",
+        value_name = "STORE",
+        default_value = "redb"
+    )]
+    pub store: StoreKind,
+    /// URLs of the etcd's members, separated by commas; either all https:// or all http://.
+    #[arg(
+        long,
+        env = "TIDEGATE_HUB_ETCD_ENDPOINTS",
+        value_name = "URL",
+        value_delimiter = ',',
+        required_if_eq("store", "etcd")
+    )]
+    pub etcd_endpoints: Vec<String>,
+    /// PEM file with the certificate authorities that https:// endpoints are verified with.
+    #[arg(long, env = "TIDEGATE_HUB_ETCD_CA_FILE", value_name = "FILE")]
+    pub etcd_ca_file: Option<PathBuf>,
+    /// PEM file with the hub's certificate for etcd.
+    #[arg(
+        long,
+        env = "TIDEGATE_HUB_ETCD_CERT_FILE",
+        value_name = "FILE",
+        requires = "etcd_key_file"
+    )]
+    pub etcd_cert_file: Option<PathBuf>,
+    /// PEM file with the key of that certificate.
+    #[arg(
+        long,
+        env = "TIDEGATE_HUB_ETCD_KEY_FILE",
+        value_name = "FILE",
+        requires = "etcd_cert_file"
+    )]
+    pub etcd_key_file: Option<PathBuf>,
+    /// The user, where etcd's authentication is on; it needs to read and write keys under
+    /// /tidegate/.
+    #[arg(
+        long,
+        env = "TIDEGATE_HUB_ETCD_USER",
+        value_name = "NAME",
+        requires = "etcd_password_file"
+    )]
+    pub etcd_user: Option<String>,
+    /// File with that user's password.
+    #[arg(
+        long,
+        env = "TIDEGATE_HUB_ETCD_PASSWORD_FILE",
+        value_name = "FILE",
+        requires = "etcd_user"
+    )]
+    pub etcd_password_file: Option<PathBuf>,
+}
+
+/// A backend of the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StoreKind {
+    /// One file in the state directory, for one hub.
+    Redb,
+    /// An etcd of version 3.4 or later that nothing else uses.
+    Etcd,
+}
+
+impl fmt::Display for StoreKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Redb => "redb",
+            Self::Etcd => "etcd",
+        })
+    }
 }
 
 /// Options of `serve`.
@@ -100,6 +182,9 @@ pub struct ServeOptions {
     /// Let sets name file:// repositories, which the hub reads with its own rights.
     #[arg(long, env = "TIDEGATE_HUB_ALLOW_FILE_SOURCES")]
     pub allow_file_sources: bool,
+    /// Where records are kept.
+    #[command(flatten)]
+    pub store: StoreOptions,
     /// How to log.
     #[command(flatten)]
     pub log: LogOptions,

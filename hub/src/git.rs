@@ -29,6 +29,7 @@ use std::{
 use tidegate_model::source::RepoRevision;
 use tokio::task::spawn_blocking;
 
+pub(crate) use self::credentials::check_closed;
 use self::{
     address::{Address, Revision},
     mirror::Mirror,

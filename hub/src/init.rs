@@ -13,28 +13,23 @@ use std::{
 
 use serde::Serialize;
 use tidegate_model::API_VERSION;
-use tidegate_store::{Embedded, Store, blob::Files, embedded};
+use tidegate_store::blob::Files;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     changes::{Changes, Decision},
     clock::Clock,
-    config::InitOptions,
+    config::{InitOptions, StoreKind},
     db::{self, Db},
     identity::{self, Authority, NewUser},
     layout::Layout,
     records::{FLEET, Role, UserRecord},
+    storage,
 };
 
 /// Why there is no new hub.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The directory holds a hub.
-    #[error("failed to make a hub in {path}: there is one already; choose another --state-dir")]
-    Exists {
-        /// The directory.
-        path: PathBuf,
-    },
     /// A file could not be written.
     #[error("failed to write {path}")]
     Write {
@@ -51,7 +46,7 @@ pub enum Error {
     Identity(#[from] identity::Error),
     /// The store.
     #[error(transparent)]
-    Store(#[from] tidegate_store::Error),
+    Storage(#[from] storage::Error),
     /// The blob store.
     #[error(transparent)]
     Blob(#[from] tidegate_store::blob::Error),
@@ -88,11 +83,7 @@ pub async fn run(options: &InitOptions) -> Result<(), Error> {
         move |source| Error::Write { path, source }
     };
     fs::create_dir_all(layout.root()).map_err(write(layout.root()))?;
-    if layout.store().exists() {
-        return Err(Error::Exists {
-            path: layout.root().to_owned(),
-        });
-    }
+    storage::check_new(&layout, &options.store).await?;
     let clock = Clock::default();
     let now = clock.now();
     let names = &options.names;
@@ -100,8 +91,7 @@ pub async fn run(options: &InitOptions) -> Result<(), Error> {
     let admin = authority.new_user(&options.admin, now)?;
     write_config(options, &authority, &admin)?;
     // Last, because it is what tells a finished hub: whatever failed before can be done again.
-    let store: Arc<dyn Store> =
-        Arc::new(Embedded::open(layout.store(), embedded::Options::default()).await?);
+    let store = storage::create(&layout, &options.store).await?;
     let blobs = Arc::new(Files::open(layout.blobs()).await?);
     let cancel = CancellationToken::new();
     let db = Db::open(
@@ -128,6 +118,7 @@ pub async fn run(options: &InitOptions) -> Result<(), Error> {
         "first administrator".to_owned(),
     ));
     db.commit(changes).await?;
+    storage::finish(&layout, &options.store)?;
     cancel.cancel();
     Ok(())
 }
@@ -135,10 +126,17 @@ pub async fn run(options: &InitOptions) -> Result<(), Error> {
 /// Says what was made and what comes next, on standard output.
 pub fn tell(options: &InitOptions) {
     let (state, config) = (options.state_dir.display(), options.admin_config.display());
+    let store = match options.store.store {
+        StoreKind::Redb => String::new(),
+        StoreKind::Etcd => {
+            let endpoints = options.store.etcd_endpoints.join(",");
+            format!(" --store etcd --etcd-endpoints {endpoints}")
+        }
+    };
     // Whoever closed standard output does not want to know.
     let _ = writeln!(
         io::stdout(),
-        "made a hub in {state}, and {config} for {}\nrun it:  tidegate-hub serve --state-dir {state}\nuse it:  export TIDEGATE_CONFIG={config}",
+        "made a hub in {state}, and {config} for {}\nrun it:  tidegate-hub serve --state-dir {state}{store}\nuse it:  export TIDEGATE_CONFIG={config}",
         options.admin
     );
 }

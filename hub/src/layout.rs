@@ -31,6 +31,11 @@ impl Layout {
         self.root.join("store.redb")
     }
 
+    /// Says that the records are in an etcd, and where it was.
+    pub fn etcd_mark(&self) -> PathBuf {
+        self.root.join("store.etcd")
+    }
+
     /// Blobs by digest.
     pub fn blobs(&self) -> PathBuf {
         self.root.join("blobs")

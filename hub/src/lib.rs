@@ -30,7 +30,9 @@ pub mod rejection;
 pub mod retire;
 pub mod runtime;
 pub mod settled;
+pub mod standby;
 pub mod state;
+pub mod storage;
 pub mod telemetry;
 #[cfg(test)]
 mod testing;

@@ -6,7 +6,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use tidegate_store::{Embedded, Store, blob::Files, embedded};
+use tidegate_store::{Store, blob::Files};
 use tokio::{net::TcpListener, signal::unix, sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +25,7 @@ use crate::{
     link::Sessions,
     poller::Poller,
     settled::Settled,
+    standby, storage,
 };
 
 /// How often the listener's certificate is looked at.
@@ -33,12 +34,6 @@ const RENEWAL_CHECK: Duration = Duration::from_hours(6);
 /// Why the hub does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No hub was made there.
-    #[error("failed to find a hub in {path}: `tidegate-hub init --state-dir {path} …` makes one")]
-    NoHub {
-        /// The state directory.
-        path: String,
-    },
     /// An address cannot be listened on.
     #[error("failed to listen on {address}: is another process there? choose with {flag}")]
     Listen {
@@ -55,9 +50,18 @@ pub enum Error {
     /// Certificates.
     #[error(transparent)]
     Identity(#[from] identity::Error),
-    /// The store's file.
+    /// The store.
     #[error(transparent)]
-    Store(#[from] tidegate_store::Error),
+    Storage(#[from] storage::Error),
+    /// Waiting for the leadership.
+    #[error(transparent)]
+    Standby(#[from] standby::Error),
+    /// The leadership went to another hub, or may have.
+    #[error(
+        "failed to go on: this hub no longer leads, because its lease in etcd was not renewed in \
+         time; start it again, it then stands by"
+    )]
+    LostLead,
     /// The blob store.
     #[error(transparent)]
     Blob(#[from] tidegate_store::blob::Error),
@@ -94,24 +98,84 @@ fn signals(cancel: CancellationToken) -> io::Result<impl Future<Output = ()>> {
 }
 
 /// Runs the hub until `cancel`.
+///
+/// On a store that several hubs may have it first waits until it leads, and steps down when it no
+/// longer does.
 pub async fn serve(options: ServeOptions, cancel: CancellationToken) -> Result<(), Error> {
     let layout = Layout::new(&options.state_dir);
-    if !layout.store().exists() {
-        let path = layout.root().display().to_string();
-        return Err(Error::NoHub { path });
-    }
-    let listener = listen(options.listen, "--listen").await?;
-    let health_listener = listen(options.health_listen, "--health-listen").await?;
+    storage::check_made(&layout, &options.store)?;
+    // What a flag can have wrong is found before a standby waits.
+    let git = Git::new(git_options(&options, &layout))?;
     let clock = Clock::default();
-    let authority = Arc::new(Authority::load(&layout.identity(), clock.now())?);
+    let authority = Authority::load(&layout.identity(), clock.now())?;
+    let holder = format!("hub/{}", clock.id());
+    let ready = Ready {
+        options,
+        layout,
+        clock,
+        authority,
+        git,
+        holder,
+    };
+    let health = listen(ready.options.health_listen, "--health-listen").await?;
+    let opened = storage::open(&ready.layout, &ready.options.store).await?;
+    let Some(etcd) = opened.shared else {
+        return Box::pin(work(ready, opened.store, health, cancel)).await;
+    };
+    let leading = standby::lead(&etcd, &ready.holder, health, &cancel).await?;
+    let Some((lead, health)) = leading else {
+        return Ok(());
+    };
+    let (lost, ended) = (lead.lost().clone(), cancel.clone());
+    let stepping_down = tokio::spawn(async move {
+        lost.cancelled().await;
+        ended.cancel();
+    });
+    let outcome = Box::pin(work(ready, opened.store, health, cancel)).await;
+    stepping_down.abort();
+    if lead.lost().is_cancelled() {
+        return Err(Error::LostLead);
+    }
+    if let Err(error) = lead.resign().await {
+        tracing::warn!(%error, "failed to hand the leadership over; it ends with its lease");
+    }
+    outcome
+}
+
+/// What a hub has before it leads.
+struct Ready {
+    options: ServeOptions,
+    layout: Layout,
+    clock: Clock,
+    authority: Authority,
+    git: Git,
+    holder: String,
+}
+
+/// Takes the term and works until `cancel`.
+async fn work(
+    ready: Ready,
+    store: Arc<dyn Store>,
+    health_listener: TcpListener,
+    cancel: CancellationToken,
+) -> Result<(), Error> {
+    let Ready {
+        options,
+        layout,
+        clock,
+        authority,
+        git,
+        holder,
+    } = ready;
+    let listener = listen(options.listen, "--listen").await?;
+    let authority = Arc::new(authority);
     let key = ServerKey::new(
         &authority,
         &authority.server_certificate(&layout.identity(), clock.now())?,
     )?;
-    let git = Git::new(git_options(&options, &layout))?;
     // Components outlive the doors: what a last call writes is still followed and recorded.
     let inner = CancellationToken::new();
-    let db = open(&layout, &clock, inner.clone()).await?;
+    let db = open(&layout, store, &clock, holder, inner.clone()).await?;
     let sessions = Sessions::new(clock.clone());
     let heartbeat = options.heartbeat_interval.0;
     let evidence = Evidence::new(sessions.clone(), clock, heartbeat);
@@ -165,12 +229,15 @@ fn git_options(options: &ServeOptions, layout: &Layout) -> git::Options {
     }
 }
 
-/// Opens the store and takes the term.
-async fn open(layout: &Layout, clock: &Clock, cancel: CancellationToken) -> Result<Db, Error> {
-    let options = embedded::Options::default();
-    let store: Arc<dyn Store> = Arc::new(Embedded::open(layout.store(), options).await?);
+/// Opens the blobs and takes the term.
+async fn open(
+    layout: &Layout,
+    store: Arc<dyn Store>,
+    clock: &Clock,
+    holder: String,
+    cancel: CancellationToken,
+) -> Result<Db, Error> {
     let blobs = Arc::new(Files::open(layout.blobs()).await?);
-    let holder = format!("hub/{}", clock.id());
     let db = Db::open(store, blobs, clock.clone(), holder, cancel).await?;
     tracing::info!(epoch = %db.epoch(), "took the term");
     Ok(db)

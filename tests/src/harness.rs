@@ -38,5 +38,6 @@ pub use self::{
     kubelet::FakeKubelet,
     ports::Port,
     process::{Process, Signal, command_for, is_alive},
+    servers::Etcd,
     wait::eventually,
 };

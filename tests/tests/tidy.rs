@@ -118,8 +118,9 @@ fn text<'a>(value: &'a Value, field: &str) -> &'a str {
 
 /// Who may use whom outside tests (ARCHITECTURE.md, "Map").
 fn arrows() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
-    let arrows: [(&str, &[&str]); 10] = [
+    let arrows: [(&str, &[&str]); 11] = [
         ("tidegate-proto", &[]),
+        ("tidegate-protoc", &[]),
         ("tidegate-model", &[]),
         ("tidegate-generators", &["tidegate-model"]),
         ("tidegate-waves", &["tidegate-model"]),

@@ -14,7 +14,8 @@ use gix::{
     sec::identity::Account,
 };
 
-pub(super) use self::file::{check_closed, read};
+pub(crate) use self::file::check_closed;
+pub(super) use self::file::read;
 
 /// User and password (or token) for one host.
 #[derive(Clone, PartialEq, Eq)]

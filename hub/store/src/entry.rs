@@ -106,7 +106,8 @@ impl Event {
     }
 }
 
-/// The changes of one transaction that a watch asked for; never empty, never a part of them.
+/// The changes of one transaction that a watch asked for, never a part of them. Empty only to say
+/// how far a watch is whose prefix did not change (see [`crate::Store::watch`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
     /// The transaction's revision.

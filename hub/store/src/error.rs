@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use crate::{disk, txn};
+use crate::{disk, etcd, txn};
 
 /// An error of the store. Messages name the file and say what to do.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -114,6 +114,9 @@ pub enum Error {
         /// What the operating system said.
         detail: String,
     },
+    /// A call to etcd failed.
+    #[error(transparent)]
+    Etcd(#[from] etcd::Fault),
     /// The store is closed, or its writer ended unexpectedly (which is logged).
     #[error("failed to use the store: it is closed; restart the hub if it is not ending")]
     Closed,
@@ -126,6 +129,7 @@ impl Error {
         match self {
             Self::Locked { .. } => true,
             Self::Disk(error) => error.is_retryable(),
+            Self::Etcd(fault) => fault.is_retryable(),
             _ => false,
         }
     }
@@ -137,9 +141,10 @@ impl Error {
 
     /// Whether a transaction that got this error may have been committed all the same.
     pub fn is_outcome_unknown(&self) -> bool {
-        matches!(
-            self,
-            Self::Disk(_) | Self::NotDurable { .. } | Self::Corrupted { .. } | Self::Closed
-        )
+        match self {
+            Self::Disk(_) | Self::NotDurable { .. } | Self::Corrupted { .. } | Self::Closed => true,
+            Self::Etcd(fault) => fault.is_outcome_unknown(),
+            _ => false,
+        }
     }
 }

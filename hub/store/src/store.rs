@@ -15,8 +15,9 @@ pub type Changes = BoxStream<'static, Result<Batch, Error>>;
 
 /// A versioned key-value store with compare-and-transact and watches.
 ///
-/// The store's revision starts at 0 and rises by one with each transaction that changes
-/// something. Keys have the form `/tidegate/v1/<kind>/…`, see [`crate::key`].
+/// The store's revision starts at 0 and rises with each transaction that changes something: by
+/// one, unless another program writes into the same etcd, whose transactions count too. Nobody
+/// may therefore rely on a revision being the next, only on its being later. Keys have the form `/tidegate/v1/<kind>/…`, see [`crate::key`].
 ///
 /// # Unknown outcomes
 ///
@@ -43,7 +44,9 @@ pub trait Store: Send + Sync + 'static {
     fn transact(&self, txn: Txn) -> BoxFuture<'_, Result<Outcome, Error>>;
 
     /// Every change under `prefix` in transactions after revision `after`, in order, one
-    /// [`Batch`] a transaction, without a gap; then waits for more.
+    /// [`Batch`] a transaction, without a gap; then waits for more. A batch without events says that
+    /// nothing happened under `prefix` up to its revision: a watch of the root comes to every
+    /// revision that [`Store::revision`] or [`Store::transact`] told.
     ///
     /// Pass the revision of the [`Page`] that was read. If the history no longer reaches back to
     /// `after`, or `after` lies in the future (the store was replaced by an older copy), the

@@ -3,13 +3,18 @@
 //! Owns the flags, the readiness probes and the answer to a port that a
 //! stranger took. It does not know which servers make a cluster.
 
-use std::{path::Path, process::Command, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use super::{
     binaries::Binaries,
     error::Error,
     ports::Port,
-    process::{Process, command_for},
+    process::{Process, Signal, command_for},
+    scratch::Scratch,
     wait::eventually,
 };
 
@@ -37,41 +42,111 @@ impl From<Error> for Refusal {
     }
 }
 
-/// A running etcd and where it listens.
+/// A running etcd and where it listens; dropped, it is killed.
 #[derive(Debug)]
-pub(crate) struct Etcd {
+pub struct Etcd {
     pub(crate) url: String,
     pub(crate) process: Process,
-    _port: Port,
+    port: Port,
+    program: PathBuf,
+    folder: PathBuf,
+    // After the process, which writes into it.
+    scratch: Option<Scratch>,
 }
 
 impl Etcd {
+    /// Starts an etcd of its own, whose state goes with it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Ended`] or [`Error::Deadline`] with the end of its log.
+    pub async fn alone(binaries: &Binaries) -> Result<Self, Error> {
+        let scratch = Scratch::create()?;
+        let mut etcd = Self::start(binaries, scratch.path()).await?;
+        etcd.scratch = Some(scratch);
+        Ok(etcd)
+    }
+
     /// Starts etcd with its data and log in `folder`, on a port of its own.
     pub(crate) async fn start(binaries: &Binaries, folder: &Path) -> Result<Self, Error> {
-        let data = folder.join("etcd");
-        let log = folder.join("etcd.log");
-        let (process, port) = on_a_free_port(async |port| {
-            let url = format!("http://127.0.0.1:{}", port.number());
-            let mut command = command_for(&binaries.etcd);
-            command.arg("--data-dir").arg(&data).args([
-                "--unsafe-no-fsync".to_owned(),
-                format!("--listen-client-urls={url}"),
-                format!("--advertise-client-urls={url}"),
-                // Nobody joins: any port will do.
-                "--listen-peer-urls=http://127.0.0.1:0".to_owned(),
-            ]);
-            let process = Process::start("etcd", command, &log)?;
-            let client = plain_client(&url)?;
-            until_ready(process, || get(client.clone(), "/health")).await
-        })
-        .await?;
-        let url = format!("http://127.0.0.1:{}", port.number());
+        let (process, port) =
+            on_a_free_port(async |port| run_etcd(&binaries.etcd, folder, port.number()).await)
+                .await?;
         Ok(Self {
-            url,
+            url: etcd_url(port.number()),
             process,
-            _port: port,
+            port,
+            program: binaries.etcd.clone(),
+            folder: folder.to_owned(),
+            scratch: None,
         })
     }
+
+    /// Its URL.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Its process.
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// Kills it without a chance to say good-bye, and waits for its end. What it answered for is on
+    /// disk.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when the signal fails, [`Error::Deadline`] when it does not end.
+    pub async fn kill(&self) -> Result<(), Error> {
+        self.process.signal(Signal::Kill)?;
+        eventually("etcd ended", START_DEADLINE, || async {
+            match self.process.status() {
+                Ok(None) => Err("it still runs".to_owned()),
+                Ok(Some(_)) => Ok(Ok(())),
+                Err(error) => Ok(Err(error)),
+            }
+        })
+        .await?
+    }
+
+    /// Starts it again with the state and port it had, after [`Self::kill`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::alone`].
+    pub async fn start_again(&mut self) -> Result<(), Error> {
+        let (program, folder, port) = (&self.program, &self.folder, self.port.number());
+        let what = format!("port {port} free again for etcd");
+        let started = eventually(&what, START_DEADLINE, || async {
+            match run_etcd(program, folder, port).await {
+                Ok(process) => Ok(Ok(process)),
+                Err(Refusal::Failed(error)) => Ok(Err(error)),
+                Err(Refusal::PortTaken) => Err("a stranger listens on it".to_owned()),
+            }
+        });
+        self.process = started.await??;
+        Ok(())
+    }
+}
+
+fn etcd_url(port: u16) -> String {
+    format!("http://127.0.0.1:{port}")
+}
+
+async fn run_etcd(program: &Path, folder: &Path, port: u16) -> Result<Process, Refusal> {
+    let url = etcd_url(port);
+    let mut command = command_for(program);
+    command.arg("--data-dir").arg(folder.join("etcd")).args([
+        "--unsafe-no-fsync".to_owned(),
+        format!("--listen-client-urls={url}"),
+        format!("--advertise-client-urls={url}"),
+        // Nobody joins: any port will do.
+        "--listen-peer-urls=http://127.0.0.1:0".to_owned(),
+    ]);
+    let process = Process::start("etcd", command, &folder.join("etcd.log"))?;
+    let client = plain_client(&url)?;
+    until_ready(process, || get(client.clone(), "/health")).await
 }
 
 /// What an API server needs to know, but for its port.

@@ -85,7 +85,7 @@ fn read_closed(path: &Path) -> Result<String, String> {
 }
 
 /// Whether a file with a secret is there and closed to those whom it is nothing to.
-pub(in crate::git) fn check_closed(path: &Path) -> io::Result<()> {
+pub(crate) fn check_closed(path: &Path) -> io::Result<()> {
     let mode = fs::metadata(path)?.permissions().mode() & 0o7777;
     if mode & 0o007 != 0 {
         return Err(io::Error::other(format!(

@@ -124,7 +124,8 @@ pub(crate) async fn limits_are_exact(make: impl AsyncFn(u64) -> Subject) {
     let store = make(10).await.store;
     let puts = |n: usize| {
         (0..n).fold(Txn::new(), |txn, i| {
-            txn.put(format!("/tidegate/v1/run/{i:03}"), "")
+            let key = format!("/tidegate/v1/run/{i:03}");
+            txn.when_absent(key.as_str()).put(key, "")
         })
     };
     assert_eq!(commit(&*store, puts(MAX_OPERATIONS)).await, 1);

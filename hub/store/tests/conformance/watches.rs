@@ -89,6 +89,8 @@ pub(crate) async fn a_watch_behind_the_history_must_relist(make: impl AsyncFn(u6
     };
     assert_eq!(oldest, 7);
     assert!(next(&mut behind).await.is_none(), "an error ends the watch");
+    let error = next(&mut store.watch(RUNS, oldest - 1)).await.unwrap();
+    assert!(error.unwrap_err().needs_relist(), "the revision before");
     let mut oldest_watch = store.watch(RUNS, oldest);
     for revision in oldest + 1..=10 {
         let batch = batch(&mut oldest_watch).await;
