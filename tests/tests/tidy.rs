@@ -118,7 +118,7 @@ fn text<'a>(value: &'a Value, field: &str) -> &'a str {
 
 /// Who may use whom outside tests (ARCHITECTURE.md, "Map").
 fn arrows() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
-    let arrows: [(&str, &[&str]); 10] = [
+    let arrows: [(&str, &[&str]); 11] = [
         ("tidegate-proto", &[]),
         ("tidegate-model", &[]),
         ("tidegate-generators", &["tidegate-model"]),
@@ -137,6 +137,7 @@ fn arrows() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
             ],
         ),
         ("tidegate-agent", &["tidegate-proto", "tidegate-model"]),
+        ("tidegate-sandbox", &["tidegate-model"]),
         (
             "tidegate",
             &[
