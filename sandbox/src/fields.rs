@@ -284,3 +284,6 @@ pub(crate) fn nothing(ty: &Type) -> Value {
     });
     Value::Object(present.collect())
 }
+
+#[cfg(test)]
+mod tests;

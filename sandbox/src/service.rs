@@ -27,6 +27,9 @@ mod stream;
 /// Bytes of a body; the real server's limit.
 const LARGEST: usize = 3 * 1024 * 1024;
 
+/// Tells clients which of the two forms of discovery they got.
+const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+
 /// A request, read.
 struct Call {
     method: Method,
@@ -40,6 +43,7 @@ struct Call {
 /// A good answer.
 enum Answer {
     Document(u16, Value),
+    Aggregated(Value),
     Text(&'static str),
     Watch(Box<Watch>, Vec<u8>, Option<Duration>),
 }
@@ -53,6 +57,9 @@ pub(crate) async fn answer(sandbox: &Sandbox, request: Request<Body>) -> Respons
     };
     match result {
         Ok(Answer::Document(code, document)) => json_response(code, &document),
+        Ok(Answer::Aggregated(document)) => {
+            response(200, AGGREGATED, Body::from(document.to_string()))
+        }
         Ok(Answer::Text(text)) => response(200, "text/plain; charset=utf-8", Body::from(text)),
         Ok(Answer::Watch(watch, first, timeout)) => {
             let lines = stream::lines(sandbox.clone(), *watch, first, timeout);
@@ -183,9 +190,13 @@ fn dispatch(
         Route::Collection(target) => return collection(cluster, &target, call, now),
         _ if call.method != Method::GET => return Err(Refusal::method_not_allowed()),
         Route::Version => discovery::version(),
-        Route::Core if aggregated => discovery::aggregated(cluster, true),
+        Route::Core if aggregated => {
+            return Ok(Answer::Aggregated(discovery::aggregated(cluster, true)));
+        }
         Route::Core => discovery::core_versions(),
-        Route::Groups if aggregated => discovery::aggregated(cluster, false),
+        Route::Groups if aggregated => {
+            return Ok(Answer::Aggregated(discovery::aggregated(cluster, false)));
+        }
         Route::Groups => discovery::group_list(cluster),
         Route::Group(name) => {
             let mut group = discovery::group(cluster, &name).ok_or_else(Refusal::nowhere)?;
@@ -309,6 +320,11 @@ fn watch(cluster: &Cluster, target: &Target, call: &Call) -> Result<Answer, Refu
         let position = from.parse().map_err(|_| {
             Refusal::bad_request(format!("invalid resource version {from:?}: not a number"))
         })?;
+        let latest = cluster.store.revision();
+        if position > latest {
+            // Of an earlier life of this cluster: the client must list again.
+            return Err(Refusal::expired(position, latest));
+        }
         watch.position = position;
         Vec::new()
     };

@@ -201,3 +201,6 @@ fn key_of(object: &Value) -> Key {
         meta(object, "name").into(),
     )
 }
+
+#[cfg(test)]
+mod tests;

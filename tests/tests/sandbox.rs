@@ -10,6 +10,8 @@
     reason = "a test fails by panicking, in its own functions too"
 )]
 
+#[path = "sandbox/alone.rs"]
+mod alone;
 #[path = "sandbox/applies.rs"]
 mod applies;
 #[path = "sandbox/discovers.rs"]

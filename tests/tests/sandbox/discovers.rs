@@ -1,6 +1,8 @@
 //! Cases: what a server says about itself. What the sandbox serves must be served alike; it need
 //! not serve everything.
 
+use std::collections::BTreeMap;
+
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
@@ -91,24 +93,31 @@ fn discovery(r: &mut Recorder) -> BoxFuture<'_, ()> {
 fn aggregated(r: &mut Recorder) -> BoxFuture<'_, ()> {
     Box::pin(async move {
         for path in ["/api", "/apis"] {
+            let kind = r.kind_of(path, &format!("{AGGREGATED},{JSON}")).await;
+            r.note(&format!("kind of {path}"), 200, json!(kind));
+            let kind = r.kind_of(path, JSON).await;
+            r.note(&format!("kind of plain {path}"), 200, json!(kind));
             let (code, answer) = r.ask_as("GET", path, JSON, AGGREGATED, &Value::Null).await;
             r.note(
                 path,
                 code,
                 json!([answer["kind"], answer["apiVersion"], answer["metadata"]]),
             );
+            // By name, because the order of groups is the server's own.
+            let mut said = BTreeMap::new();
             for group in answer["items"].as_array().unwrap() {
                 let name = group["metadata"]["name"].as_str().unwrap_or_default();
-                let versions = group["versions"].as_array().unwrap();
-                for version in versions {
+                for version in group["versions"].as_array().unwrap() {
                     let place = format!("{name}/{}", version["version"].as_str().unwrap());
                     if name.is_empty() || GROUPS.contains(&&*place) {
                         let rows = main_resources(&version["resources"], "resource");
-                        let said = json!([group["metadata"], version["freshness"], rows]);
-                        // By name, because the order of groups is the server's own.
-                        r.note_as(&place, code, said);
+                        let row = json!([group["metadata"], version["freshness"], rows]);
+                        said.insert(place, row);
                     }
                 }
+            }
+            for (place, row) in said {
+                r.note(&place, code, row);
             }
         }
     })

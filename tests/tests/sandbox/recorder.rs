@@ -62,6 +62,16 @@ impl Recorder {
             .await
     }
 
+    /// The content type of an answer.
+    pub(crate) async fn kind_of(&self, path: &str, accept: &str) -> String {
+        let path = path.replace("NS", &self.namespace);
+        let request = Request::get(path).header("accept", accept);
+        let request = request.body(Body::empty()).unwrap();
+        let response = self.client.send(request).await.unwrap();
+        let kind = response.headers().get("content-type");
+        kind.unwrap().to_str().unwrap().to_owned()
+    }
+
     pub(crate) async fn ask_as(
         &self,
         method: &str,
@@ -116,12 +126,6 @@ impl Recorder {
     /// Writes something down.
     pub(crate) fn note(&mut self, name: &str, code: u16, answer: Value) {
         self.answers.push((name.to_owned(), code, answer));
-    }
-
-    /// As [`Recorder::note`], where the order of steps is the server's.
-    pub(crate) fn note_as(&mut self, name: &str, code: u16, answer: Value) {
-        let at = self.answers.partition_point(|(it, _, _)| **it < *name);
-        self.answers.insert(at, (name.to_owned(), code, answer));
     }
 
     /// Waits until an object is as `ready` says, and writes it down.
