@@ -17,6 +17,7 @@ use crate::{
 };
 
 mod definitions;
+mod settled;
 mod workloads;
 
 /// Work that is due at a time, for one generation of an object.
@@ -61,7 +62,14 @@ fn look(cluster: &mut Cluster, id: &Arc<str>, key: &Key, now: Timestamp) {
         return;
     }
     let generation = object["metadata"]["generation"].as_i64().unwrap_or(0);
-    if is_terminating(&object) || !workloads::is_workload(&resource) {
+    if is_terminating(&object) {
+        return;
+    }
+    if settled::settle(&resource, &mut object) {
+        write(cluster, &resource, object, now);
+        return;
+    }
+    if !workloads::is_workload(&resource) {
         return;
     }
     if object["status"]["observedGeneration"].as_i64() == Some(generation)

@@ -95,6 +95,9 @@ fn prepare_new(cluster: &mut Cluster, target: &Target, object: &mut Value, optio
     if target.served().is_ok_and(|version| version.status) {
         take(object, "status");
     }
+    if &*resource.id == "persistentvolumeclaims" {
+        object["status"] = json!({"phase": "Pending"});
+    }
     if &*resource.id == "namespaces" {
         object["spec"] = json!({"finalizers": ["kubernetes"]});
         object["status"] = json!({"phase": "Active"});

@@ -81,6 +81,40 @@ async fn a_deployment_becomes_available_after_the_delay_and_a_bad_image_never_do
 }
 
 #[tokio::test]
+async fn claims_are_bound_balancers_get_an_address_and_budgets_are_observed() {
+    let (_, client, _stop) = start("settled", Duration::ZERO);
+    let r = Recorder::new(client, "settled").await;
+    let storage = json!({"requests": {"storage": "1Gi"}});
+    let selector = json!({"matchLabels": {"app": "a"}});
+    for (path, spec, at, wanted) in [
+        (
+            "/api/v1/namespaces/NS/persistentvolumeclaims",
+            json!({"accessModes": ["ReadWriteOnce"], "resources": storage}),
+            "/status/phase",
+            json!("Bound"),
+        ),
+        (
+            "/api/v1/namespaces/NS/services",
+            json!({"type": "LoadBalancer", "ports": [{"port": 80}]}),
+            "/status/loadBalancer/ingress/0/ip",
+            json!("192.0.2.98"),
+        ),
+        (
+            "/apis/policy/v1/namespaces/NS/poddisruptionbudgets",
+            json!({"maxUnavailable": 1, "selector": selector}),
+            "/status/observedGeneration",
+            json!(1),
+        ),
+    ] {
+        let body = json!({"metadata": {"name": "a"}, "spec": spec});
+        let (code, answer) = r.ask("POST", path, JSON, &body).await;
+        assert_eq!(code, 201, "{answer}");
+        let (_, live) = r.ask("GET", &format!("{path}/a"), JSON, &Value::Null).await;
+        assert_eq!(live.pointer(at), Some(&wanted), "{live}");
+    }
+}
+
+#[tokio::test]
 async fn what_it_cannot_do_it_refuses_by_name() {
     let (_, client, _stop) = start("refusals", Duration::ZERO);
     let r = Recorder::new(client, "refusals").await;

@@ -223,6 +223,10 @@ impl Names {
                                 .map(|field| it[field].to_string())
                         });
                     }
+                    if let ("causes", Value::Array(causes)) = (&**key, &mut *value) {
+                        // A real server writes them in the order of a Go map.
+                        causes.sort_by_key(Value::to_string);
+                    }
                     if key == "resourceVersion" && value.is_string() {
                         let text = value.as_str().unwrap_or_default();
                         let known = self.versions.iter().position(|it| it == text);

@@ -135,6 +135,11 @@ fn create_deployment(r: &mut Recorder) -> BoxFuture<'_, ()> {
     })
 }
 
+fn claim() -> Value {
+    json!({"spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": "none",
+                "resources": {"requests": {"storage": "1Gi"}}}})
+}
+
 /// One object of many kinds, with the path of its collection.
 fn kinds() -> Vec<(&'static str, Value)> {
     let pod =
@@ -150,6 +155,7 @@ fn kinds() -> Vec<(&'static str, Value)> {
             "/apis/apps/v1/namespaces/NS/daemonsets",
             json!({"spec": {"selector": selector, "template": template}}),
         ),
+        ("/api/v1/namespaces/NS/persistentvolumeclaims", claim()),
         (
             "/apis/batch/v1/namespaces/NS/cronjobs",
             json!({"spec": {"schedule": "0 0 1 1 *", "suspend": true, "jobTemplate": {"spec": {"template": {"spec": pod}}}}}),
