@@ -138,6 +138,7 @@ fn arrows() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
             ],
         ),
         ("tidegate-agent", &["tidegate-proto", "tidegate-model"]),
+        ("tidegate-sandbox", &["tidegate-model"]),
         (
             "tidegate",
             &[

@@ -1,0 +1,252 @@
+//! What is checked before an object is written: its form, its name, its namespace, and what may
+//! not change.
+//!
+//! Owns the checks and the words of the server for them. Never writes.
+
+use serde_json::Value;
+
+use crate::{
+    answer::{Cause, Refusal},
+    cluster::{Cluster, Target},
+    object::{finalizers, is_terminating, meta},
+    resources::api_version,
+    schema::unknown_or_mistyped,
+    writes::{Validation, WriteOptions},
+};
+
+mod names;
+
+/// Fields of a spec that never change, by kind.
+const IMMUTABLE: [(&str, &str); 7] = [
+    ("DaemonSet", "/spec/selector"),
+    ("Deployment", "/spec/selector"),
+    ("Job", "/spec/selector"),
+    ("Job", "/spec/template"),
+    ("ReplicaSet", "/spec/selector"),
+    ("Secret", "/type"),
+    ("StatefulSet", "/spec/serviceName"),
+];
+
+/// The body is an object of the target's kind, by name and namespace.
+pub(crate) fn identity(target: &Target, object: &mut Value) -> Result<(), Refusal> {
+    let resource = &target.resource;
+    if !object.is_object() {
+        return Err(Refusal::bad_request("the body is not an object"));
+    }
+    let wanted = api_version(&resource.group, &target.version);
+    for (field, wanted) in [("apiVersion", &wanted), ("kind", &resource.kind)] {
+        let found = object[field].as_str().unwrap_or_default();
+        if found.is_empty() {
+            object[field] = Value::String(wanted.clone());
+        } else if found != wanted {
+            let message = format!(
+                "the {field} in the data ({found}) does not match the expected {field} ({wanted})"
+            );
+            return Err(Refusal::bad_request(message));
+        }
+    }
+    let namespace = meta(object, "namespace").to_owned();
+    if namespace.is_empty() || !resource.namespaced {
+        let place = Some(Value::String(target.namespace.clone()));
+        crate::object::set_meta(object, "namespace", place.filter(|_| resource.namespaced));
+    } else if namespace != target.namespace {
+        return Err(Refusal::bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request",
+        ));
+    }
+    let name = meta(object, "name");
+    if !target.name.is_empty() && name != target.name {
+        if name.is_empty() {
+            let name = Value::String(target.name.clone());
+            crate::object::set_meta(object, "name", Some(name));
+            return Ok(());
+        }
+        return Err(Refusal::bad_request(format!(
+            "the name of the object ({name}) does not match the name on the URL ({})",
+            target.name
+        )));
+    }
+    Ok(())
+}
+
+/// JSON types and unknown fields, in the words for bodies that are decoded.
+pub(crate) fn decoded(
+    target: &Target,
+    options: &WriteOptions,
+    object: &Value,
+) -> Result<(), Refusal> {
+    let findings = unknown_or_mistyped(&target.served()?.ty, object);
+    let (kind, version) = (&target.resource.kind, &target.version);
+    let cannot = format!("{kind} in version \"{version}\" cannot be handled as a {kind}");
+    if let Some((path, wanted, found)) = findings.mistyped.first() {
+        if target.resource.custom {
+            let causes = findings.mistyped.iter().map(|(path, wanted, found)| Cause {
+                field: path.clone(),
+                reason: "FieldValueTypeInvalid",
+                words: format!("Invalid value: {found:?}: {path} must be of type {wanted}"),
+            });
+            let causes: Vec<_> = causes.collect();
+            return Err(Refusal::invalid(
+                &target.resource,
+                meta(object, "name"),
+                &causes,
+            ));
+        }
+        return Err(Refusal::bad_request(format!(
+            "{cannot}: json: cannot unmarshal {found} into field {path} of type {wanted}"
+        )));
+    }
+    if options.validation == Validation::Strict && !findings.unknown.is_empty() {
+        let unknown: Vec<_> = findings
+            .unknown
+            .iter()
+            .map(|path| format!("unknown field {path:?}"))
+            .collect();
+        let unknown = unknown.join(", ");
+        let message = format!("{cannot}: strict decoding error: {unknown}");
+        return Err(Refusal::bad_request(message));
+    }
+    Ok(())
+}
+
+/// JSON types and unknown fields, in the words for what is applied.
+pub(crate) fn typed(target: &Target, namespace: &str, config: &Value) -> Result<(), Refusal> {
+    let findings = unknown_or_mistyped(&target.served()?.ty, config);
+    let unknown = findings
+        .unknown
+        .iter()
+        .map(|path| format!(".{path}: field not declared in schema"));
+    let mistyped = findings
+        .mistyped
+        .iter()
+        .map(|(path, wanted, found)| format!(".{path}: expected {wanted}, got {found}"));
+    let mut all: Vec<String> = unknown.chain(mistyped).collect();
+    all.sort();
+    let words = match &*all {
+        [] => return Ok(()),
+        [one] => one.clone(),
+        many => {
+            let lines: Vec<_> = many.iter().map(|it| format!("  {it}")).collect();
+            format!("errors:\n{}", lines.join("\n"))
+        }
+    };
+    let version = api_version(&target.resource.group, &target.version);
+    let (name, kind) = (&target.name, &target.resource.kind);
+    Err(Refusal::untyped(format!(
+        "failed to create typed patch object ({namespace}/{name}; {version}, Kind={kind}): {words}"
+    )))
+}
+
+/// The namespace is there and takes new objects.
+pub(crate) fn namespace(cluster: &Cluster, target: &Target, name: &str) -> Result<(), Refusal> {
+    if !target.resource.namespaced {
+        return Ok(());
+    }
+    let Some(namespaces) = cluster.resource("namespaces") else {
+        return Ok(());
+    };
+    match cluster.store.get("namespaces", "", &target.namespace) {
+        None => Err(Refusal::not_found(namespaces, &target.namespace)),
+        Some(namespace) if namespace.terminating => Err(Refusal::terminating(
+            &target.resource,
+            name,
+            &target.namespace,
+        )),
+        Some(_) => Ok(()),
+    }
+}
+
+/// A new object has a good name and everything its kind requires.
+pub(crate) fn new_object(target: &Target, object: &Value) -> Result<(), Refusal> {
+    let resource = &target.resource;
+    let name = meta(object, "name");
+    let mut causes: Vec<Cause> = names::cause(resource, name).into_iter().collect();
+    causes.extend(missing(target, object)?);
+    if causes.is_empty() {
+        return Ok(());
+    }
+    Err(Refusal::invalid(resource, name, &causes))
+}
+
+fn missing(target: &Target, object: &Value) -> Result<Vec<Cause>, Refusal> {
+    let findings = unknown_or_mistyped(&target.served()?.ty, object);
+    // Go writes what is required and empty: only what must have content is missing.
+    let must = |path: &String| target.resource.custom || names::must_have_content(path);
+    let missing = findings.missing.into_iter().filter(must);
+    let causes = missing.map(|field| Cause {
+        field,
+        reason: "FieldValueRequired",
+        words: "Required value".to_owned(),
+    });
+    Ok(causes.collect())
+}
+
+/// A change keeps what may not change.
+pub(crate) fn change(target: &Target, live: &Value, new: &Value) -> Result<(), Refusal> {
+    let resource = &target.resource;
+    let mut causes = Vec::new();
+    if is_terminating(live) {
+        let old = finalizers(live);
+        let added: Vec<_> = finalizers(new)
+            .into_iter()
+            .filter(|it| !old.contains(it))
+            .collect();
+        if !added.is_empty() {
+            let added: Vec<_> = added.iter().map(|it| format!("{it:?}")).collect();
+            let added = added.join(", ");
+            causes.push(Cause {
+                field: "metadata.finalizers".to_owned(),
+                reason: "FieldValueForbidden",
+                words: format!(
+                    "Forbidden: no new finalizers can be added if the object is being deleted, \
+                     found new finalizers []string{{{added}}}"
+                ),
+            });
+        }
+    }
+    if !resource.custom {
+        for (_, path) in IMMUTABLE.iter().filter(|(kind, _)| *kind == resource.kind) {
+            causes.extend(immutable(path, live, new));
+        }
+        if resource.kind.ends_with("RoleBinding") && live["roleRef"] != new["roleRef"] {
+            let found = &new["roleRef"];
+            causes.push(Cause {
+                field: "roleRef".to_owned(),
+                reason: "FieldValueInvalid",
+                words: format!("Invalid value: {found}: cannot change roleRef"),
+            });
+        }
+        causes.extend(locked(live, new));
+    }
+    if causes.is_empty() {
+        return Ok(());
+    }
+    Err(Refusal::invalid(resource, meta(live, "name"), &causes))
+}
+
+fn immutable(path: &str, live: &Value, new: &Value) -> Option<Cause> {
+    let (old, new) = (live.pointer(path), new.pointer(path));
+    (old != new && old.is_some()).then(|| Cause {
+        field: path.trim_start_matches('/').replace('/', "."),
+        reason: "FieldValueInvalid",
+        words: format!(
+            "Invalid value: {}: field is immutable",
+            new.unwrap_or(&Value::Null)
+        ),
+    })
+}
+
+/// Config maps and secrets that were declared immutable.
+fn locked(live: &Value, new: &Value) -> Option<Cause> {
+    if live["immutable"] != true {
+        return None;
+    }
+    let field = ["data", "binaryData", "immutable"]
+        .into_iter()
+        .find(|field| live[*field] != new[*field])?;
+    Some(Cause {
+        field: field.to_owned(),
+        reason: "FieldValueForbidden",
+        words: "Forbidden: field is immutable when `immutable` is set".to_owned(),
+    })
+}

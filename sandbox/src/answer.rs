@@ -1,0 +1,249 @@
+//! What a request ends in when it fails: an HTTP code and a `Status` in the server's own words.
+//!
+//! Owns the shapes and texts of refusals (k8s.io/apimachinery `pkg/api/errors`). Never decides.
+
+use serde_json::{Value, json};
+
+use crate::resources::Resource;
+
+/// The whole answer for a path that is not served: no `Status`, as on the real server.
+const UNSERVED: &str = "404 page not found\n";
+
+/// A refusal.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Refusal {
+    /// HTTP code.
+    pub(crate) code: u16,
+    reason: &'static str,
+    message: String,
+    details: Option<Value>,
+}
+
+impl Refusal {
+    fn new(code: u16, reason: &'static str, message: String, details: Option<Value>) -> Self {
+        Self {
+            code,
+            reason,
+            message,
+            details,
+        }
+    }
+
+    /// The answer in full if it is no `Status`.
+    pub(crate) fn plain(&self) -> Option<&str> {
+        (self.message == UNSERVED).then_some(UNSERVED)
+    }
+
+    /// The `Status` object.
+    pub(crate) fn status(&self) -> Value {
+        let mut status = json!({
+            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+            "message": self.message, "code": self.code,
+        });
+        if !self.reason.is_empty() {
+            status["reason"] = json!(self.reason);
+        }
+        if let Some(details) = &self.details {
+            status["details"] = details.clone();
+        }
+        status
+    }
+
+    /// No such object.
+    pub(crate) fn not_found(resource: &Resource, name: &str) -> Self {
+        let message = format!("{} {name:?} not found", resource.qualified());
+        Self::new(404, "NotFound", message, Some(details(resource, name)))
+    }
+
+    /// No such path below a group that is served.
+    pub(crate) fn unserved() -> Self {
+        let message = "the server could not find the requested resource".to_owned();
+        Self::new(404, "NotFound", message, Some(json!({})))
+    }
+
+    /// No such path at all.
+    pub(crate) fn nowhere() -> Self {
+        Self::new(404, "", UNSERVED.to_owned(), None)
+    }
+
+    /// A new object that says a version.
+    pub(crate) fn versioned() -> Self {
+        let message = "resourceVersion should not be set on objects to be created";
+        Self::new(500, "", message.to_owned(), None)
+    }
+
+    /// A replacement that must say which version it replaces; the server names the plural here.
+    pub(crate) fn unversioned(resource: &Resource, name: &str) -> Self {
+        let words = "Invalid value: 0: must be specified for an update";
+        let field = "metadata.resourceVersion";
+        let message = format!(
+            "{} {name:?} is invalid: {field}: {words}",
+            resource.qualified()
+        );
+        let mut details = details(resource, name);
+        details["causes"] =
+            json!([{"reason": "FieldValueInvalid", "message": words, "field": field}]);
+        Self::new(422, "Invalid", message, Some(details))
+    }
+
+    pub(crate) fn already_exists(resource: &Resource, name: &str) -> Self {
+        let message = format!("{} {name:?} already exists", resource.qualified());
+        Self::new(409, "AlreadyExists", message, Some(details(resource, name)))
+    }
+
+    /// Somebody else was faster, or a precondition does not hold.
+    pub(crate) fn conflict(resource: &Resource, name: &str, why: &str) -> Self {
+        let what = resource.qualified();
+        let message = format!("Operation cannot be fulfilled on {what} {name:?}: {why}");
+        Self::new(409, "Conflict", message, Some(details(resource, name)))
+    }
+
+    /// A precondition of a delete does not hold; the server names the kind there.
+    pub(crate) fn precondition(resource: &Resource, name: &str, why: &str) -> Self {
+        let mut kind = resource.kind.clone();
+        if !resource.group.is_empty() {
+            kind = format!("{kind}.{}", resource.group);
+        }
+        let message = format!("Operation cannot be fulfilled on {kind} {name:?}: {why}");
+        let mut details = details(resource, name);
+        details["kind"] = json!(resource.kind);
+        Self::new(409, "Conflict", message, Some(details))
+    }
+
+    /// Fields that other managers own, each with its manager and the API version used.
+    pub(crate) fn owned(conflicts: &[(String, String)]) -> Self {
+        let mut by_owner: Vec<(&str, Vec<&str>)> = Vec::new();
+        for (owner, field) in conflicts {
+            match by_owner.iter_mut().find(|(it, _)| it == owner) {
+                Some((_, fields)) => fields.push(field),
+                None => by_owner.push((owner, vec![field])),
+            }
+        }
+        let message = if let [(owner, field)] = conflicts {
+            format!("Apply failed with 1 conflict: conflict with {owner}: {field}")
+        } else {
+            let parts = by_owner.iter().map(|(owner, fields)| {
+                format!("conflicts with {owner}:\n- {}", fields.join("\n- "))
+            });
+            let parts: Vec<_> = parts.collect();
+            let count = conflicts.len();
+            format!("Apply failed with {count} conflicts: {}", parts.join("\n"))
+        };
+        let mut by_field: Vec<_> = conflicts.iter().collect();
+        by_field.sort_by(|a, b| (&a.1, &a.0).cmp(&(&b.1, &b.0)));
+        let causes: Vec<_> = by_field
+            .into_iter()
+            .map(|(owner, field)| {
+                json!({"reason": "FieldManagerConflict", "message": format!("conflict with {owner}"), "field": field})
+            })
+            .collect();
+        Self::new(409, "Conflict", message, Some(json!({"causes": causes})))
+    }
+
+    /// Content that the kind's rules refuse: (field, cause, words) each.
+    pub(crate) fn invalid(resource: &Resource, name: &str, causes: &[Cause]) -> Self {
+        let mut kind = resource.kind.clone();
+        if !resource.group.is_empty() {
+            kind = format!("{kind}.{}", resource.group);
+        }
+        let words: Vec<_> = causes
+            .iter()
+            .map(|cause| format!("{}: {}", cause.field, cause.words))
+            .collect();
+        let text = match &*words {
+            [one] => one.clone(),
+            many => format!("[{}]", many.join(", ")),
+        };
+        let causes: Vec<_> = causes
+            .iter()
+            .map(|cause| json!({"reason": cause.reason, "message": cause.words, "field": cause.field}))
+            .collect();
+        let mut details = details(resource, name);
+        details["kind"] = json!(resource.kind);
+        details["causes"] = json!(causes);
+        let message = format!("{kind} {name:?} is invalid: {text}");
+        Self::new(422, "Invalid", message, Some(details))
+    }
+
+    /// The namespace is on its way out and takes nothing new.
+    pub(crate) fn terminating(resource: &Resource, name: &str, namespace: &str) -> Self {
+        let what = resource.qualified();
+        let why = "because it is being terminated";
+        let message = format!(
+            "{what} {name:?} is forbidden: unable to create new content in namespace {namespace} {why}"
+        );
+        let mut details = details(resource, name);
+        details["causes"] = json!([{
+            "reason": "NamespaceTerminating", "field": "metadata.namespace",
+            "message": format!("namespace {namespace} is being terminated"),
+        }]);
+        Self::new(403, "Forbidden", message, Some(details))
+    }
+
+    /// The history does not reach back to this resourceVersion.
+    pub(crate) fn expired(wanted: u64, oldest: u64) -> Self {
+        let message = format!("too old resource version: {wanted} ({oldest})");
+        Self::new(410, "Expired", message, None)
+    }
+
+    pub(crate) fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(400, "BadRequest", message.into(), None)
+    }
+
+    /// What the real server reports as its own failure: an apply that its schema does not know.
+    pub(crate) fn untyped(message: String) -> Self {
+        Self::new(500, "", message, None)
+    }
+
+    pub(crate) fn method_not_allowed() -> Self {
+        let message = "the server does not allow this method on the requested resource";
+        let details = Some(json!({}));
+        Self::new(405, "MethodNotAllowed", message.to_owned(), details)
+    }
+
+    pub(crate) fn unsupported_media(found: &str) -> Self {
+        let message = format!(
+            "the body of the request was in an unknown format ({found:?}); the sandbox takes JSON \
+             and YAML, merge patch, JSON patch and apply"
+        );
+        Self::new(415, "UnsupportedMediaType", message, None)
+    }
+
+    /// An apply without a name for its manager.
+    pub(crate) fn unmanaged() -> Self {
+        let words = "Required value: is required for apply patch";
+        let message = format!("PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: {words}");
+        let details = json!({
+            "group": "meta.k8s.io", "kind": "PatchOptions",
+            "causes": [{"reason": "FieldValueRequired", "message": words, "field": "fieldManager"}],
+        });
+        Self::new(422, "Invalid", message, Some(details))
+    }
+
+    pub(crate) fn not_acceptable(wanted: &str) -> Self {
+        let message = format!("the sandbox answers in JSON only, not in {wanted:?}");
+        Self::new(406, "NotAcceptable", message, None)
+    }
+
+    /// Something a real server does and the sandbox does not.
+    pub(crate) fn unsupported(what: &str) -> Self {
+        let message = format!("the sandbox does not support {what}; use a real cluster for it");
+        Self::new(501, "NotImplemented", message, None)
+    }
+}
+
+/// Why a field is refused.
+#[derive(Clone, Debug)]
+pub(crate) struct Cause {
+    pub(crate) field: String,
+    pub(crate) reason: &'static str,
+    pub(crate) words: String,
+}
+
+fn details(resource: &Resource, name: &str) -> Value {
+    let mut details = json!({"name": name, "kind": resource.plural});
+    if !resource.group.is_empty() {
+        details["group"] = json!(resource.group);
+    }
+    details
+}

@@ -1,0 +1,28 @@
+//! An in-process Kubernetes API, good enough that the agent runs on it unchanged.
+//!
+//! Owns one cluster's objects and the rules by which an API server changes them: server-side apply,
+//! watches, custom resources, deletion. The core is pure: time and ids are parameters, answers are
+//! values. What it does not know it refuses with a clear error; it never answers wrongly. The
+//! conformance suite (`tests/tests/sandbox.rs`) runs it beside a real server and names every
+//! difference. Never touches a disk.
+
+pub use sandbox::{Options, Sandbox};
+
+mod admission;
+mod answer;
+mod clock;
+mod cluster;
+mod controllers;
+mod defaults;
+mod discovery;
+mod fields;
+mod gc;
+mod lists;
+mod object;
+mod resources;
+mod sandbox;
+mod schema;
+mod service;
+mod store;
+mod watches;
+mod writes;

@@ -1,0 +1,334 @@
+//! HTTP in, HTTP out: paths, parameters, bodies, and the stream of a watch.
+//!
+//! Owns the mapping of a request to the core and of its answer to a response. Never decides.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use axum::{body::Body, extract::Query};
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use self::route::{Route, route};
+use crate::{
+    answer::Refusal,
+    cluster::{Cluster, Target},
+    discovery,
+    lists::{Form, Page, Selection, list, shown},
+    sandbox::Sandbox,
+    watches::Watch,
+    writes::{self, DeleteOptions, Patch, Validation, WriteOptions},
+};
+
+mod route;
+mod stream;
+
+/// Bytes of a body; the real server's limit.
+const LARGEST: usize = 3 * 1024 * 1024;
+
+/// Tells clients which of the two forms of discovery they got.
+const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+
+/// A request, read.
+struct Call {
+    method: Method,
+    query: BTreeMap<String, String>,
+    accept: String,
+    content: String,
+    agent: String,
+    body: Bytes,
+}
+
+/// A good answer.
+enum Answer {
+    Document(u16, Value),
+    Aggregated(Value),
+    Text(&'static str),
+    Watch(Box<Watch>, Vec<u8>, Option<Duration>),
+}
+
+/// Answers one request.
+pub(crate) async fn answer(sandbox: &Sandbox, request: Request<Body>) -> Response<Body> {
+    let path = request.uri().path().to_owned();
+    let result = match read(request).await {
+        Ok(call) => sandbox.with(|cluster, now| dispatch(cluster, &path, &call, now)),
+        Err(refusal) => Err(refusal),
+    };
+    match result {
+        Ok(Answer::Document(code, document)) => json_response(code, &document),
+        Ok(Answer::Aggregated(document)) => {
+            response(200, AGGREGATED, Body::from(document.to_string()))
+        }
+        Ok(Answer::Text(text)) => response(200, "text/plain; charset=utf-8", Body::from(text)),
+        Ok(Answer::Watch(watch, first, timeout)) => {
+            let lines = stream::lines(sandbox.clone(), *watch, first, timeout);
+            response(200, "application/json", Body::from_stream(lines))
+        }
+        Err(refusal) => match refusal.plain() {
+            Some(text) => response(
+                refusal.code,
+                "text/plain; charset=utf-8",
+                Body::from(text.to_owned()),
+            ),
+            None => json_response(refusal.code, &refusal.status()),
+        },
+    }
+}
+
+fn json_response(code: u16, document: &Value) -> Response<Body> {
+    response(code, "application/json", Body::from(document.to_string()))
+}
+
+fn response(code: u16, kind: &'static str, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::from_u16(code).unwrap_or_default();
+    let kind = header::HeaderValue::from_static(kind);
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+async fn read(request: Request<Body>) -> Result<Call, Refusal> {
+    let (parts, body) = request.into_parts();
+    let text = |name: header::HeaderName| {
+        let value = parts.headers.get(name).and_then(|it| it.to_str().ok());
+        value.unwrap_or_default().to_owned()
+    };
+    let query = Query::<BTreeMap<String, String>>::try_from_uri(&parts.uri)
+        .map_err(|error| Refusal::bad_request(format!("the query cannot be read: {error}")))?;
+    let body = axum::body::to_bytes(body, LARGEST).await.map_err(|error| {
+        Refusal::bad_request(format!(
+            "the body cannot be read or is above 3 MiB: {error}"
+        ))
+    })?;
+    Ok(Call {
+        accept: text(header::ACCEPT),
+        content: text(header::CONTENT_TYPE),
+        agent: text(header::USER_AGENT),
+        method: parts.method,
+        query: query.0,
+        body,
+    })
+}
+
+impl Call {
+    fn says(&self, name: &str) -> &str {
+        self.query.get(name).map_or("", String::as_str)
+    }
+
+    fn yes(&self, name: &str) -> bool {
+        matches!(self.says(name), "true" | "1")
+    }
+
+    fn form(&self) -> Form {
+        if self.accept.contains("as=PartialObjectMetadata") {
+            Form::Metadata
+        } else {
+            Form::Whole
+        }
+    }
+
+    fn selection(&self, target: &Target) -> Result<Selection, Refusal> {
+        let (labels, fields) = (self.says("labelSelector"), self.says("fieldSelector"));
+        Selection::read(&target.namespace, labels, fields)
+    }
+
+    /// The body, which is JSON or YAML.
+    fn document(&self) -> Result<Value, Refusal> {
+        if let Ok(value) = serde_json::from_slice(&self.body) {
+            return Ok(value);
+        }
+        serde_yaml::from_slice(&self.body)
+            .map_err(|error| Refusal::bad_request(format!("the body cannot be read: {error}")))
+    }
+
+    fn write_options(&self, now: Timestamp) -> Result<WriteOptions, Refusal> {
+        let dry_run = match self.says("dryRun") {
+            "" => false,
+            "All" => true,
+            other => {
+                let message = format!("Invalid value: {other:?}: dryRun must be All");
+                return Err(Refusal::bad_request(message));
+            }
+        };
+        let validation = match self.says("fieldValidation") {
+            "Strict" => Validation::Strict,
+            "" | "Warn" | "Ignore" => Validation::Lenient,
+            other => {
+                let message = format!("Invalid value: {other:?}: fieldValidation");
+                return Err(Refusal::bad_request(message));
+            }
+        };
+        let agent = self.agent.split('/').next().unwrap_or_default();
+        let agent = if agent.is_empty() { "unknown" } else { agent };
+        let manager = self.query.get("fieldManager").filter(|it| !it.is_empty());
+        Ok(WriteOptions {
+            dry_run,
+            manager: manager.map_or(agent, String::as_str).to_owned(),
+            force: self.yes("force"),
+            validation,
+            now,
+        })
+    }
+}
+
+fn dispatch(
+    cluster: &mut Cluster,
+    path: &str,
+    call: &Call,
+    now: Timestamp,
+) -> Result<Answer, Refusal> {
+    let accept = &call.accept;
+    if !(accept.is_empty() || accept.contains("json") || accept.contains("*/*")) {
+        return Err(Refusal::not_acceptable(accept));
+    }
+    let aggregated = accept.contains("g=apidiscovery.k8s.io;v=v2;");
+    let found = |document: Option<Value>| document.ok_or_else(Refusal::unserved);
+    let document = match route(cluster, path)? {
+        Route::Healthy => return Ok(Answer::Text("ok")),
+        Route::Object(target) => return object(cluster, &target, call, now),
+        Route::Collection(target) => return collection(cluster, &target, call, now),
+        _ if call.method != Method::GET => return Err(Refusal::method_not_allowed()),
+        Route::Version => discovery::version(),
+        Route::Core if aggregated => {
+            return Ok(Answer::Aggregated(discovery::aggregated(cluster, true)));
+        }
+        Route::Core => discovery::core_versions(),
+        Route::Groups if aggregated => {
+            return Ok(Answer::Aggregated(discovery::aggregated(cluster, false)));
+        }
+        Route::Groups => discovery::group_list(cluster),
+        Route::Group(name) => {
+            let mut group = discovery::group(cluster, &name).ok_or_else(Refusal::nowhere)?;
+            group["kind"] = json!("APIGroup");
+            group["apiVersion"] = json!("v1");
+            group
+        }
+        Route::Kinds(group, version) => found(discovery::resource_list(cluster, &group, &version))?,
+    };
+    Ok(Answer::Document(200, document))
+}
+
+/// Requests about one object.
+fn object(
+    cluster: &mut Cluster,
+    target: &Target,
+    call: &Call,
+    now: Timestamp,
+) -> Result<Answer, Refusal> {
+    let options = call.write_options(now)?;
+    let (code, object) = match call.method {
+        Method::GET => {
+            let stored = cluster
+                .store
+                .get(&target.resource.id, &target.namespace, &target.name)
+                .ok_or_else(|| Refusal::not_found(&target.resource, &target.name))?;
+            (200, shown(target, call.form(), stored))
+        }
+        Method::PUT => {
+            let object = call.document()?;
+            (200, writes::replace(cluster, target, object, &options)?)
+        }
+        Method::PATCH => patch(cluster, target, call, &options)?,
+        Method::DELETE if !target.status => {
+            let body = if call.body.is_empty() {
+                Value::Null
+            } else {
+                call.document()?
+            };
+            let mut delete = DeleteOptions::read(&body)?;
+            delete.propagate(call.says("propagationPolicy"))?;
+            let mut options = options;
+            options.dry_run |= body["dryRun"][0] == "All";
+            (200, writes::delete(cluster, target, &delete, &options)?)
+        }
+        _ => return Err(Refusal::method_not_allowed()),
+    };
+    Ok(Answer::Document(code, object))
+}
+
+fn patch(
+    cluster: &mut Cluster,
+    target: &Target,
+    call: &Call,
+    options: &WriteOptions,
+) -> Result<(u16, Value), Refusal> {
+    let kind = call.content.split(';').next().unwrap_or_default();
+    let patch = match kind {
+        "application/apply-patch+yaml" => {
+            if call.says("fieldManager").is_empty() {
+                return Err(Refusal::unmanaged());
+            }
+            let (object, new) = writes::apply(cluster, target, call.document()?, options)?;
+            return Ok((if new { 201 } else { 200 }, object));
+        }
+        "application/merge-patch+json" => Patch::Merge(call.document()?),
+        "application/json-patch+json" => {
+            let patch = serde_json::from_slice(&call.body);
+            let patch = patch.map_err(|error| Refusal::bad_request(error.to_string()))?;
+            Patch::Json(patch)
+        }
+        other => return Err(Refusal::unsupported_media(other)),
+    };
+    Ok((200, writes::patch(cluster, target, &patch, options)?))
+}
+
+/// Requests about the objects of a kind.
+fn collection(
+    cluster: &mut Cluster,
+    target: &Target,
+    call: &Call,
+    now: Timestamp,
+) -> Result<Answer, Refusal> {
+    match call.method {
+        Method::GET if call.yes("watch") => watch(cluster, target, call),
+        Method::GET => {
+            let selection = call.selection(target)?;
+            let page = Page {
+                limit: call.says("limit").parse().unwrap_or(0),
+                after: call.says("continue").to_owned(),
+            };
+            let list = list(cluster, target, &selection, call.form(), &page)?;
+            Ok(Answer::Document(200, list))
+        }
+        Method::POST => {
+            if target.resource.namespaced && target.namespace.is_empty() {
+                return Err(Refusal::method_not_allowed());
+            }
+            let options = call.write_options(now)?;
+            let object = writes::create(cluster, target, call.document()?, &options)?;
+            Ok(Answer::Document(201, object))
+        }
+        Method::DELETE => Err(Refusal::unsupported("deleting a collection at once")),
+        _ => Err(Refusal::method_not_allowed()),
+    }
+}
+
+fn watch(cluster: &Cluster, target: &Target, call: &Call) -> Result<Answer, Refusal> {
+    let mut watch = Watch {
+        target: target.clone(),
+        selection: call.selection(target)?,
+        form: call.form(),
+        bookmarks: call.yes("allowWatchBookmarks"),
+        position: 0,
+    };
+    let from = call.says("resourceVersion");
+    let initial = call.says("sendInitialEvents");
+    let first = if from.is_empty() || from == "0" || initial == "true" {
+        watch.begin(cluster, watch.bookmarks)
+    } else {
+        let position = from.parse().map_err(|_| {
+            Refusal::bad_request(format!("invalid resource version {from:?}: not a number"))
+        })?;
+        let latest = cluster.store.revision();
+        if position > latest {
+            // Of an earlier life of this cluster: the client must list again.
+            return Err(Refusal::expired(position, latest));
+        }
+        watch.position = position;
+        Vec::new()
+    };
+    let timeout = call.says("timeoutSeconds").parse().ok();
+    let timeout = timeout.map(Duration::from_secs);
+    Ok(Answer::Watch(Box::new(watch), first, timeout))
+}
