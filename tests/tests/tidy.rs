@@ -118,7 +118,7 @@ fn text<'a>(value: &'a Value, field: &str) -> &'a str {
 
 /// Who may use whom outside tests (ARCHITECTURE.md, "Map").
 fn arrows() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
-    let arrows: [(&str, &[&str]); 11] = [
+    let arrows: [(&str, &[&str]); 12] = [
         ("tidegate-proto", &[]),
         ("tidegate-protoc", &[]),
         ("tidegate-model", &[]),
