@@ -175,7 +175,10 @@ async fn work(
     )?;
     // Components outlive the doors: what a last call writes is still followed and recorded.
     let inner = CancellationToken::new();
-    let db = open(&layout, store, &clock, holder, inner.clone()).await?;
+    // And the view outlives the components: one that commits while it is asked to end waits for it.
+    let following = CancellationToken::new();
+    let db = open(&layout, store, &clock, holder, following.clone()).await?;
+    let _following = following.drop_guard();
     let sessions = Sessions::new(clock.clone());
     let heartbeat = options.heartbeat_interval.0;
     let evidence = Evidence::new(sessions.clone(), clock, heartbeat);

@@ -14,6 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{PREFIX, Shared};
 
+/// Why there is no view any more when nothing is wrong.
+const STOPPING: &str = "the hub is stopping";
+
 /// How long a store that had a fault is left alone.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -27,7 +30,11 @@ pub(super) async fn follow(
     let mut changes = store.watch(PREFIX, after);
     loop {
         let batch = tokio::select! {
-            () = cancel.cancelled() => return,
+            () = cancel.cancelled() => {
+                // Whoever still waits for the view waits in vain.
+                shared.failed.send_replace(Some(STOPPING.to_owned()));
+                return;
+            }
             batch = changes.next() => batch,
         };
         let folded = match batch {
@@ -38,9 +45,8 @@ pub(super) async fn follow(
             Some(Err(error)) if error.is_retryable() => {
                 tracing::warn!(%error, "the hub shows what it knew until it can read its store again");
                 let pause = tokio::time::sleep(PAUSE);
-                if cancel.run_until_cancelled(pause).await.is_none() {
-                    return;
-                }
+                // Cancelled, the loop ends above.
+                cancel.run_until_cancelled(pause).await;
                 changes = store.watch(PREFIX, after);
                 Ok(())
             }
@@ -176,6 +182,20 @@ mod tests {
         assert!(committed.is_ok(), "{committed:?}");
         assert!(db.read().users.find(|user| user.name == "ada").is_some());
         assert_eq!(*db.failed().borrow(), None);
+    }
+
+    #[tokio::test]
+    async fn a_commit_does_not_wait_for_a_view_that_has_ended() {
+        let (store, blobs) = (Arc::new(Memory::new()), Arc::new(MemoryBlobs::default()));
+        let cancel = CancellationToken::new();
+        let holder = "test".to_owned();
+        let db = Db::open(store, blobs, Clock::default(), holder, cancel.clone())
+            .await
+            .unwrap();
+        cancel.cancel();
+        db.failed().wait_for(Option::is_some).await.unwrap();
+        let error = db.commit(ada(&db)).await.unwrap_err().to_string();
+        assert!(error.contains(STOPPING), "{error}");
     }
 
     #[tokio::test]
