@@ -193,8 +193,12 @@ mod tests {
             .await
             .unwrap();
         cancel.cancel();
-        db.failed().wait_for(Option::is_some).await.unwrap();
-        let error = db.commit(ada(&db)).await.unwrap_err().to_string();
+        let mut failed = db.failed();
+        let ended = failed.wait_for(Option::is_some);
+        let ended = tokio::time::timeout(Duration::from_secs(20), ended).await;
+        assert!(ended.is_ok(), "the view goes on");
+        let commit = tokio::time::timeout(Duration::from_secs(20), db.commit(ada(&db)));
+        let error = commit.await.unwrap().unwrap_err().to_string();
         assert!(error.contains(STOPPING), "{error}");
     }
 
