@@ -4,6 +4,7 @@
 
 mod admin;
 mod condition;
+mod describe;
 mod get;
 mod offline;
 mod run;
@@ -14,6 +15,7 @@ pub use admin::{
     ClusterCommand, JoinToken, Label, LabelChange, Remove, RoleName, UserCommand, UserCreate,
 };
 pub use condition::Condition;
+pub use describe::{Describe, Thing};
 pub use get::{Get, What};
 pub use offline::{Expand, Inputs, Render};
 pub use run::{Approve, Control, RunCommand, RunName, Watch};
@@ -151,6 +153,8 @@ pub enum Command {
     Render(Render),
     /// Show things.
     Get(Get),
+    /// Show one thing with everything that is known about it and its neighbours.
+    Describe(Describe),
     /// Delete things.
     #[command(subcommand)]
     Delete(DeleteCommand),

@@ -5,6 +5,7 @@
 mod about;
 mod apply;
 mod clusters;
+mod describe;
 mod expand;
 mod explain;
 mod follow;
@@ -39,11 +40,13 @@ pub(crate) async fn run(cli: &Cli, output: &mut Output) -> Result<(), Error> {
         }
         Command::Get(options) => get::check(options)?,
         Command::Wait(options) => options.condition.check(options)?,
+        Command::Describe(options) => options.one().map(drop)?,
         _ => {}
     }
     let hub = reach(cli, output).await?;
     match &cli.command {
         Command::Get(options) => get::get(&hub, options, output).await,
+        Command::Describe(options) => describe::describe(&hub, options, output).await,
         Command::Delete(DeleteCommand::Set(options)) => sets::delete(&hub, options, output).await,
         Command::Run(command) => run_command(&hub, command, output).await,
         Command::Rollback(options) => sets::rollback(&hub, options, output).await,

@@ -8,6 +8,7 @@ pub mod age;
 pub mod manifest;
 pub mod message;
 pub mod rows;
+pub mod sheet;
 pub mod table;
 pub mod text;
 
@@ -47,6 +48,8 @@ pub struct Output {
 pub struct Screen {
     /// It is a terminal: views are drawn anew instead of told line by line.
     pub terminal: bool,
+    /// Somebody said how wide it is: what is wider may be laid out otherwise.
+    pub narrow: bool,
     /// Columns.
     pub width: u16,
     /// Lines.
@@ -60,21 +63,30 @@ impl Screen {
     fn of_stdout() -> Self {
         let terminal = io::stdout().is_terminal();
         let size = terminal.then(terminal_size::terminal_size).flatten();
-        let (width, height) = size.map_or((DEFAULT_WIDTH, DEFAULT_HEIGHT), |(width, height)| {
-            (width.0, height.0)
-        });
+        let height = size.map_or(DEFAULT_HEIGHT, |(_, height)| height.0);
+        let columns = std::env::var("COLUMNS").ok();
+        let told = width(columns.as_deref(), size.map(|(width, _)| width.0));
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let terminal = terminal && !dumb;
         Self {
             terminal,
-            width,
+            narrow: told.is_some(),
+            width: told.unwrap_or(DEFAULT_WIDTH),
             height,
             paint: Paint {
                 on: terminal && !no_colour,
             },
         }
     }
+}
+
+/// How wide the screen is, if `COLUMNS` or the terminal says so. A terminal that does not know says 0.
+fn width(columns: Option<&str>, terminal: Option<u16>) -> Option<u16> {
+    let columns = columns.and_then(|columns| columns.trim().parse().ok());
+    columns
+        .filter(|width| *width > 0)
+        .or(terminal.filter(|width| *width > 0))
 }
 
 impl Output {
@@ -293,6 +305,7 @@ mod tests {
     fn output(out: &Sheet, err: &Sheet) -> Output {
         let screen = Screen {
             terminal: true,
+            narrow: true,
             width: 80,
             height: 24,
             paint: Paint { on: false },

@@ -28,6 +28,20 @@ pub struct Get {
     pub limit: Option<u32>,
 }
 
+impl Get {
+    /// All of a kind.
+    pub fn of(what: What) -> Self {
+        Self {
+            what,
+            name: None,
+            project: Project { project: None },
+            set: None,
+            cluster: None,
+            limit: None,
+        }
+    }
+}
+
 const EXAMPLES: &str = "\
 Examples:
   tidegate get apps --set web --cluster prod-eu
@@ -76,6 +90,14 @@ impl What {
     /// Whether things of this kind are in one cluster.
     pub fn has_cluster(self) -> bool {
         matches!(self, Self::Applications | Self::Clusters | Self::Pins)
+    }
+
+    /// The singular, as `-o name` prints it.
+    pub fn singular(self) -> &'static str {
+        match self {
+            Self::Audit => "audit",
+            other => other.plural().trim_end_matches('s'),
+        }
     }
 
     /// The plural, as the user may write it.

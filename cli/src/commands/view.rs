@@ -213,6 +213,7 @@ mod tests {
     fn screen(height: u16) -> Screen {
         Screen {
             terminal: true,
+            narrow: true,
             width: 80,
             height,
             paint: Paint { on: false },

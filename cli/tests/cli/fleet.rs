@@ -17,7 +17,7 @@ use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Code, Request, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use crate::{data, pki::Authority};
+use crate::{data, pages::lists, pki::Authority};
 
 /// Answers.
 pub(crate) struct Canned {
@@ -88,40 +88,6 @@ fn named(request: &wire::GetRunRequest) -> &str {
     } else {
         &request.set
     }
-}
-
-/// The items that a request selects, two a page.
-fn page<T>(
-    request: &wire::ListRequest,
-    items: Vec<T>,
-    name: impl Fn(&T) -> String,
-) -> Result<(Vec<T>, String), Status> {
-    let first: usize = match request.page_token.as_str() {
-        "" => 0,
-        token => token
-            .parse()
-            .map_err(|_| Status::invalid_argument("no such page"))?,
-    };
-    let selected: Vec<T> = items
-        .into_iter()
-        .filter(|item| request.name.is_empty() || request.name == name(item))
-        .collect();
-    let next = if selected.len() > first + 2 {
-        (first + 2).to_string()
-    } else {
-        String::new()
-    };
-    Ok((selected.into_iter().skip(first).take(2).collect(), next))
-}
-
-macro_rules! lists {
-    ($request:ident, $response:ident, $items:expr, $name:expr) => {{
-        let (items, next_page_token) = page(&$request, $items, $name)?;
-        Ok(Response::new(wire::$response {
-            items,
-            next_page_token,
-        }))
-    }};
 }
 
 type States = Pin<Box<dyn Stream<Item = Result<wire::Run, Status>> + Send>>;
@@ -198,9 +164,7 @@ impl Fleet for Canned {
         if request.project == "nothing" {
             sets.clear();
         }
-        lists!(request, ListApplicationSetsResponse, sets, |set| set
-            .name
-            .clone())
+        lists!(request, ListApplicationSetsResponse, sets)
     }
 
     async fn delete_application_set(
@@ -232,9 +196,15 @@ impl Fleet for Canned {
                 ..first
             }];
         }
-        lists!(request, ListApplicationsResponse, apps, |app| app
-            .name
-            .clone())
+        if request.name == "twin" {
+            let twin = |project: &str| wire::Application {
+                name: "twin".to_owned(),
+                project: project.to_owned(),
+                ..wire::Application::default()
+            };
+            apps = vec![twin("default"), twin("shop")];
+        }
+        lists!(request, ListApplicationsResponse, apps)
     }
 
     async fn list_clusters(
@@ -242,9 +212,7 @@ impl Fleet for Canned {
         request: Request<wire::ListRequest>,
     ) -> Result<Response<wire::ListClustersResponse>, Status> {
         let request = self.hear(request, |_| "").await?;
-        lists!(request, ListClustersResponse, data::clusters(), |cluster| {
-            cluster.name.clone()
-        })
+        lists!(request, ListClustersResponse, data::clusters())
     }
 
     async fn list_releases(
@@ -252,9 +220,13 @@ impl Fleet for Canned {
         request: Request<wire::ListRequest>,
     ) -> Result<Response<wire::ListReleasesResponse>, Status> {
         let request = self.hear(request, |_| "").await?;
-        lists!(request, ListReleasesResponse, data::releases(), |release| {
-            release.number.to_string()
-        })
+        let mut releases = data::releases();
+        if request.name.is_empty() {
+            for release in &mut releases {
+                release.entries.clear();
+            }
+        }
+        lists!(request, ListReleasesResponse, releases)
     }
 
     async fn list_runs(
@@ -262,9 +234,7 @@ impl Fleet for Canned {
         request: Request<wire::ListRequest>,
     ) -> Result<Response<wire::ListRunsResponse>, Status> {
         let request = self.hear(request, |_| "").await?;
-        lists!(request, ListRunsResponse, data::runs(), |run| run
-            .id
-            .clone())
+        lists!(request, ListRunsResponse, data::runs())
     }
 
     async fn list_sources(
@@ -272,9 +242,7 @@ impl Fleet for Canned {
         request: Request<wire::ListRequest>,
     ) -> Result<Response<wire::ListSourcesResponse>, Status> {
         let request = self.hear(request, |_| "").await?;
-        lists!(request, ListSourcesResponse, data::sources(), |source| {
-            source.repo_url.clone()
-        })
+        lists!(request, ListSourcesResponse, data::sources())
     }
 
     async fn list_holds(
@@ -282,9 +250,7 @@ impl Fleet for Canned {
         request: Request<wire::ListRequest>,
     ) -> Result<Response<wire::ListHoldsResponse>, Status> {
         let request = self.hear(request, |_| "").await?;
-        lists!(request, ListHoldsResponse, data::holds(), |hold| hold
-            .id
-            .clone())
+        lists!(request, ListHoldsResponse, data::holds())
     }
 
     async fn list_pins(
@@ -292,9 +258,7 @@ impl Fleet for Canned {
         request: Request<wire::ListRequest>,
     ) -> Result<Response<wire::ListPinsResponse>, Status> {
         let request = self.hear(request, |_| "").await?;
-        lists!(request, ListPinsResponse, data::pins(), |pin| pin
-            .app
-            .clone())
+        lists!(request, ListPinsResponse, data::pins())
     }
 
     async fn list_audit(

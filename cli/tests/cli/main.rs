@@ -14,6 +14,7 @@ mod fleet;
 mod follow;
 mod golden;
 mod offline;
+mod pages;
 mod pki;
 mod trust;
 mod verbs;
