@@ -3,10 +3,12 @@
 //! Owns names, aliases, environment variables and help texts. Never asks anybody anything.
 
 mod admin;
+mod audit;
 mod condition;
 mod describe;
 mod get;
 mod offline;
+mod release;
 mod run;
 mod set;
 mod wait;
@@ -14,10 +16,12 @@ mod wait;
 pub use admin::{
     ClusterCommand, JoinToken, Label, LabelChange, Remove, RoleName, UserCommand, UserCreate,
 };
+pub use audit::{AuditCommand, AuditLog, AuditVerify, Noted, Pattern, Since};
 pub use condition::Condition;
 pub use describe::{Describe, Thing};
 pub use get::{Get, What};
 pub use offline::{Expand, Inputs, Render};
+pub use release::{ReleaseCommand, ReleaseList, ReleaseShow};
 pub use run::{Approve, Control, RunCommand, RunName, Watch};
 pub use set::{
     Apply, Delete, DeleteCommand, HoldApprove, HoldCommand, Refresh, Rollback, Sync, Unpin,
@@ -177,6 +181,12 @@ pub enum Command {
     /// Let clusters join, label and forget them.
     #[command(subcommand)]
     Cluster(ClusterCommand),
+    /// Look at releases.
+    #[command(subcommand)]
+    Release(ReleaseCommand),
+    /// Read and check what was decided, by whom and why.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Let people use the hub.
     #[command(subcommand)]
     User(UserCommand),

@@ -4,6 +4,7 @@
 
 mod about;
 mod apply;
+mod audit;
 mod clusters;
 mod describe;
 mod expand;
@@ -11,6 +12,7 @@ mod explain;
 mod follow;
 mod get;
 mod list;
+mod release;
 mod render;
 mod runs;
 mod sets;
@@ -41,6 +43,7 @@ pub(crate) async fn run(cli: &Cli, output: &mut Output) -> Result<(), Error> {
         Command::Get(options) => get::check(options)?,
         Command::Wait(options) => options.condition.check(options)?,
         Command::Describe(options) => options.one().map(drop)?,
+        Command::Audit(command) => audit::check_options(command)?,
         _ => {}
     }
     let hub = reach(cli, output).await?;
@@ -58,6 +61,8 @@ pub(crate) async fn run(cli: &Cli, output: &mut Output) -> Result<(), Error> {
         }
         Command::Wait(options) => wait::wait(&hub, options, output).await,
         Command::Cluster(command) => clusters::run(&hub, command, output).await,
+        Command::Release(command) => release::run(&hub, command, output).await,
+        Command::Audit(command) => audit::run(&hub, command, output).await,
         Command::User(command) => users::run(&hub, command, output).await,
         Command::Whoami => about::whoami(&hub, output).await,
         Command::Apply(_)

@@ -42,6 +42,9 @@ pub enum Error {
     /// An agent could not be asked.
     #[error("failed to sync: {0}")]
     Sync(String),
+    /// An audit chain does not hold.
+    #[error("{0}")]
+    Audit(String),
     /// A file of the user's.
     #[error("failed to {action} {path}: {source}")]
     File {
@@ -86,6 +89,7 @@ impl Error {
             Self::Output(_) if self.is_silent() => Exit::Ok,
             Self::Refresh(_)
             | Self::Sync(_)
+            | Self::Audit(_)
             | Self::File { .. }
             | Self::Key(_)
             | Self::Output(_)

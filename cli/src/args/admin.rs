@@ -11,6 +11,9 @@ use super::Reason;
 /// Let clusters join, label and forget them.
 #[derive(Clone, Debug, Subcommand)]
 pub enum ClusterCommand {
+    /// Show the clusters.
+    #[command(after_help = "Examples:\n  tidegate cluster list")]
+    List(ClusterList),
     /// Register a cluster and print a one-time token with which its agent joins.
     JoinToken(JoinToken),
     /// Set and remove labels of a cluster.
@@ -18,6 +21,10 @@ pub enum ClusterCommand {
     /// Forget a cluster; what runs there stays.
     Remove(Remove),
 }
+
+/// Options of `cluster list`.
+#[derive(Clone, Debug, Args)]
+pub struct ClusterList {}
 
 /// Options of `cluster join-token`.
 #[derive(Clone, Debug, Args)]

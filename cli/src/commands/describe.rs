@@ -2,7 +2,7 @@
 //!
 //! Owns finding the one thing that is meant. Each kind's page is made beside.
 
-mod delivery;
+pub(super) mod delivery;
 mod fleet;
 mod run;
 
@@ -55,7 +55,7 @@ pub(super) async fn describe(
 }
 
 /// The only one that is meant: none is not found, and of several the user must choose.
-async fn one<T: Shown>(hub: &Hub, options: &Get) -> Result<T, Error> {
+pub(super) async fn one<T: Shown>(hub: &Hub, options: &Get) -> Result<T, Error> {
     let mut items = T::select(hub, options).await?;
     let (kind, kinds) = (options.what.singular(), options.what.plural());
     let name = options.name.as_deref().unwrap_or("at all");

@@ -364,34 +364,6 @@ pub(crate) fn pins() -> Vec<wire::Pin> {
     }]
 }
 
-pub(crate) fn audit() -> Vec<wire::AuditRecord> {
-    let record = |sequence, action: &str, subject: &str, reason: &str| wire::AuditRecord {
-        sequence,
-        at_ms: ago(),
-        actor: "kim".to_owned(),
-        action: action.to_owned(),
-        subject: subject.to_owned(),
-        reason: reason.to_owned(),
-        hash: digest('e'),
-        ..wire::AuditRecord::default()
-    };
-    vec![
-        record(1, "set.create", "set/web", ""),
-        record(
-            2,
-            "run.approve",
-            &format!("set/web run/{RUN} wave/1"),
-            "the canary looks good to me",
-        ),
-        record(
-            3,
-            "run.rollback",
-            "set/web",
-            "checkout answers 500\n\u{1b}[31mred",
-        ),
-    ]
-}
-
 pub(crate) fn blocking() -> Vec<wire::Blocking> {
     vec![
         wire::Blocking {

@@ -23,6 +23,7 @@ async fn what_the_hub_does_not_know_is_3() {
         "get run no-such",
         "get source no-such",
         "get audit 99",
+        "release show web/99",
         "describe set no-such",
         "describe app/no-such",
         "describe run no-such",

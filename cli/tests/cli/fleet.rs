@@ -17,7 +17,7 @@ use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Code, Request, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use crate::{data, pages::lists, pki::Authority};
+use crate::{data, ledger, pages::lists, pki::Authority};
 
 /// Answers.
 pub(crate) struct Canned {
@@ -266,9 +266,13 @@ impl Fleet for Canned {
         request: Request<wire::ListAuditRequest>,
     ) -> Result<Response<wire::ListAuditResponse>, Status> {
         let request = self.hear(request, |_| "").await?;
-        let items = data::audit()
+        let project = match request.project.as_str() {
+            "" => "default",
+            project => project,
+        };
+        let items = ledger::audit(project)
             .into_iter()
-            .filter(|record| record.sequence > request.after)
+            .skip_while(|record| record.sequence <= request.after)
             .take(2);
         Ok(Response::new(wire::ListAuditResponse {
             items: items.collect(),

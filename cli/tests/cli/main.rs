@@ -8,11 +8,13 @@
     reason = "a test that cannot go on says where by panicking"
 )]
 
+mod audit;
 mod data;
 mod exits;
 mod fleet;
 mod follow;
 mod golden;
+mod ledger;
 mod offline;
 mod pages;
 mod pki;

@@ -6,7 +6,7 @@ use tokio::try_join;
 
 use super::{RECENT, commits, of_set, pairs, run::blocking, tally};
 use crate::{
-    commands::list::list,
+    commands::{list::list, release::whole},
     connect::Hub,
     error::Error,
     output::{
@@ -269,21 +269,22 @@ pub(super) async fn release(
     now_ms: i64,
 ) -> Result<Sheet, Error> {
     // The latest of a set came out of a list, which does not say what it holds.
-    let request = wire::ListRequest {
-        project: release.project.clone(),
-        set: release.set.clone(),
-        name: release.number.to_string(),
-        ..wire::ListRequest::default()
-    };
-    let (mut full, runs) = try_join!(
-        list::<wire::Release>(hub, request),
-        of_set::<wire::Run>(hub, &release.project, &release.set, 0),
-    )?;
-    let release = full.pop().unwrap_or(release);
-    let runs: Vec<_> = runs
-        .into_iter()
-        .filter(|run| run.release == release.number)
-        .collect();
+    let release = whole(hub, release).await?;
+    let mut runs: Vec<wire::Run> = of_set(hub, &release.project, &release.set, 0).await?;
+    runs.retain(|run| run.release == release.number);
+    let mut sheet = contents(&release, now_ms);
+    let all = format!(
+        "tidegate get runs -p {} --set {}",
+        release.project, release.set
+    );
+    sheet.table("Runs", &runs, now_ms, &all);
+    sheet.put("release", &release)?;
+    sheet.put_all("runs", &runs)?;
+    Ok(sheet)
+}
+
+/// The page of a release alone.
+pub(crate) fn contents(release: &wire::Release, now_ms: i64) -> Sheet {
     let mut sheet = Sheet::new(&release.name());
     sheet.field("Number", release.number.to_string());
     sheet.field("Set", &release.set);
@@ -293,6 +294,10 @@ pub(super) async fn release(
     sheet.field("Created", moment(release.created_at_ms, now_ms));
     sheet.field("Cause", &release.cause);
     commits(&mut sheet, &release.sources);
+    if release.entries.is_empty() {
+        sheet.field("Applications", "what it held is no longer kept");
+        return sheet;
+    }
     let rows = release.entries.iter().map(|entry| {
         let content = match entry.unrendered.as_str() {
             "" => or_dash(&short(&entry.bundle)),
@@ -302,16 +307,9 @@ pub(super) async fn release(
     });
     let columns = [column("NAME"), flexible("CLUSTER"), flexible("CONTENT")];
     let more = format!(
-        "tidegate release show {}/{} -o yaml",
-        release.set, release.number
+        "tidegate release show {}/{} -p {} -o yaml",
+        release.set, release.number, release.project
     );
     sheet.rows("Applications", &columns, rows.collect(), &more);
-    let all = format!(
-        "tidegate get runs -p {} --set {}",
-        release.project, release.set
-    );
-    sheet.table("Runs", &runs, now_ms, &all);
-    sheet.put("release", &release)?;
-    sheet.put_all("runs", &runs)?;
-    Ok(sheet)
+    sheet
 }
