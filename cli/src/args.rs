@@ -5,6 +5,7 @@
 mod admin;
 mod audit;
 mod condition;
+mod config;
 mod describe;
 mod get;
 mod offline;
@@ -18,6 +19,7 @@ pub use admin::{
 };
 pub use audit::{AuditCommand, AuditLog, AuditVerify, Noted, Pattern, Since};
 pub use condition::Condition;
+pub use config::{AddContexts, ConfigCommand, ContextName, RenameContext};
 pub use describe::{Describe, Thing};
 pub use get::{Get, What};
 pub use offline::{Expand, Inputs, Render};
@@ -190,6 +192,9 @@ pub enum Command {
     /// Let people use the hub.
     #[command(subcommand)]
     User(UserCommand),
+    /// Look at and change the contexts of the configuration file.
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Show who you are to the hub.
     Whoami,
     /// Show the version of this command.

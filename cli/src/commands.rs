@@ -6,6 +6,7 @@ mod about;
 mod apply;
 mod audit;
 mod clusters;
+mod contexts;
 mod describe;
 mod expand;
 mod explain;
@@ -32,6 +33,7 @@ pub(crate) async fn run(cli: &Cli, output: &mut Output) -> Result<(), Error> {
     match &cli.command {
         Command::Version => return about::version(output),
         Command::Completion { shell } => return about::completion(*shell, output),
+        Command::Config(command) => return contexts::run(&cli.global, command, output).await,
         Command::Expand(options) => return expand::expand(options, output),
         Command::Render(options) => return render::render(options, output),
         // Input is read before the hub is asked for: what is wrong here needs no network.
@@ -66,6 +68,7 @@ pub(crate) async fn run(cli: &Cli, output: &mut Output) -> Result<(), Error> {
         Command::User(command) => users::run(&hub, command, output).await,
         Command::Whoami => about::whoami(&hub, output).await,
         Command::Apply(_)
+        | Command::Config(_)
         | Command::Expand(_)
         | Command::Render(_)
         | Command::Version

@@ -294,10 +294,7 @@ pub async fn hub(
     now_ms: i64,
     warn: impl FnOnce(&str),
 ) -> Result<Hub, error::Error> {
-    let path = match &global.config {
-        Some(path) => path.clone(),
-        None => crate::config::default_path(|name| std::env::var_os(name).map(Into::into))?,
-    };
+    let path = crate::config::path(global.config.as_deref())?;
     let config = crate::config::Config::load(&path)?;
     warn_if_exposed(&path, warn);
     let context = config.context(global.context.as_deref(), &path)?;

@@ -51,7 +51,10 @@ async fn a_changed_a_removed_and_a_moved_record_are_each_found_where_they_are() 
         ("reordered", 3, 1, "expected record 2, found 3"),
     ] {
         let ran = world.line(&format!("audit verify -p {project}")).await;
-        assert!(ran.out.contains(&format!("broken at record {at}")), "{ran:?}");
+        assert!(
+            ran.out.contains(&format!("broken at record {at}")),
+            "{ran:?}"
+        );
         let told = ran.failed(1);
         assert!(
             told.contains(&format!("project {project} at record {at}")) && told.contains(word),

@@ -62,6 +62,18 @@ const LISTS: &[&str] = &[
     "audit verify",
 ];
 
+/// What concerns the file of contexts.
+const CONFIG: &[&str] = &[
+    "config get-contexts",
+    "config current-context",
+    "config use-context test",
+    "config view",
+    "config add second.yaml --as second",
+    "config add second.yaml --as second --overwrite",
+    "config rename-context second third",
+    "config delete-context third",
+];
+
 /// Replaces what differs from one test to the next: ports, certificates, times.
 fn steady(text: &str, world: &World) -> String {
     let pem = &world.authority.pem;
@@ -79,6 +91,7 @@ fn steady(text: &str, world: &World) -> String {
             &format!("localhost:{}", world.address.port()),
             "localhost:PORT",
         )
+        .replace(&world.directory.path().display().to_string(), "DIRECTORY")
         .replace(&indented, "  CA\n")
         .replace(&pem.replace('\n', "\\n"), "CA");
     let mut steady = String::new();
@@ -144,6 +157,7 @@ fn moments(text: &str) -> String {
 /// One golden file a form, with every command of the group in it.
 async fn golden(group: &str, form: &str, commands: &[&str]) {
     let world = World::new().await;
+    std::fs::copy(&world.config, world.directory.path().join("second.yaml")).unwrap();
     let mut transcript = Vec::new();
     for line in commands {
         let shown = world.line(&format!("{line} -o {form}")).await.ok();
@@ -162,6 +176,7 @@ async fn golden(group: &str, form: &str, commands: &[&str]) {
 async fn tables_are_as_agreed() {
     golden("", "table", COMMANDS).await;
     golden("lists-", "table", LISTS).await;
+    golden("config-", "table", CONFIG).await;
     golden("describe-", "table", DESCRIBE).await;
 }
 
@@ -169,6 +184,7 @@ async fn tables_are_as_agreed() {
 async fn json_is_as_agreed() {
     golden("", "json", COMMANDS).await;
     golden("lists-", "json", LISTS).await;
+    golden("config-", "json", CONFIG).await;
     golden("describe-", "json", DESCRIBE).await;
 }
 
@@ -176,6 +192,7 @@ async fn json_is_as_agreed() {
 async fn yaml_is_as_agreed() {
     golden("", "yaml", COMMANDS).await;
     golden("lists-", "yaml", LISTS).await;
+    golden("config-", "yaml", CONFIG).await;
     golden("describe-", "yaml", DESCRIBE).await;
 }
 
@@ -183,6 +200,7 @@ async fn yaml_is_as_agreed() {
 async fn names_are_as_agreed() {
     golden("", "name", COMMANDS).await;
     golden("lists-", "name", LISTS).await;
+    golden("config-", "name", CONFIG).await;
     golden("describe-", "name", DESCRIBE).await;
 }
 

@@ -9,6 +9,7 @@
 )]
 
 mod audit;
+mod contexts;
 mod data;
 mod exits;
 mod fleet;
