@@ -13,6 +13,7 @@ mod release;
 mod run;
 mod set;
 mod wait;
+mod watching;
 
 pub use admin::{
     ClusterCommand, JoinToken, Label, LabelChange, Remove, RoleName, UserCommand, UserCreate,
@@ -29,6 +30,7 @@ pub use set::{
     Apply, Delete, DeleteCommand, HoldApprove, HoldCommand, Refresh, Rollback, Sync, Unpin,
 };
 pub use wait::{Subject, Wait};
+pub use watching::Watching;
 
 use std::path::PathBuf;
 

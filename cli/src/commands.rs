@@ -20,6 +20,7 @@ mod sets;
 mod users;
 mod view;
 mod wait;
+mod watch;
 
 use crate::{
     args::{Cli, Command, DeleteCommand, HoldCommand, RunCommand},

@@ -23,6 +23,7 @@ use crate::{
     output::{
         message::Described,
         rows::Row,
+        table::Pieces,
         text::{Paint, plain},
     },
 };
@@ -199,12 +200,24 @@ impl Output {
     /// One state of something that is followed: JSON on one line, YAML as one document.
     pub fn state<T: Described>(&mut self, state: &T) -> Result<(), Error> {
         match self.format {
-            Format::Json => self.line(&message::value(state)?.to_string()),
+            Format::Json | Format::Yaml => self.document(&message::value(state)?),
+            Format::Table | Format::Name => Ok(()),
+        }
+    }
+
+    /// The things as rows of one table.
+    pub fn pieces<T: Row>(&self, items: &[T]) -> Pieces {
+        table::pieces(items, self.now_ms(), self.screen)
+    }
+
+    /// One of several documents: JSON on one line, YAML after a mark.
+    pub fn document(&mut self, value: &serde_json::Value) -> Result<(), Error> {
+        match self.format {
             Format::Yaml => {
                 self.line("---")?;
-                self.yaml(&message::value(state)?)
+                self.yaml(value)
             }
-            Format::Table | Format::Name => Ok(()),
+            _ => self.line(&value.to_string()),
         }
     }
 

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use tidegate_model::duration::Span;
 use tidegate_proto::v1 as wire;
 
-use super::Reason;
+use super::{Reason, Watching};
 
 /// Let clusters join, label and forget them.
 #[derive(Clone, Debug, Subcommand)]
@@ -24,7 +24,11 @@ pub enum ClusterCommand {
 
 /// Options of `cluster list`.
 #[derive(Clone, Debug, Args)]
-pub struct ClusterList {}
+pub struct ClusterList {
+    /// Whether to go on.
+    #[command(flatten)]
+    pub watching: Watching,
+}
 
 /// Options of `cluster join-token`.
 #[derive(Clone, Debug, Args)]

@@ -6,13 +6,13 @@ use clap::{Args, Subcommand};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use tidegate_model::{digest::Digest, duration::Span, glob::Glob};
 
-use super::Project;
+use super::{Project, Watching};
 
 /// Read and check what was decided, by whom and why.
 #[derive(Clone, Debug, Subcommand)]
 pub enum AuditCommand {
     /// Show the decisions of a project, oldest first.
-    Log(AuditLog),
+    Log(Box<AuditLog>),
     /// Check on this machine that no decision was changed, removed or moved.
     Verify(AuditVerify),
 }
@@ -36,6 +36,9 @@ pub struct AuditLog {
     /// At most so many, the newest; all when absent.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: Option<u32>,
+    /// Whether to go on.
+    #[command(flatten)]
+    pub watching: Watching,
 }
 
 const LOG: &str = "\

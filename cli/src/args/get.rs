@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use super::Project;
+use super::{Project, Watching};
 
 /// Options of `get`.
 #[derive(Clone, Debug, Args)]
@@ -26,6 +26,9 @@ pub struct Get {
     /// At most so many; all when absent.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: Option<u32>,
+    /// Whether to go on.
+    #[command(flatten)]
+    pub watching: Watching,
 }
 
 impl Get {
@@ -38,6 +41,7 @@ impl Get {
             set: None,
             cluster: None,
             limit: None,
+            watching: Watching::default(),
         }
     }
 }
@@ -46,6 +50,7 @@ const EXAMPLES: &str = "\
 Examples:
   tidegate get apps --set web --cluster prod-eu
   tidegate get runs --set web --limit 5
+  tidegate get apps --set web --watch
   tidegate get run 0197f1c2-6a90-7cc3-98c5-aeb0cf6f5c0e -o yaml
   tidegate get sets -o json | jq '.items[].name'";
 

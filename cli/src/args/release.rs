@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{Get, Project, What};
+use super::{Get, Project, Watching, What};
 
 /// Look at releases.
 #[derive(Clone, Debug, Subcommand)]
@@ -26,6 +26,9 @@ pub struct ReleaseList {
     /// At most so many; all when absent.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: Option<u32>,
+    /// Whether to go on.
+    #[command(flatten)]
+    pub watching: Watching,
 }
 
 impl ReleaseList {
@@ -35,6 +38,7 @@ impl ReleaseList {
             project: self.project.clone(),
             set: self.set.clone(),
             limit: self.limit,
+            watching: self.watching.clone(),
             ..Get::of(What::Releases)
         }
     }

@@ -11,7 +11,10 @@ use serde::Serialize;
 use tidegate_proto::v1 as wire;
 
 use self::chain::{Checked, check};
-use super::list::{audit, list};
+use super::{
+    list::{audit, list},
+    watch::watch,
+};
 use crate::{
     args::{AuditCommand, AuditLog, AuditVerify, Format},
     connect::Hub,
@@ -36,10 +39,33 @@ pub(super) async fn run(
 }
 
 async fn log(hub: &Hub, options: &AuditLog, output: &mut Output) -> Result<(), Error> {
-    let mut records = audit(hub, &options.project.name()).await?;
+    let project = options.project.name();
+    let all = audit(hub, &project, 0).await?;
+    let mut end = all.last().map_or(0, |record| record.sequence);
+    let mut records = all;
     select(&mut records, options, output.now_ms());
-    let project = options.project.project.as_deref().unwrap_or(DEFAULT);
-    output.list(&records, &format!("no such decision in project {project}"))
+    let none = format!("no such decision in project {}", or_default(options));
+    if !options.watching.watch {
+        return output.list(&records, &none);
+    }
+    if records.is_empty() {
+        output.note(&none);
+    }
+    let mut filter = options.clone();
+    filter.limit = None;
+    let look = async |before: &[wire::AuditRecord]| {
+        // Only what came since is asked for: records never change.
+        let mut new = audit(hub, &project, end).await?;
+        end = new.last().map_or(end, |record| record.sequence);
+        select(&mut new, &filter, 0);
+        Ok([before, new.as_slice()].concat())
+    };
+    let first = records.clone();
+    watch(&options.watching, records, &first, look, output).await
+}
+
+fn or_default(options: &AuditLog) -> &str {
+    options.project.project.as_deref().unwrap_or(DEFAULT)
 }
 
 /// Keeps what the options ask for.
@@ -150,7 +176,7 @@ mod tests {
             .unwrap()
             .command
         {
-            Command::Audit(AuditCommand::Log(options)) => options,
+            Command::Audit(AuditCommand::Log(options)) => *options,
             other => panic!("{other:?}"),
         }
     }

@@ -18,7 +18,11 @@ pub(super) async fn run(
     output: &mut Output,
 ) -> Result<(), Error> {
     match command {
-        ClusterCommand::List(_) => get::get(hub, &Get::of(What::Clusters), output).await,
+        ClusterCommand::List(options) => {
+            let mut all = Get::of(What::Clusters);
+            all.watching = options.watching.clone();
+            get::get(hub, &all, output).await
+        }
         ClusterCommand::JoinToken(options) => join_token(hub, options, output).await,
         ClusterCommand::Label(options) => label(hub, options, output).await,
         ClusterCommand::Remove(options) => remove(hub, options, output).await,

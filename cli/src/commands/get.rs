@@ -4,7 +4,7 @@
 
 use tidegate_proto::v1 as wire;
 
-use super::list::Shown;
+use super::{list::Shown, watch};
 use crate::{
     args::{Get, What},
     connect::Hub,
@@ -46,8 +46,21 @@ pub(super) async fn get(hub: &Hub, options: &Get, output: &mut Output) -> Result
 }
 
 async fn shown<T: Shown>(hub: &Hub, options: &Get, output: &mut Output) -> Result<(), Error> {
-    let items = T::select(hub, options).await?;
-    show(options, &items, output)
+    if !options.watching.watch {
+        return show(options, &T::select(hub, options).await?, output);
+    }
+    // What the limit leaves out now is there all the same: it neither comes nor goes later.
+    let whole = Get {
+        limit: None,
+        ..options.clone()
+    };
+    let all = T::select(hub, &whole).await?;
+    if all.is_empty() {
+        show(options, &all, output)?;
+    }
+    let first = T::cut(&all, options.limit).to_vec();
+    let look = async |before: &[T]| T::again(hub, &whole, before).await;
+    watch::watch(&options.watching, all, &first, look, output).await
 }
 
 /// One thing by name stands alone; several of one name (in several projects) are a list.

@@ -102,6 +102,26 @@ pub(super) trait Shown: Row + Clone + PartialEq {
     async fn select(hub: &Hub, options: &Get) -> Result<Vec<Self>, Error>
     where
         Self: Sized;
+
+    /// The same again, knowing what was there `before`.
+    async fn again(hub: &Hub, options: &Get, _before: &[Self]) -> Result<Vec<Self>, Error>
+    where
+        Self: Sized,
+    {
+        Self::select(hub, options).await
+    }
+
+    /// At most so many of them, where more were asked for than are shown.
+    fn cut(items: &[Self], limit: Option<u32>) -> &[Self]
+    where
+        Self: Sized,
+    {
+        &items[..items.len().min(count(limit))]
+    }
+}
+
+fn count(limit: Option<u32>) -> usize {
+    limit.map_or(usize::MAX, |limit| limit as usize)
 }
 
 impl<T: Listed + Clone + PartialEq> Shown for T {
@@ -112,13 +132,26 @@ impl<T: Listed + Clone + PartialEq> Shown for T {
 
 impl Shown for wire::AuditRecord {
     async fn select(hub: &Hub, options: &Get) -> Result<Vec<Self>, Error> {
-        let mut items = audit(hub, &options.project.name()).await?;
+        let mut items = audit(hub, &options.project.name(), 0).await?;
         if let Some(name) = named(options) {
             items.retain(|record| record.sequence.to_string() == name);
         }
-        // The newest are the ones that matter; they come last.
-        let limit = options.limit.map_or(usize::MAX, |limit| limit as usize);
-        Ok(items.split_off(items.len().saturating_sub(limit)))
+        Ok(Self::cut(&items, options.limit).to_vec())
+    }
+
+    /// Records never change: only what came since is asked for.
+    async fn again(hub: &Hub, options: &Get, before: &[Self]) -> Result<Vec<Self>, Error> {
+        let mut items = before.to_vec();
+        if named(options).is_none() {
+            let after = before.last().map_or(0, |record| record.sequence);
+            items.extend(audit(hub, &options.project.name(), after).await?);
+        }
+        Ok(items)
+    }
+
+    /// The newest are the ones that matter; they come last.
+    fn cut(items: &[Self], limit: Option<u32>) -> &[Self] {
+        &items[items.len().saturating_sub(count(limit))..]
     }
 }
 
@@ -153,11 +186,15 @@ pub(super) fn request(options: &Get) -> wire::ListRequest {
     }
 }
 
-/// The audit log of a project, oldest first.
-pub(super) async fn audit(hub: &Hub, project: &str) -> Result<Vec<wire::AuditRecord>, Error> {
+/// The audit log of a project after this record, oldest first.
+pub(super) async fn audit(
+    hub: &Hub,
+    project: &str,
+    after: u64,
+) -> Result<Vec<wire::AuditRecord>, Error> {
     let mut items: Vec<wire::AuditRecord> = Vec::new();
     loop {
-        let after = items.last().map_or(0, |record| record.sequence);
+        let after = items.last().map_or(after, |record| record.sequence);
         let request = wire::ListAuditRequest {
             project: project.to_owned(),
             after,

@@ -24,6 +24,10 @@ pub(crate) struct Canned {
     authority: Arc<Authority>,
     asked: Mutex<Vec<String>>,
     looks: AtomicUsize,
+    /// What a test put in place of the canned applications, an answer each; the last stays.
+    apps: Mutex<Vec<Vec<wire::Application>>>,
+    /// What was decided since the test began.
+    decided: Mutex<Vec<&'static str>>,
 }
 
 impl Canned {
@@ -32,7 +36,33 @@ impl Canned {
             authority,
             asked: Mutex::default(),
             looks: AtomicUsize::new(0),
+            apps: Mutex::default(),
+            decided: Mutex::default(),
         }
+    }
+
+    /// From now on there are these applications.
+    pub(crate) fn now_has(&self, apps: Vec<wire::Application>) {
+        *self.apps.lock().unwrap() = vec![apps];
+    }
+
+    /// Once they were looked at, there are these.
+    pub(crate) fn then_has(&self, apps: Vec<wire::Application>) {
+        self.apps.lock().unwrap().push(apps);
+    }
+
+    fn apps(&self) -> Vec<wire::Application> {
+        let mut put = self.apps.lock().unwrap();
+        match put.len() {
+            0 => data::apps(),
+            1 => put[0].clone(),
+            _ => put.remove(0),
+        }
+    }
+
+    /// One more record in every chain.
+    pub(crate) fn decides(&self, action: &'static str) {
+        self.decided.lock().unwrap().push(action);
     }
 
     /// The only request so far, in Rust's debug form.
@@ -182,7 +212,7 @@ impl Fleet for Canned {
         request: Request<wire::ListRequest>,
     ) -> Result<Response<wire::ListApplicationsResponse>, Status> {
         let request = self.hear(request, |_| "").await?;
-        let mut apps = data::apps();
+        let mut apps = self.apps();
         if request.name == "slow" {
             let health = if self.look() < 2 {
                 wire::Health::Progressing
@@ -270,7 +300,7 @@ impl Fleet for Canned {
             "" => "default",
             project => project,
         };
-        let items = ledger::audit(project)
+        let items = ledger::audit_with(project, &self.decided.lock().unwrap())
             .into_iter()
             .skip_while(|record| record.sequence <= request.after)
             .take(2);

@@ -63,6 +63,11 @@ fn whole(project: &str, first: &str) -> Vec<Record> {
 
 /// The chain of a project, whose name says what was done to it.
 pub(crate) fn audit(project: &str) -> Vec<wire::AuditRecord> {
+    audit_with(project, &[])
+}
+
+/// The same with records for these actions at its end.
+pub(crate) fn audit_with(project: &str, more: &[&str]) -> Vec<wire::AuditRecord> {
     let mut records = whole(project, "");
     match project {
         "_" => {
@@ -79,6 +84,11 @@ pub(crate) fn audit(project: &str) -> Vec<wire::AuditRecord> {
         "rewritten" => records = whole(project, "another history"),
         _ => {}
     }
+    let mut head = records.last().map_or_else(|| genesis(project), end_after);
+    records.extend(
+        more.iter()
+            .map(|action| add(&mut head, action, "set/web", "")),
+    );
     records.into_iter().map(told).collect()
 }
 

@@ -22,4 +22,5 @@ mod pki;
 mod trust;
 mod verbs;
 mod waits;
+mod watching;
 mod world;

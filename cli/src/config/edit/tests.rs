@@ -42,7 +42,7 @@ async fn a_file_is_made_where_there_is_none_and_for_its_owner_alone() {
     assert_eq!(mode(&path), 0o600);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_writers_at_once_lose_nothing() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("config.yaml");
