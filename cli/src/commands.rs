@@ -35,12 +35,19 @@ pub(crate) async fn run(cli: &Cli, output: &mut Output) -> Result<(), Error> {
         Command::Version => return about::version(output),
         Command::Completion { shell } => return about::completion(*shell, output),
         Command::Config(command) => return contexts::run(&cli.global, command, output).await,
-        Command::Expand(options) => return expand::expand(options, output),
-        Command::Render(options) => return render::render(options, output),
+        Command::Expand(options) => {
+            output.progress().say("expanding");
+            return expand::expand(options, output);
+        }
+        Command::Render(options) => {
+            output.progress().say("rendering");
+            return render::render(options, output);
+        }
         // Input is read before the hub is asked for: what is wrong here needs no network.
         Command::Apply(options) => {
             let files = apply::read(&options.files, options.recursive)?;
             let hub = reach(cli, output).await?;
+            output.progress().say(waiting_for(&cli.command));
             return apply::send(&hub, files, options.dry_run, output).await;
         }
         Command::Get(options) => get::check(options)?,
@@ -50,6 +57,7 @@ pub(crate) async fn run(cli: &Cli, output: &mut Output) -> Result<(), Error> {
         _ => {}
     }
     let hub = reach(cli, output).await?;
+    output.progress().say(waiting_for(&cli.command));
     match &cli.command {
         Command::Get(options) => get::get(&hub, options, output).await,
         Command::Describe(options) => describe::describe(&hub, options, output).await,
@@ -78,8 +86,22 @@ pub(crate) async fn run(cli: &Cli, output: &mut Output) -> Result<(), Error> {
 }
 
 async fn reach(cli: &Cli, output: &mut Output) -> Result<Hub, Error> {
+    output.progress().say("connecting to the hub");
     let now_ms = output.now_ms();
     connect::hub(&cli.global, now_ms, |warning| output.note(warning)).await
+}
+
+/// What takes long when a command takes long.
+fn waiting_for(command: &Command) -> &'static str {
+    match command {
+        Command::Apply(_) => "waiting for the hub to check and write the sets",
+        Command::Delete(_) => "waiting for the hub to begin deleting",
+        Command::Rollback(_) => "waiting for the hub to begin the rollback",
+        Command::Refresh(_) => "waiting for the hub to fetch the sources",
+        Command::Sync(_) => "waiting for the hub to reach the agents",
+        Command::Audit(_) => "reading the audit log",
+        _ => "waiting for the hub to answer",
+    }
 }
 
 async fn run_command(hub: &Hub, command: &RunCommand, output: &mut Output) -> Result<(), Error> {

@@ -7,6 +7,7 @@
 pub mod age;
 pub mod manifest;
 pub mod message;
+pub mod progress;
 pub mod rows;
 pub mod sheet;
 pub mod table;
@@ -22,6 +23,7 @@ use crate::{
     error::Error,
     output::{
         message::Described,
+        progress::Progress,
         rows::Row,
         table::Pieces,
         text::{Paint, plain},
@@ -42,6 +44,7 @@ pub struct Output {
     screen: Screen,
     /// Lines of the view that the next redraw replaces.
     drawn: usize,
+    progress: Progress,
 }
 
 /// What standard output is.
@@ -93,13 +96,11 @@ fn width(columns: Option<&str>, terminal: Option<u16>) -> Option<u16> {
 impl Output {
     /// Prints to the process's own streams.
     pub fn standard(format: Format, clock: Clock) -> Self {
-        Self::to(
-            Box::new(io::stdout()),
-            Box::new(io::stderr()),
-            format,
-            clock,
-            Screen::of_stdout(),
-        )
+        let (out, err) = (Box::new(io::stdout()), Box::new(io::stderr()));
+        Self {
+            progress: Progress::of_stderr(),
+            ..Self::to(out, err, format, clock, Screen::of_stdout())
+        }
     }
 
     /// Prints to these streams.
@@ -117,6 +118,7 @@ impl Output {
             clock,
             screen,
             drawn: 0,
+            progress: Progress::default(),
         }
     }
 
@@ -230,18 +232,26 @@ impl Output {
         }
     }
 
+    /// What is told while there is no result yet.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
     /// Bytes as they are.
     pub fn raw(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.progress.end();
         Ok(self.out.write_all(bytes)?)
     }
 
     /// A line of the result.
     pub fn line(&mut self, line: &str) -> Result<(), Error> {
+        self.progress.end();
         Ok(writeln!(self.out, "{line}")?)
     }
 
     /// A line of progress. That nobody reads it is no failure.
     pub fn note(&mut self, line: &str) {
+        self.progress.clear();
         let _ = writeln!(self.err, "{line}");
         // On a screen the note stands below the view, which is no longer where it was.
         self.drawn = 0;
@@ -249,6 +259,7 @@ impl Output {
 
     /// Replaces the view that the last call drew.
     pub fn redraw(&mut self, lines: &[String]) -> Result<(), Error> {
+        self.progress.end();
         if self.drawn > 0 {
             // Up to the view's first line, then clear to the end of the screen (ECMA-48 CPL, ED).
             write!(self.out, "\x1b[{}F\x1b[J", self.drawn)?;
@@ -262,11 +273,13 @@ impl Output {
 
     /// Writes out what is buffered.
     pub fn flush(&mut self) -> io::Result<()> {
+        self.progress.end();
         self.out.flush()
     }
 
     /// Tells why the command failed, unless there is nobody to tell.
     pub fn error(&mut self, error: &Error) {
+        self.progress.end();
         if !error.is_silent() {
             let _ = self.out.flush();
             let lines: Vec<_> = error.to_string().lines().map(text::harmless).collect();
@@ -287,14 +300,14 @@ impl Output {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
 
     /// What was written, for a test to look at.
     #[derive(Clone, Default)]
-    struct Sheet(Arc<Mutex<Vec<u8>>>);
+    pub(super) struct Sheet(Arc<Mutex<Vec<u8>>>);
 
     impl Write for Sheet {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -310,7 +323,7 @@ mod tests {
     }
 
     impl Sheet {
-        fn text(&self) -> String {
+        pub(super) fn text(&self) -> String {
             String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
         }
     }

@@ -9,7 +9,7 @@ use crate::output::{
     age::{age, length},
     rows::Row as _,
     table::{column, flexible, render},
-    text::{Paint, or_dash, plain},
+    text::{Paint, cut, or_dash, plain},
 };
 
 /// One line for each thing that changed since `last`; all that is worth a line when there is none.
@@ -162,15 +162,6 @@ fn wave_row(wave: &wire::RunWave) -> Vec<String> {
         ),
         plain(&under_way.join(", ")),
     ]
-}
-
-/// At most `width` characters, marked where something was cut.
-fn cut(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
-    }
-    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
-    format!("{kept}…")
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The canned hub: every call of the Fleet service, answered from `data`.
 //!
-//! Names say how it behaves: `missing` is not found, `forbidden` is refused, `stuck` never answers,
+//! Names say how it behaves: `missing` is not found, `forbidden` is refused, `stuck` never answers, `sluggish` late,
 //! `slow` gets where it should at the third look. It keeps what it was asked, for tests to see.
 
 use std::{
@@ -10,6 +10,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use tidegate_proto::v1::{self as wire, fleet_server::Fleet};
@@ -107,6 +108,11 @@ impl Canned {
                 "another hub leads now; nothing was written",
             )),
             "stuck" => future::pending().await,
+            // Longer than a person waits without a word.
+            "sluggish" => {
+                tokio::time::sleep(Duration::from_millis(1600)).await;
+                Ok(request)
+            }
             _ => Ok(request),
         }
     }

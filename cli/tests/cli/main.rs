@@ -19,6 +19,7 @@ mod ledger;
 mod offline;
 mod pages;
 mod pki;
+mod terminal;
 mod trust;
 mod verbs;
 mod waits;

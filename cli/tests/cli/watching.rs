@@ -214,12 +214,14 @@ async fn a_log_goes_on_with_what_is_new_and_fits() {
     assert_eq!(watched.next().await, "audit/3");
     world.hub.decides("set.create");
     world.hub.decides("run.pause");
+    world.hub.decides("run.cancel");
     assert_eq!(watched.next().await, "audit/6");
+    assert_eq!(watched.next().await, "audit/7");
     watched.interrupt().await;
     let mut watched = Watched::start(&world, "get audit -w --limit 1 -o name");
-    assert_eq!(watched.next().await, "audit/6");
-    world.hub.decides("run.resume");
     assert_eq!(watched.next().await, "audit/7");
+    world.hub.decides("run.resume");
+    assert_eq!(watched.next().await, "audit/8");
     watched.interrupt().await;
 }
 
