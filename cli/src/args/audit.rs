@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use tidegate_model::{digest::Digest, duration::Span, glob::Glob};
 
-use super::{Project, Watching};
+use super::Watching;
 
 /// Read and check what was decided, by whom and why.
 #[derive(Clone, Debug, Subcommand)]
@@ -22,8 +22,8 @@ pub enum AuditCommand {
 #[command(after_help = LOG)]
 pub struct AuditLog {
     /// The project [default: `default`]; _ is the fleet's: clusters, tokens, people, sources.
-    #[command(flatten)]
-    pub project: Project,
+    #[arg(short, long, env = "TIDEGATE_PROJECT", value_name = "NAME")]
+    pub project: Option<String>,
     /// Only since then: 24h, 2026-11-27, 2026-11-27T16:00:00Z.
     #[arg(long, value_name = "AGE|TIME")]
     pub since: Option<Since>,
@@ -53,8 +53,8 @@ Examples:
 pub struct AuditVerify {
     /// Only this project; _ is the fleet's [default: the fleet's, `default`, and every project that
     /// has a set].
-    #[command(flatten)]
-    pub project: Project,
+    #[arg(short, long, env = "TIDEGATE_PROJECT", value_name = "NAME")]
+    pub project: Option<String>,
     /// A record that was noted down earlier and must still be there as it was. May be repeated; needs
     /// --project.
     #[arg(long, value_name = "SEQUENCE=HASH")]

@@ -39,7 +39,7 @@ pub(super) async fn run(
 }
 
 async fn log(hub: &Hub, options: &AuditLog, output: &mut Output) -> Result<(), Error> {
-    let project = options.project.name();
+    let project = options.project.clone().unwrap_or_default();
     let all = audit(hub, &project, 0).await?;
     let mut end = all.last().map_or(0, |record| record.sequence);
     let mut records = all;
@@ -65,7 +65,7 @@ async fn log(hub: &Hub, options: &AuditLog, output: &mut Output) -> Result<(), E
 }
 
 fn or_default(options: &AuditLog) -> &str {
-    options.project.project.as_deref().unwrap_or(DEFAULT)
+    options.project.as_deref().unwrap_or(DEFAULT)
 }
 
 /// Keeps what the options ask for.
@@ -86,9 +86,7 @@ fn select(records: &mut Vec<wire::AuditRecord>, options: &AuditLog, now_ms: i64)
 /// What is refused before a hub is asked.
 pub(super) fn check_options(command: &AuditCommand) -> Result<(), Error> {
     match command {
-        AuditCommand::Verify(options)
-            if !options.noted.is_empty() && options.project.project.is_none() =>
-        {
+        AuditCommand::Verify(options) if !options.noted.is_empty() && options.project.is_none() => {
             Err(Error::Usage(
                 "--noted is of one chain: say of which with --project".to_owned(),
             ))
@@ -104,7 +102,7 @@ struct Answer<'a> {
 }
 
 async fn verify(hub: &Hub, options: &AuditVerify, output: &mut Output) -> Result<(), Error> {
-    let projects = match &options.project.project {
+    let projects = match &options.project {
         Some(project) => BTreeSet::from([project.clone()]),
         None => projects(hub).await?,
     };
