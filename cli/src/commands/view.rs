@@ -81,7 +81,8 @@ pub(super) fn lines(run: &wire::Run, now_ms: i64, screen: Screen) -> Vec<String>
     lines.extend(
         render(&columns, &rows, screen.width, 1)
             .lines()
-            .map(str::to_owned),
+            // A line that the terminal breaks in two could not be drawn anew.
+            .map(|line| cut(line, width)),
     );
     let members = run.waves.iter().flat_map(|wave| &wave.members);
     let mut troubles: Vec<_> = members

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use unicode_width::UnicodeWidthStr;
 
 use super::{
-    Screen, message,
+    Screen, block, message,
     message::Described,
     rows::Row,
     table::{self, Column},
@@ -137,7 +137,9 @@ impl Part {
         match self {
             Self::Fields(rows) => {
                 let labels = rows.iter().map(|row| row[0].width()).max().unwrap_or(0);
-                let lines = rows.iter().flat_map(|row| field(row, labels, screen.width));
+                let lines = rows
+                    .iter()
+                    .flat_map(|row| block::field(&row[0], &row[1], labels, screen.width));
                 lines.collect::<Vec<_>>().join("\n")
             }
             Self::Rows { title, rows, .. } if rows.is_empty() => format!("{title}:  {NONE}"),
@@ -163,44 +165,6 @@ impl Part {
             Self::Text { title, text } => format!("{title}:\n{}", indented(text)),
         }
     }
-}
-
-/// One field. What would have to be broken beside its label, such as a digest, stands below it, so
-/// that it can be copied.
-fn field(row: &[String], labels: usize, width: u16) -> Vec<String> {
-    let (width, beside) = (usize::from(width), labels + 2);
-    let longest = row[1].split(' ').map(UnicodeWidthStr::width).max();
-    let fits = longest.unwrap_or(0) <= width.saturating_sub(beside);
-    let indent = if fits { beside } else { INDENT.into() };
-    let wrapped = wrap(&row[1], width.saturating_sub(indent).max(1));
-    let mut lines: Vec<_> = wrapped
-        .iter()
-        .map(|line| format!("{}{line}", " ".repeat(indent)))
-        .collect();
-    match lines.first_mut() {
-        Some(first) if fits => {
-            let gap = " ".repeat(beside.saturating_sub(row[0].width()));
-            *first = format!("{}{gap}{}", row[0], wrapped[0]);
-        }
-        _ => lines.insert(0, row[0].clone()),
-    }
-    lines
-}
-
-/// Lines of whole words; a word that is longer than a line stays whole.
-fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        match lines.last_mut() {
-            Some(line) if line.is_empty() => line.push_str(word),
-            Some(line) if line.width() + 1 + word.width() <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
 }
 
 fn indented(text: &str) -> String {

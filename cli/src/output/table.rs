@@ -6,7 +6,7 @@
 use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Table, presets};
 use unicode_width::UnicodeWidthStr as _;
 
-use super::{Screen, rows::Row, text::Paint};
+use super::{Screen, block, rows::Row, text::Paint};
 
 /// A column of a table.
 #[derive(Clone, Copy, Debug)]
@@ -141,11 +141,11 @@ fn is_too_wide(columns: &[Column], rows: &[Vec<String>], screen: Screen) -> bool
 
 /// One row as lines, each cell in full behind its heading.
 fn block(columns: &[Column], cells: &[String], screen: Screen) -> String {
-    let rows = columns.iter().zip(cells);
-    let rows: Vec<_> = rows
-        .map(|(column, cell)| vec![column.head.to_owned(), cell.clone()])
-        .collect();
-    render(&[column(""), flexible("")], &rows, screen.width, usize::MAX)
+    let heads = columns.iter().map(|column| column.head.width()).max();
+    let lines = columns.iter().zip(cells).flat_map(|(column, cell)| {
+        block::field(column.head, cell, heads.unwrap_or(0), screen.width)
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Rows under headings, at most `width` columns wide if the columns that may not be cut allow it.
@@ -157,7 +157,13 @@ pub fn render(columns: &[Column], rows: &[Vec<String>], width: u16, height: usiz
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_width(width);
     if columns.iter().any(|column| !column.head.is_empty()) {
-        table.set_header(columns.iter().map(|column| column.head));
+        let mut head: comfy_table::Row = columns
+            .iter()
+            .map(|column| column.head)
+            .collect::<Vec<_>>()
+            .into();
+        head.max_height(1);
+        table.set_header(head);
     }
     for cells in rows {
         let mut row = comfy_table::Row::from(cells.iter().map(Cell::new).collect::<Vec<_>>());

@@ -3,7 +3,7 @@
 use crate::{data, world::World};
 
 /// Every command that shows or does something, with its happy path.
-const COMMANDS: &[&str] = &[
+pub(crate) const COMMANDS: &[&str] = &[
     "get sets",
     "get set web",
     "get set ingress-controllers",
@@ -34,7 +34,7 @@ const COMMANDS: &[&str] = &[
 ];
 
 /// Every kind that can be described.
-const DESCRIBE: &[&str] = &[
+pub(crate) const DESCRIBE: &[&str] = &[
     "describe set web",
     "describe set/ingress-controllers",
     "describe app web-prod-eu-central-1",
@@ -52,7 +52,7 @@ const DESCRIBE: &[&str] = &[
 ];
 
 /// Lists and logs under the names that belong to their kind.
-const LISTS: &[&str] = &[
+pub(crate) const LISTS: &[&str] = &[
     "cluster list",
     "release list --set web --limit 3",
     "release show web/7",
@@ -75,7 +75,7 @@ const CONFIG: &[&str] = &[
 ];
 
 /// Replaces what differs from one test to the next: ports, certificates, times.
-fn steady(text: &str, world: &World) -> String {
+pub(crate) fn steady(text: &str, world: &World) -> String {
     let pem = &world.authority.pem;
     let indented: String = pem
         .lines()

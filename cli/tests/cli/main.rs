@@ -26,4 +26,5 @@ mod trust;
 mod verbs;
 mod waits;
 mod watching;
+mod widths;
 mod world;
