@@ -18,7 +18,7 @@ mod render;
 mod runs;
 mod sets;
 mod users;
-mod view;
+pub(crate) mod view;
 mod wait;
 mod watch;
 
@@ -27,7 +27,10 @@ use crate::{
     connect::{self, Hub},
     error::Error,
     output::Output,
+    up,
 };
+
+pub(crate) use follow::outcome;
 
 /// Does what the command line says.
 pub(crate) async fn run(cli: &Cli, output: &mut Output) -> Result<(), Error> {
@@ -43,6 +46,8 @@ pub(crate) async fn run(cli: &Cli, output: &mut Output) -> Result<(), Error> {
             output.progress().say("rendering");
             return render::render(options, output);
         }
+        Command::Up(options) => return Box::pin(up::up(options, output)).await,
+        Command::Down(options) => return up::down(options, output),
         // Input is read before the hub is asked for: what is wrong here needs no network.
         Command::Apply(options) => {
             let files = apply::read(&options.files, options.recursive)?;
@@ -78,6 +83,8 @@ pub(crate) async fn run(cli: &Cli, output: &mut Output) -> Result<(), Error> {
         Command::Whoami => about::whoami(&hub, output).await,
         Command::Apply(_)
         | Command::Config(_)
+        | Command::Up(_)
+        | Command::Down(_)
         | Command::Expand(_)
         | Command::Render(_)
         | Command::Version

@@ -23,9 +23,11 @@ enum Needs {
     Hub,
     /// Nobody, and why: it must work wherever the configuration leads.
     Nobody(&'static str),
+    /// Nobody, and why it is not tried here.
+    Apart(&'static str),
 }
 
-use Needs::{Hub, Nobody};
+use Needs::{Apart, Hub, Nobody};
 
 const PURE: &str = "computes from files of this machine";
 const SELF: &str = "speaks of this program alone";
@@ -69,6 +71,16 @@ const COMMANDS: &[(&str, &str, Needs)] = &[
     ("config view", "", Nobody(FILE)),
     ("config add", "second.yaml --as second", Nobody(FILE)),
     ("whoami", "", Hub),
+    (
+        "up",
+        "",
+        Apart("brings up a hub of its own, as its own tests do"),
+    ),
+    (
+        "down",
+        "",
+        Apart("ends and deletes what `up` made, as its own tests do"),
+    ),
     ("version", "", Nobody(SELF)),
     ("completion", "bash", Nobody(SELF)),
 ];
@@ -111,7 +123,7 @@ fn every_command_has_a_row() {
     known.sort_unstable();
     assert_eq!(leaves, known, "add a row to COMMANDS for each command");
     for (path, _, needs) in COMMANDS {
-        if let Nobody(why) = needs {
+        if let Nobody(why) | Apart(why) = needs {
             assert!(!why.is_empty(), "{path}: say why it needs no hub");
         }
     }
@@ -151,9 +163,13 @@ async fn try_one(world: &World, way: &Way, path: &str, arguments: &str) -> (Ran,
 
 async fn hold(world: &World, way: &Way) {
     let rows = COMMANDS.iter().map(|(path, arguments, needs)| async move {
+        if matches!(needs, Apart(_)) {
+            return;
+        }
         let (ran, config) = try_one(world, way, path, arguments).await;
         let what = format!("{} over {}: {ran:#?}", path, way.name);
         match needs {
+            Apart(_) => {}
             Nobody(_) => {
                 // The one command that speaks to nobody and yet shows the context that is named.
                 let shows_it = !way.option.is_empty() && *path == "config current-context";
