@@ -3,7 +3,7 @@
 use crate::{data, world::World};
 
 /// Every command that shows or does something, with its happy path.
-pub(crate) const COMMANDS: &[&str] = &[
+const COMMANDS: &[&str] = &[
     "get sets",
     "get set web",
     "get set ingress-controllers",

@@ -5,7 +5,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::{
     data,
-    golden::{COMMANDS, DESCRIBE, LISTS, steady},
+    golden::{DESCRIBE, LISTS, steady},
     terminal::shown,
     world::{Ran, World, ran},
 };
@@ -80,19 +80,16 @@ async fn a_hundred_and_twenty_columns_are_as_agreed() {
 async fn no_screen_is_too_narrow_to_show_something() {
     let world = World::new().await;
     world.hub.now_has(hard());
-    for line in SHOWN.iter().chain(&COMMANDS[..16]).chain(LISTS) {
-        for columns in [1, 7, 20] {
-            let ran = run(&world, line, columns).await;
-            assert!(
-                !ran.err.contains("panicked"),
-                "{line} at {columns}: {ran:?}"
-            );
+    for line in SHOWN.iter().chain(LISTS) {
+        for columns in [1, 20] {
+            let shown = run(&world, line, columns).await.ok();
+            assert!(!shown.is_empty(), "{line} at {columns}");
         }
-        // 0 is what a terminal says that does not know.
-        let usual = run(&world, line, 0).await;
-        let piped = world.line(line).await;
-        assert_eq!(usual.out, piped.out, "{line}");
     }
+    // 0 is what a terminal says that does not know.
+    let usual = run(&world, "get apps", 0).await;
+    let piped = world.line("get apps").await;
+    assert_eq!(usual.out, piped.out);
 }
 
 /// What must be copied or is a word of its own may stand out; nothing else may.
