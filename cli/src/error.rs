@@ -42,6 +42,9 @@ pub enum Error {
     /// An agent could not be asked.
     #[error("failed to sync: {0}")]
     Sync(String),
+    /// An audit chain does not hold.
+    #[error("{0}")]
+    Audit(String),
     /// The demo.
     #[error(transparent)]
     Up(#[from] up::Error),
@@ -90,6 +93,7 @@ impl Error {
             Self::Up(error) => error.exit(),
             Self::Refresh(_)
             | Self::Sync(_)
+            | Self::Audit(_)
             | Self::File { .. }
             | Self::Key(_)
             | Self::Output(_)
