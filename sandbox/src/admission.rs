@@ -97,16 +97,34 @@ pub(crate) fn decoded(
         )));
     }
     if options.validation == Validation::Strict && !findings.unknown.is_empty() {
-        let unknown: Vec<_> = findings
-            .unknown
-            .iter()
-            .map(|path| format!("unknown field {path:?}"))
-            .collect();
-        let unknown = unknown.join(", ");
+        let unknown = unknown_fields(&findings.unknown);
         let message = format!("{cannot}: strict decoding error: {unknown}");
         return Err(Refusal::bad_request(message));
     }
     Ok(())
+}
+
+/// Unknown fields of what a strategic merge patch made.
+pub(crate) fn patched(
+    target: &Target,
+    options: &WriteOptions,
+    patch: &Value,
+    object: &Value,
+) -> Result<(), Refusal> {
+    let findings = unknown_or_mistyped(&target.served()?.ty, object);
+    if options.validation != Validation::Strict || findings.unknown.is_empty() {
+        return Ok(());
+    }
+    let patch = patch.to_string();
+    let unknown = unknown_fields(&findings.unknown);
+    Err(Refusal::strict_patch(&format!(
+        "Invalid value: {patch:?}: strict decoding error: {unknown}"
+    )))
+}
+
+fn unknown_fields(paths: &[String]) -> String {
+    let unknown = paths.iter().map(|path| format!("unknown field {path:?}"));
+    unknown.collect::<Vec<_>>().join(", ")
 }
 
 /// JSON types and unknown fields, in the words for what is applied.

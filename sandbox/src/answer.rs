@@ -142,10 +142,10 @@ impl Refusal {
 
     /// Content that the kind's rules refuse: (field, cause, words) each.
     pub(crate) fn invalid(resource: &Resource, name: &str, causes: &[Cause]) -> Self {
-        let mut kind = resource.kind.clone();
-        if !resource.group.is_empty() {
-            kind = format!("{kind}.{}", resource.group);
-        }
+        Self::causes(&resource.group, &resource.kind, name, causes)
+    }
+
+    fn causes(group: &str, kind: &str, name: &str, causes: &[Cause]) -> Self {
         let words: Vec<_> = causes
             .iter()
             .map(|cause| format!("{}: {}", cause.field, cause.words))
@@ -158,10 +158,13 @@ impl Refusal {
             .iter()
             .map(|cause| json!({"reason": cause.reason, "message": cause.words, "field": cause.field}))
             .collect();
-        let mut details = details(resource, name);
-        details["kind"] = json!(resource.kind);
-        details["causes"] = json!(causes);
-        let message = format!("{kind} {name:?} is invalid: {text}");
+        let mut details = json!({"name": name, "kind": kind, "causes": causes});
+        let mut what = kind.to_owned();
+        if !group.is_empty() {
+            what = format!("{kind}.{group}");
+            details["group"] = json!(group);
+        }
+        let message = format!("{what} {name:?} is invalid: {text}");
         Self::new(422, "Invalid", message, Some(details))
     }
 
@@ -201,12 +204,36 @@ impl Refusal {
         Self::new(405, "MethodNotAllowed", message.to_owned(), details)
     }
 
+    /// A patch that cannot be understood.
+    pub(crate) fn unprocessable(message: String) -> Self {
+        Self::new(422, "", message, None)
+    }
+
+    /// A patch that brings fields which the kind does not have.
+    pub(crate) fn strict_patch(words: &str) -> Self {
+        let message = format!(" \"\" is invalid: patch: {words}");
+        let causes = json!([{"reason": "FieldValueInvalid", "message": words, "field": "patch"}]);
+        Self::new(422, "Invalid", message, Some(json!({"causes": causes})))
+    }
+
+    /// A `Scale` whose content is refused.
+    pub(crate) fn invalid_scale(name: &str, causes: &[Cause]) -> Self {
+        Self::causes("autoscaling", "Scale", name, causes)
+    }
+
     pub(crate) fn unsupported_media(found: &str) -> Self {
         let message = format!(
             "the body of the request was in an unknown format ({found:?}); the sandbox takes JSON \
-             and YAML, merge patch, JSON patch and apply"
+             and YAML, merge patch, JSON patch, apply, and strategic merge patch of built-in kinds"
         );
         Self::new(415, "UnsupportedMediaType", message, None)
+    }
+
+    /// What kubectl's own makers send (`kubectl create configmap`, `kubectl autoscale`).
+    pub(crate) fn protobuf() -> Self {
+        let message = "the sandbox does not read protobuf; let kubectl write the manifest and apply \
+             that: kubectl create ... --dry-run=client -o yaml | kubectl apply -f -";
+        Self::new(415, "UnsupportedMediaType", message.to_owned(), None)
     }
 
     /// An apply without a name for its manager.

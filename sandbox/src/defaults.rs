@@ -117,6 +117,12 @@ pub(crate) fn allocate(service: &mut Value, number: u64) {
         spec["clusterIP"] = json!(address(number));
     }
     spec["clusterIPs"] = json!([spec["clusterIP"]]);
+    let bare = spec["selector"].as_object().is_none_or(Map::is_empty);
+    if spec["clusterIP"] == "None" && bare {
+        spec["ipFamilies"] = json!(["IPv4", "IPv6"]);
+        spec["ipFamilyPolicy"] = json!("RequireDualStack");
+        return;
+    }
     spec["ipFamilies"] = json!(["IPv4"]);
     spec["ipFamilyPolicy"] = json!("SingleStack");
 }

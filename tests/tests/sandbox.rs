@@ -20,14 +20,20 @@ mod discovers;
 mod exceptions;
 #[path = "sandbox/keeps.rs"]
 mod keeps;
+#[path = "sandbox/kubectl.rs"]
+mod kubectl;
 #[path = "sandbox/lives.rs"]
 mod lives;
+#[path = "sandbox/patches.rs"]
+mod patches;
 #[path = "sandbox/recorder.rs"]
 mod recorder;
 #[path = "sandbox/suite.rs"]
 mod suite;
 #[path = "sandbox/table.rs"]
 mod table;
+#[path = "sandbox/tables.rs"]
+mod tables;
 #[path = "sandbox/watching.rs"]
 mod watching;
 #[path = "sandbox/writes.rs"]

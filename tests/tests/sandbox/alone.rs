@@ -120,31 +120,24 @@ async fn what_it_cannot_do_it_refuses_by_name() {
     let r = Recorder::new(client, "refusals").await;
     r.ask("POST", DEPLOYMENTS, JSON, &deployment("a", "nginx:1"))
         .await;
-    let strategic = "application/strategic-merge-patch+json";
+    let cbor = "application/cbor";
     for (method, path, kind, code, words) in [
-        ("GET", "/openapi/v3", JSON, 501, "OpenAPI documents"),
+        ("GET", "/openapi/v2", JSON, 501, "OpenAPI v2 documents"),
         (
             "GET",
-            &*format!("{DEPLOYMENTS}/a/scale"),
+            "/api/v1/namespaces/NS/pods/a/log",
             JSON,
             501,
-            "scale of deployments",
+            "log of pods",
         ),
-        ("DELETE", DEPLOYMENTS, JSON, 501, "deleting a collection"),
         (
             "PATCH",
-            &*format!("{DEPLOYMENTS}/a"),
-            strategic,
-            415,
-            strategic,
-        ),
-        (
-            "GET",
-            &*format!("{DEPLOYMENTS}?fieldSelector=spec.x%3D1"),
-            JSON,
+            &*format!("{DEPLOYMENTS}/a/scale"),
+            "application/apply-patch+yaml",
             501,
-            "spec.x",
+            "apply of a scale",
         ),
+        ("PATCH", &*format!("{DEPLOYMENTS}/a"), cbor, 415, cbor),
         (
             "GET",
             &*format!("{DEPLOYMENTS}?watch=1&resourceVersion=999999"),
