@@ -158,7 +158,10 @@ impl Refusal {
             .iter()
             .map(|cause| json!({"reason": cause.reason, "message": cause.words, "field": cause.field}))
             .collect();
-        let mut details = json!({"name": name, "kind": kind, "causes": causes});
+        let mut details = json!({"kind": kind, "causes": causes});
+        if !name.is_empty() {
+            details["name"] = json!(name);
+        }
         let mut what = kind.to_owned();
         if !group.is_empty() {
             what = format!("{kind}.{group}");
@@ -265,6 +268,87 @@ pub(crate) struct Cause {
     pub(crate) field: String,
     pub(crate) reason: &'static str,
     pub(crate) words: String,
+}
+
+impl Cause {
+    fn new(field: &str, reason: &'static str, words: String) -> Self {
+        Self {
+            field: field.to_owned(),
+            reason,
+            words,
+        }
+    }
+
+    fn with(kind: &str, value: &str, detail: &str) -> String {
+        let mut words = kind.to_owned();
+        for part in [value, detail].iter().filter(|part| !part.is_empty()) {
+            words = format!("{words}: {part}");
+        }
+        words
+    }
+
+    /// A value that is there and not good.
+    pub(crate) fn invalid(field: &str, value: &Value, detail: &str) -> Self {
+        let words = Self::with("Invalid value", &value.to_string(), detail);
+        Self::new(field, "FieldValueInvalid", words)
+    }
+
+    /// A value of another JSON type.
+    pub(crate) fn mistyped(field: &str, found: &str, detail: &str) -> Self {
+        let words = Self::with("Invalid value", &format!("{found:?}"), detail);
+        Self::new(field, "FieldValueTypeInvalid", words)
+    }
+
+    /// A value that must be there.
+    pub(crate) fn required(field: &str, detail: &str) -> Self {
+        let words = Self::with("Required value", "", detail);
+        Self::new(field, "FieldValueRequired", words)
+    }
+
+    /// A value that is none of those there are.
+    pub(crate) fn unsupported(field: &str, value: &Value, values: &[&str]) -> Self {
+        let values: Vec<_> = values.iter().map(|it| format!("{it:?}")).collect();
+        let detail = format!("supported values: {}", values.join(", "));
+        let words = Self::with("Unsupported value", &value.to_string(), &detail);
+        Self::new(field, "FieldValueNotSupported", words)
+    }
+
+    /// A second one of what there may be one of.
+    pub(crate) fn duplicate(field: &str, value: &Value) -> Self {
+        let words = Self::with("Duplicate value", &value.to_string(), "");
+        Self::new(field, "FieldValueDuplicate", words)
+    }
+
+    /// A value that may not be there.
+    pub(crate) fn forbidden(field: &str, detail: &str) -> Self {
+        let words = Self::with("Forbidden", "", detail);
+        Self::new(field, "FieldValueForbidden", words)
+    }
+
+    /// A name of something that is not there.
+    pub(crate) fn not_found(field: &str, value: &Value) -> Self {
+        let words = Self::with("Not found", &value.to_string(), "");
+        Self::new(field, "FieldValueNotFound", words)
+    }
+
+    /// More bytes than there may be.
+    pub(crate) fn too_long(field: &str, most: usize) -> Self {
+        let unit = if most == 1 { "byte" } else { "bytes" };
+        let detail = format!("may not be more than {most} {unit}");
+        Self::new(
+            field,
+            "FieldValueTooLong",
+            Self::with("Too long", "", &detail),
+        )
+    }
+
+    /// More items than there may be.
+    pub(crate) fn too_many(field: &str, found: usize, most: u64) -> Self {
+        let unit = if most == 1 { "item" } else { "items" };
+        let detail = format!("must have at most {most} {unit}");
+        let words = Self::with("Too many", &found.to_string(), &detail);
+        Self::new(field, "FieldValueTooMany", words)
+    }
 }
 
 fn details(resource: &Resource, name: &str) -> Value {

@@ -21,6 +21,7 @@ mod gc;
 mod lists;
 mod object;
 mod openapi;
+mod quantity;
 mod resources;
 mod sandbox;
 mod schema;

@@ -11,11 +11,12 @@ use std::{
 
 use serde_json::Value;
 
-pub(crate) use self::{check::unknown_or_mistyped, custom::custom_type};
+pub(crate) use self::{check::unknown_or_mistyped, custom::custom_type, values::value_causes};
 
 mod check;
 mod custom;
 mod read;
+mod values;
 
 /// The table, made from a real server's OpenAPI by the conformance suite.
 const BUILTIN: &str = include_str!("schema/builtin.json");
@@ -75,6 +76,8 @@ pub(crate) struct Field {
     pub(crate) ty: Type,
     pub(crate) required: bool,
     pub(crate) default: Option<Value>,
+    /// Whether nothing (`null`) is a value of it.
+    pub(crate) nullable: bool,
     /// What a strategic merge patch does with it, unless it replaces or goes below.
     pub(crate) merge: Option<Box<Merge>>,
 }

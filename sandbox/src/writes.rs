@@ -77,7 +77,7 @@ pub(crate) fn create(
     admission::namespace(cluster, target, &name)?;
     prepare_new(cluster, target, &mut object, options);
     complete(&target.resource, &version.ty, &mut object);
-    admission::new_object(target, &object)?;
+    admission::written(cluster, target, None, &object)?;
     let manager = manager(target, options, false);
     let frame = frame(target, &manager, options.now)?;
     let owners = fields::update(&frame.borrow(), &nothing(target)?, &object, before);
@@ -232,7 +232,7 @@ fn change(
     options: &WriteOptions,
 ) -> Result<Value, Refusal> {
     let owners = fields::said(live, &object, target.status);
-    let object = merge_change(target, live, object)?;
+    let object = merge_change(cluster, target, live, object)?;
     let manager = manager(target, options, false);
     let frame = frame(target, &manager, options.now)?;
     // An object whose owners were taken away has none until somebody applies it again.
@@ -245,7 +245,12 @@ fn change(
 }
 
 /// The changed object with everything that a writer cannot change as it was.
-fn merge_change(target: &Target, live: &Value, mut object: Value) -> Result<Value, Refusal> {
+fn merge_change(
+    cluster: &Cluster,
+    target: &Target,
+    live: &Value,
+    mut object: Value,
+) -> Result<Value, Refusal> {
     let resource = &target.resource;
     let version = target.served()?;
     drop_unknown(&version.ty, &mut object);
@@ -288,8 +293,9 @@ fn merge_change(target: &Target, live: &Value, mut object: Value) -> Result<Valu
     carry_over(resource, live, &mut object);
     complete(resource, &version.ty, &mut object);
     admission::change(target, live, &object)?;
-    if !target.status {
-        admission::new_object(target, &object)?;
+    // Of a change of status only a definition says what is good.
+    if !target.status || resource.custom {
+        admission::written(cluster, target, Some(live), &object)?;
     }
     if resource.counts_generations() && !target.status && is_new_content(target, live, &object) {
         bump(&mut object);

@@ -28,6 +28,10 @@ mod lives;
 mod patches;
 #[path = "sandbox/recorder.rs"]
 mod recorder;
+#[path = "sandbox/refuses.rs"]
+mod refuses;
+#[path = "sandbox/rules.rs"]
+mod rules;
 #[path = "sandbox/suite.rs"]
 mod suite;
 #[path = "sandbox/table.rs"]

@@ -24,6 +24,7 @@ pub(crate) fn custom_type(schema: &Value) -> Type {
             ty,
             required: false,
             default: None,
+            nullable: false,
             merge: None,
         };
         all.fields.insert(name.into(), field);
@@ -87,6 +88,7 @@ fn object(schema: &Value, open: bool) -> Type {
                 ty: of(schema),
                 required: required.contains(&name),
                 default: schema.get("default").cloned(),
+                nullable: schema["nullable"] == true,
                 merge: None,
             };
             (name, field)

@@ -45,6 +45,7 @@ fn definition(value: &Value) -> Type {
             ty: expression(text),
             required: name.ends_with('!'),
             default,
+            nullable: false,
             merge,
         };
         fields.insert(name.trim_end_matches('!').into(), field);

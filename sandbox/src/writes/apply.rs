@@ -47,7 +47,7 @@ pub(crate) fn apply(
         prepare_new(cluster, target, &mut object, options);
         set_meta(&mut object, "resourceVersion", None);
         complete(&target.resource, &version.ty, &mut object);
-        admission::new_object(target, &object)?;
+        admission::written(cluster, target, None, &object)?;
         fields::set_managers(&mut object, &owners);
         return Ok((insert(cluster, target, object, options)?, true));
     };
@@ -63,7 +63,7 @@ pub(crate) fn apply(
             set_meta(&mut object, field, Some(said.clone()));
         }
     }
-    let object = merge_change(target, &live, object)?;
+    let object = merge_change(cluster, target, &live, object)?;
     Ok((
         keep(cluster, target, &live, object, &owners, options),
         false,

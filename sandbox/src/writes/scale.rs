@@ -129,7 +129,7 @@ pub(crate) fn write(
         below = &mut below[part];
     }
     *below = json!(replicas);
-    let object = merge_change(target, &live, object)?;
+    let object = merge_change(cluster, target, &live, object)?;
     let mut manager = manager(target, options, false);
     "scale".clone_into(&mut manager.subresource);
     let frame = frame(target, &manager, options.now)?;

@@ -16,7 +16,7 @@ pub(crate) const CASES: &[Case] = &[
 
 const MAPS: &str = "/api/v1/namespaces/NS/configmaps";
 
-fn gone(code: u16, _: &Value) -> bool {
+pub(crate) fn gone(code: u16, _: &Value) -> bool {
     code == 404
 }
 
@@ -279,6 +279,23 @@ fn custom_kind(r: &mut Recorder) -> BoxFuture<'_, ()> {
         r.get("list", gadgets).await;
         undefine(r, &a).await;
     })
+}
+
+/// Defines the kind `Thing` of `GROUP.example` with this schema: the paths of its definition and of
+/// its objects.
+pub(crate) async fn define_as(r: &mut Recorder, group: &str, schema: &Value) -> (String, String) {
+    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    let definition = json!({
+        "metadata": {"name": format!("things.{group}.example")},
+        "spec": {"group": format!("{group}.example"), "scope": "Namespaced",
+            "names": {"plural": "things", "kind": "Thing"},
+            "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}}]},
+    });
+    let (code, answer) = r.ask("POST", definitions, JSON, &definition).await;
+    assert_eq!(code, 201, "{answer}");
+    let things = format!("/apis/{group}.example/v1/namespaces/NS/things");
+    r.wait("served", &things, |code, _| code == 200).await;
+    (format!("{definitions}/things.{group}.example"), things)
 }
 
 const DEFINITION: &str =

@@ -12,7 +12,7 @@ use super::{
     exceptions::{EXCEPTIONS, Exception},
     lives, patches,
     recorder::{Case, Recorder},
-    tables, watching, writes,
+    refuses, rules, tables, watching, writes,
 };
 
 #[tokio::test]
@@ -29,6 +29,8 @@ async fn every_case_gives_the_same_on_the_sandbox_and_on_a_real_server() {
         discovers::CASES,
         patches::CASES,
         tables::CASES,
+        refuses::CASES,
+        rules::CASES,
     ]
     .concat();
     let fleet = Fleet::start(&binaries, 1).await.unwrap();
