@@ -24,7 +24,22 @@ const VERBS: [&str; 8] = [
 ];
 const STATUS_VERBS: [&str; 3] = ["get", "patch", "update"];
 
+/// In the order in which the server of custom kinds tells them.
+const CUSTOM_VERBS: [&str; 8] = [
+    "delete",
+    "deletecollection",
+    "get",
+    "list",
+    "patch",
+    "create",
+    "update",
+    "watch",
+];
+
 fn verbs(resource: &Resource) -> Vec<&'static str> {
+    if resource.custom {
+        return CUSTOM_VERBS.to_vec();
+    }
     // Namespaces are deleted one at a time.
     let all = VERBS.into_iter();
     all.filter(|verb| &*resource.id != "namespaces" || *verb != "deletecollection")

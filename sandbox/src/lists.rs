@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     answer::Refusal,
-    cluster::{Cluster, Target},
+    cluster::{Cluster, Target, converted},
     resources::{Resource, api_version},
     store::{Key, Stored},
     tables::{self, cells, columns},
@@ -269,6 +269,7 @@ pub(crate) fn show(target: &Target, form: Form, mut object: Value) -> Value {
         Form::Metadata => metadata(&object["metadata"]),
         Form::Whole => {
             object["apiVersion"] = json!(api_version(&target.resource.group, &target.version));
+            converted(target, &mut object);
             object
         }
         Form::Table { .. } => {

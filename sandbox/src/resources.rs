@@ -55,6 +55,10 @@ pub(crate) struct Resource {
     /// The served versions, the preferred one first.
     pub(crate) versions: Vec<Version>,
     pub(crate) custom: bool,
+    /// The only version that can be spoken, where others are converted by a webhook.
+    pub(crate) only: Option<String>,
+    /// The type of the version in which objects are kept, where there are several.
+    pub(crate) stored: Option<Type>,
 }
 
 /// One served version.
@@ -173,6 +177,8 @@ fn built_in(row: &Value) -> Resource {
             columns: Vec::new(),
         }],
         custom: false,
+        only: None,
+        stored: None,
         group,
         kind,
         plural,
@@ -191,8 +197,15 @@ pub(crate) fn defined(definition: &Value) -> Resource {
     let spec = &definition["spec"];
     let names = &spec["names"];
     let (group, plural) = (text(spec, "group"), text(names, "plural"));
-    let versions = spec["versions"].as_array().into_iter().flatten();
-    let versions = versions
+    let versions = || spec["versions"].as_array().into_iter().flatten();
+    let mut kept = versions().filter(|version| version["storage"] == true);
+    let kept = kept.next();
+    let stored = kept.map(|version| text(version, "name"));
+    let several = versions().count() > 1;
+    let stored_type = kept
+        .filter(|_| several)
+        .map(|version| custom_type(&version["schema"]["openAPIV3Schema"]));
+    let versions = versions()
         .filter(|version| version["served"] == true)
         .map(|version| Version {
             name: text(version, "name"),
@@ -212,6 +225,8 @@ pub(crate) fn defined(definition: &Value) -> Resource {
         categories: texts(&names["categories"]),
         versions: versions.collect(),
         custom: true,
+        stored: stored_type,
+        only: stored.filter(|_| spec["conversion"]["strategy"] == "Webhook"),
         group,
         kind,
         plural,

@@ -13,7 +13,7 @@ pub(crate) use self::delete::{DeleteOptions, collection, delete};
 use crate::{
     admission,
     answer::{Cause, Refusal},
-    cluster::{Cluster, Target, bump, stamp},
+    cluster::{Cluster, Target, bump, settled, stamp},
     defaults::{ADDRESSES, address, allocate, carry_over, complete, drop_unknown},
     fields::{self, Frame, Manager, Part},
     object::{finalizers, is_terminating, meta, set_meta, take},
@@ -77,6 +77,7 @@ pub(crate) fn create(
     admission::namespace(cluster, target, &name)?;
     prepare_new(cluster, target, &mut object, options);
     complete(&target.resource, &version.ty, &mut object);
+    settled(target, &mut object);
     admission::written(cluster, target, None, &object)?;
     let manager = manager(target, options, false);
     let frame = frame(target, &manager, options.now)?;
@@ -292,6 +293,7 @@ fn merge_change(
     }
     carry_over(resource, live, &mut object);
     complete(resource, &version.ty, &mut object);
+    settled(target, &mut object);
     admission::change(target, live, &object)?;
     // Of a change of status only a definition says what is good.
     if !target.status || resource.custom {

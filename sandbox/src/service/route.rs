@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     answer::Refusal,
     cluster::{Cluster, Target},
-    resources::resource_id,
+    resources::{Resource, resource_id},
 };
 
 /// What a path is about.
@@ -51,7 +51,14 @@ pub(super) fn route(cluster: &Cluster, path: &str) -> Result<Route, Refusal> {
         ["apis", group, version, rest @ ..] => (*group, *version, rest),
         _ => return Err(Refusal::nowhere()),
     };
-    if !cluster.resources().any(|it| it.group == group) {
+    let served = |it: &Arc<Resource>| it.group == group && it.version(version).is_some();
+    if !cluster.resources().any(served) {
+        let known = cluster
+            .resources()
+            .any(|it| it.group == group && !it.custom);
+        if known && rest.is_empty() {
+            return Err(Refusal::unserved());
+        }
         return Err(Refusal::nowhere());
     }
     let (namespace, rest) = match rest {
@@ -70,6 +77,10 @@ pub(super) fn route(cluster: &Cluster, path: &str) -> Result<Route, Refusal> {
         .ok_or_else(Refusal::unserved)?;
     if !resource.namespaced && !namespace.is_empty() {
         return Err(Refusal::unserved());
+    }
+    if resource.only.as_deref().is_some_and(|it| it != version) {
+        let what = format!("conversion of {} by a webhook", resource.qualified());
+        return Err(Refusal::unsupported(&what));
     }
     let target = Target {
         resource: Arc::clone(resource),

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     admission,
     answer::Refusal,
-    cluster::{Cluster, Target},
+    cluster::{Cluster, Target, settled},
     defaults::complete,
     fields::{self, Frame, Managers},
     object::{meta, set_meta},
@@ -47,6 +47,7 @@ pub(crate) fn apply(
         prepare_new(cluster, target, &mut object, options);
         set_meta(&mut object, "resourceVersion", None);
         complete(&target.resource, &version.ty, &mut object);
+        settled(target, &mut object);
         admission::written(cluster, target, None, &object)?;
         fields::set_managers(&mut object, &owners);
         return Ok((insert(cluster, target, object, options)?, true));

@@ -42,7 +42,7 @@ fn version(r: &mut Recorder) -> BoxFuture<'_, ()> {
 }
 
 /// Subresources that belong to nodes are not the sandbox's.
-fn main_resources(rows: &Value, name: &str) -> Vec<Value> {
+pub(crate) fn main_resources(rows: &Value, name: &str) -> Vec<Value> {
     let rows = rows.as_array().into_iter().flatten();
     let rows = rows.filter(|row| {
         let name = row[name].as_str().unwrap_or_default();
