@@ -40,5 +40,7 @@ mod table;
 mod tables;
 #[path = "sandbox/watching.rs"]
 mod watching;
+#[path = "sandbox/weighs.rs"]
+mod weighs;
 #[path = "sandbox/writes.rs"]
 mod writes;

@@ -1,7 +1,7 @@
 //! What only the sandbox has, or must show by itself: simulated workloads, its cost, refusals, the
 //! socket, and the agent on it.
 
-use std::{collections::BTreeMap, fs, process::Command, time::Duration};
+use std::{collections::BTreeMap, process::Command, time::Duration};
 
 use serde_json::{Value, json};
 use tidegate_agent::port::{Options as AgentOptions, Reconciler, ReconcilerHandle};
@@ -153,62 +153,6 @@ async fn what_it_cannot_do_it_refuses_by_name() {
             "{method} {path}: {found} {answer}"
         );
     }
-}
-
-/// What this process holds in memory, in bytes.
-fn resident() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-    let kib = line.and_then(|line| line.split_whitespace().nth(1));
-    kib.unwrap().parse::<u64>().unwrap() * 1024
-}
-
-/// In a process of its own: other tests would be measured too.
-#[tokio::test]
-async fn a_hundred_objects_cost_less_than_two_mebibytes() {
-    const CLUSTERS: u64 = 20;
-    const ALONE: &str = "TIDEGATE_TEST_ALONE";
-    if std::env::var_os(ALONE).is_none() {
-        let test = "alone::a_hundred_objects_cost_less_than_two_mebibytes";
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", test]).env(ALONE, "1");
-        let output = tokio::task::spawn_blocking(move || command.output());
-        let output = output.await.unwrap().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout);
-        assert!(
-            output.status.success() && text.contains("1 passed"),
-            "{text}"
-        );
-        return;
-    }
-    let mut kept = Vec::new();
-    // The table of kinds is shared by all clusters and counts once.
-    let (_, client, stop) = start("warm", Duration::ZERO);
-    Recorder::new(client, "warm").await;
-    drop(stop);
-    let before = resident();
-    for number in 0..CLUSTERS {
-        let (sandbox, client, stop) = start(&format!("memory-{number}"), Duration::ZERO);
-        let r = Recorder::new(client, "memory").await;
-        for index in 0..100 {
-            let (code, answer) = r
-                .ask(
-                    "POST",
-                    DEPLOYMENTS,
-                    JSON,
-                    &deployment(&format!("d{index}"), "nginx:1"),
-                )
-                .await;
-            assert_eq!(code, 201, "{answer}");
-        }
-        kept.push((sandbox, r, stop));
-    }
-    let each = (resident().saturating_sub(before)) / CLUSTERS;
-    assert!(
-        each < 2 * 1024 * 1024,
-        "{each} bytes for each of {CLUSTERS} clusters"
-    );
-    assert_eq!(kept.len() as u64, CLUSTERS);
 }
 
 #[tokio::test]

@@ -56,6 +56,16 @@ impl Recorder {
         Self { client, ..self }
     }
 
+    /// The same case on another server too.
+    pub(crate) fn also_on(&self, client: kube::Client) -> Self {
+        let (namespace, answers) = (self.namespace.clone(), Vec::new());
+        Self {
+            client,
+            namespace,
+            answers,
+        }
+    }
+
     /// Asks without writing down.
     pub(crate) async fn ask(
         &self,
