@@ -8,12 +8,13 @@ use std::{
     io::{self, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Weak},
+    time::Duration,
 };
 
 use serde::Serialize;
 use tidegate_model::API_VERSION;
-use tidegate_store::blob::Files;
+use tidegate_store::{Store, blob::Files};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -26,6 +27,10 @@ use crate::{
     records::{FLEET, Role, UserRecord},
     storage,
 };
+
+/// How often, and how many times, it is looked whether the new store is closed.
+const RELEASE_LOOK: Duration = Duration::from_millis(1);
+const RELEASE_LOOKS: u32 = 5_000;
 
 /// Why there is no new hub.
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +97,7 @@ pub async fn run(options: &InitOptions) -> Result<(), Error> {
     write_config(options, &authority, &admin)?;
     // Last, because it is what tells a finished hub: whatever failed before can be done again.
     let store = storage::create(&layout, &options.store).await?;
+    let kept = Arc::downgrade(&store);
     let blobs = Arc::new(Files::open(layout.blobs()).await?);
     let cancel = CancellationToken::new();
     let db = Db::open(
@@ -120,7 +126,20 @@ pub async fn run(options: &InitOptions) -> Result<(), Error> {
     db.commit(changes).await?;
     storage::finish(&layout, &options.store)?;
     cancel.cancel();
+    drop(db);
+    released(&kept).await;
     Ok(())
+}
+
+/// Waits until nobody has the store open any more: a process that makes a hub may go on to run it.
+async fn released(store: &Weak<dyn Store>) {
+    for _ in 0..RELEASE_LOOKS {
+        if store.strong_count() == 0 {
+            return;
+        }
+        tokio::time::sleep(RELEASE_LOOK).await;
+    }
+    tracing::warn!("the store is still open after the hub was made");
 }
 
 /// Says what was made and what comes next, on standard output.
