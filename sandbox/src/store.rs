@@ -37,13 +37,18 @@ pub(crate) struct Stored {
 
 impl Stored {
     fn new(object: &Value, revision: u64) -> Self {
+        Self::of(object.to_string().into(), object, revision)
+    }
+
+    /// An object that is written already.
+    fn of(body: Bytes, object: &Value, revision: u64) -> Self {
         let text = |value: &Value| value.as_str().unwrap_or_default().into();
         let labels = object["metadata"]["labels"].as_object();
         let labels = labels.into_iter().flatten();
         let owners = object["metadata"]["ownerReferences"].as_array();
         let owners = owners.into_iter().flatten();
         Self {
-            body: object.to_string().into(),
+            body,
             revision,
             uid: meta(object, "uid").into(),
             labels: labels
@@ -144,9 +149,9 @@ impl Store {
     }
 
     /// Puts back an object under the resourceVersion that it carries.
-    pub(crate) fn restore(&mut self, resource: &Arc<str>, object: &Value) {
+    pub(crate) fn restore(&mut self, resource: &Arc<str>, object: &Value, body: Bytes) {
         let revision = meta(object, "resourceVersion").parse().unwrap_or_default();
-        let stored = Arc::new(Stored::new(object, revision));
+        let stored = Arc::new(Stored::of(body, object, revision));
         let place = (resource.clone(), key_of(object));
         self.index.put(&place, &stored, None);
         let kind = self.objects.entry(place.0).or_default();

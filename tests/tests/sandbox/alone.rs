@@ -155,6 +155,36 @@ async fn what_it_cannot_do_it_refuses_by_name() {
     }
 }
 
+/// Rules in CEL are not evaluated; whoever brings some is told so.
+#[tokio::test]
+async fn what_it_does_not_judge_it_says_in_a_warning() {
+    let (_, client, _stop) = start("warnings", Duration::ZERO);
+    for rules in [true, false] {
+        let mut schema = json!({"type": "object", "properties": {"spec": {"type": "object"}}});
+        if rules {
+            schema["x-kubernetes-validations"] = json!([{"rule": "has(self.spec)"}]);
+        }
+        let name = if rules { "ruled" } else { "free" };
+        let definition = json!({
+            "metadata": {"name": format!("{name}s.warnings.example")},
+            "spec": {"group": "warnings.example", "scope": "Namespaced",
+                "names": {"plural": format!("{name}s"), "kind": name.to_uppercase()},
+                "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}}]},
+        });
+        let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+        let body = kube::client::Body::from(definition.to_string().into_bytes());
+        let request = http::Request::post(path).body(body).unwrap();
+        let response = client.send(request).await.unwrap();
+        assert_eq!(response.status(), 201);
+        let warning = response.headers().get("warning");
+        let warning = warning.map(|it| it.to_str().unwrap().to_owned());
+        assert_eq!(
+            warning.is_some_and(|it| it.contains("x-kubernetes-validations")),
+            rules
+        );
+    }
+}
+
 #[tokio::test]
 async fn kubectl_reads_it_over_a_socket() {
     let test = "alone::kubectl_reads_it_over_a_socket";

@@ -76,7 +76,7 @@ async fn inhabit(r: &Recorder) {
 /// With a full history behind them.
 #[tokio::test]
 async fn a_hundred_objects_cost_less_than_two_mebibytes() {
-    const CLUSTERS: u64 = 20;
+    const CLUSTERS: u64 = 10;
     if !alone("a_hundred_objects_cost_less_than_two_mebibytes").await {
         return;
     }
