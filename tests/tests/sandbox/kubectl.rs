@@ -112,6 +112,24 @@ fn fields(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// What a person wrote; the sandbox has no events.
+fn described(text: &str) -> String {
+    let lines = text.lines().filter(|line| {
+        let heads = [
+            "Name:",
+            "Namespace:",
+            "Selector:",
+            "Status:",
+            "StrategyType:",
+        ];
+        let written = ["Image:", "Port:", "Labels:"]
+            .iter()
+            .any(|it| line.contains(it));
+        heads.iter().any(|it| line.starts_with(it)) || written
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// Lines that a diff adds and removes, without what each server numbers by itself.
 fn changed(text: &str) -> String {
     let lines = text.lines().filter(|line| {
@@ -233,6 +251,9 @@ fn by_hand() -> Vec<Step> {
         ),
         step("label cm settings a=b", none, all),
         step("annotate cm settings a=b", none, all),
+        step("describe cm settings", none, all),
+        step("describe deploy web", none, described),
+        step("describe ns hands", none, described),
         step("get deploy,svc", none, table),
         step("get deploy -o wide", none, table),
         step("get cm settings --show-labels", none, table),

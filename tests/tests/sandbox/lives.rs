@@ -352,6 +352,11 @@ fn custom_versions(r: &mut Recorder) -> BoxFuture<'_, ()> {
         let path = format!("{old}?fieldManager=maker");
         let (code, answer) = r.ask("POST", &path, JSON, &other).await;
         r.note("of another version", code, answer["reason"].clone());
+        // What is not stored is lost at once, and the stored version's defaults are filled in.
+        let mut body = wheel("v1beta1", json!({"size": 5, "gone": "y"}));
+        body["metadata"]["name"] = json!("b");
+        let (code, answer) = r.ask("POST", &path, JSON, &body).await;
+        r.note("what only it has", code, answer["spec"].clone());
         let moved = json!([
             {"op": "replace", "path": "/spec/versions/0/storage", "value": false},
             {"op": "replace", "path": "/spec/versions/1/storage", "value": true},

@@ -70,8 +70,7 @@ fn tables(r: &mut Recorder) -> BoxFuture<'_, ()> {
             let (code, table) = r.ask_as("GET", &path, JSON, TABLE, &Value::Null).await;
             r.note(&path, code, plain(table));
         }
-        let body =
-            json!({"metadata": {"name": "a"}, "data": {"k": "v"}, "binaryData": {"l": "AA=="}});
+        let body = json!({"metadata": {"name": "a"}, "data": {"k": "v", "m": "w"}, "binaryData": {"l": "AA=="}});
         r.ask("POST", MAPS, JSON, &body).await;
         r.ask("POST", DEPLOYMENTS, JSON, &deployment("a", "nginx:1"))
             .await;
