@@ -8,13 +8,13 @@ use std::{
     io::{self, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
-    sync::{Arc, Weak},
+    sync::Arc,
     time::Duration,
 };
 
 use serde::Serialize;
 use tidegate_model::API_VERSION;
-use tidegate_store::{Store, blob::Files};
+use tidegate_store::blob::Files;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -97,7 +97,6 @@ pub async fn run(options: &InitOptions) -> Result<(), Error> {
     write_config(options, &authority, &admin)?;
     // Last, because it is what tells a finished hub: whatever failed before can be done again.
     let store = storage::create(&layout, &options.store).await?;
-    let kept = Arc::downgrade(&store);
     let blobs = Arc::new(Files::open(layout.blobs()).await?);
     let cancel = CancellationToken::new();
     let db = Db::open(
@@ -127,14 +126,17 @@ pub async fn run(options: &InitOptions) -> Result<(), Error> {
     storage::finish(&layout, &options.store)?;
     cancel.cancel();
     drop(db);
-    released(&kept).await;
+    released(&layout.store()).await;
     Ok(())
 }
 
-/// Waits until nobody has the store open any more: a process that makes a hub may go on to run it.
-async fn released(store: &Weak<dyn Store>) {
+/// Waits until nobody has the store's file any more: a process that makes a hub may go on to run it,
+/// and the store's own threads end a moment after its last user. redb locks its file as this does.
+async fn released(path: &Path) {
     for _ in 0..RELEASE_LOOKS {
-        if store.strong_count() == 0 {
+        let free = fs::File::open(path).map(|file| file.try_lock().is_ok());
+        // An etcd leaves no file.
+        if free.unwrap_or(true) {
             return;
         }
         tokio::time::sleep(RELEASE_LOOK).await;

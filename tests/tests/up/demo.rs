@@ -57,9 +57,22 @@ impl Demo {
         command
     }
 
-    /// Runs it to its end.
+    /// Runs it to its end, which comes within [`PATIENCE`] one way or the other.
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
+        let command = self.command(arguments);
+        let mut bounded = Command::new("timeout");
+        bounded
+            .arg(PATIENCE.as_secs().to_string())
+            .arg(command.get_program())
+            .args(command.get_args())
+            .current_dir(self.folder());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => bounded.env(name, value),
+                None => bounded.env_remove(name),
+            };
+        }
+        bounded.output().unwrap()
     }
 
     /// The summary of `up --once -o json` with these arguments besides.
