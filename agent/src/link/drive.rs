@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tidegate_model::{
     assignment::StateRow,
-    ids::{AppUid, ClusterUid},
+    ids::{AppUid, ClusterUid, Generation},
     report::Report,
 };
 use tidegate_proto::v1::{self as wire, agent_link_client::AgentLinkClient};
@@ -208,6 +208,12 @@ impl<R: Reconcile> Driver<R> {
     }
 
     async fn take(&mut self, message: wire::HubMessage) -> Result<(), Over> {
+        if let Some(wire::hub_message::Message::Desired(desired)) = &message.message
+            && let Ok(app) = desired.app_uid.parse()
+        {
+            let traces = self.reconciler.traces();
+            traces.note(app, Generation(desired.generation), &desired.traceparent);
+        }
         let message = match convert::from_hub(self.cluster, message) {
             Ok(message) => message,
             Err(error) => {
