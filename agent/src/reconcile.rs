@@ -296,6 +296,8 @@ impl Task {
         let took = clock::monotonic().saturating_duration_since(begun);
         self.env.metrics.passed(action, failed, took);
         if !record.is_applied() && self.phase == Phase::Applied {
+            let (app, generation) = (self.app, self.generation);
+            span.in_scope(|| tracing::info!(%app, %generation, "a new generation is through"));
             self.unobserved = Some(clock::wall().into());
         }
         span.record("tidegate.objects", self.rows.len());

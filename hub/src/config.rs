@@ -215,6 +215,7 @@ pub struct OtlpOptions {
     /// PEM file with the certificate authorities that an https:// receiver is verified with; without
     /// it, the system's.
     #[arg(
+        id = "otlp_ca_file",
         long = "otlp-ca-file",
         env = "TIDEGATE_HUB_OTLP_CA_FILE",
         value_name = "FILE"
