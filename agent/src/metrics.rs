@@ -51,7 +51,7 @@ impl Default for Metrics {
     fn default() -> Self {
         // From a hundredth of a second to five minutes.
         let buckets = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0];
-        Self {
+        let metrics = Self {
             passes: Family::default(),
             pass_seconds: Histogram::new(buckets),
             objects: Family::default(),
@@ -59,11 +59,39 @@ impl Default for Metrics {
             drift_found: Counter::default(),
             drift_healed: Counter::default(),
             watch_restarts: Counter::default(),
-        }
+        };
+        metrics.begin();
+        metrics
     }
 }
 
 impl Metrics {
+    /// What can happen is there before it does, so that a rate or an alert sees a zero.
+    fn begin(&self) {
+        for action in ["apply", "verify", "remove"] {
+            for outcome in ["succeeded", "failed"] {
+                self.passes.get_or_create_owned(&Pass { action, outcome });
+            }
+        }
+        for outcome in [
+            "applied",
+            "unchanged",
+            "differs",
+            "foreign",
+            "terminating",
+            "deleted",
+            "failed",
+        ] {
+            self.objects.get_or_create_owned(&Outcome { outcome });
+        }
+        for action in ["apply", "delete"] {
+            for reason in ["terminal", "retryable", "unreachable"] {
+                self.failures
+                    .get_or_create_owned(&Failure { action, reason });
+            }
+        }
+    }
+
     /// Adds the numbers to `registry`.
     pub fn register(&self, registry: &mut Registry) {
         let help = "Passes over one application, by what for and how they ended";

@@ -3,7 +3,14 @@
 //! Live means the process answers; ready means the hub follows its store and serves its port.
 //! Never serves anything about content or people.
 
-use axum::{Router, extract::State, http::StatusCode, routing::get};
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse as _, Response},
+    routing::get,
+};
+use tidegate_telemetry::process::OPEN_METRICS;
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
@@ -50,15 +57,15 @@ async fn ready(State(shared): State<Shared>) -> (StatusCode, String) {
     }
 }
 
-async fn metrics_text(State(shared): State<Shared>) -> (StatusCode, String) {
+async fn metrics_text(State(shared): State<Shared>) -> Response {
     let metrics = shared.db.metrics();
     text(metrics.text(Some((&shared.db, &shared.evidence))))
 }
 
 /// The answer to a scrape.
-pub(crate) fn text(text: Result<String, std::fmt::Error>) -> (StatusCode, String) {
+pub(crate) fn text(text: Result<String, std::fmt::Error>) -> Response {
     match text {
-        Ok(text) => (StatusCode::OK, text),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+        Ok(text) => ([(CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
     }
 }

@@ -4,7 +4,7 @@
 
 use std::io;
 
-use axum::{Router, extract::State, http::StatusCode, routing::get};
+use axum::{Router, extract::State, http::StatusCode, response::Response, routing::get};
 use tidegate_store::{Etcd, etcd::Lead};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
@@ -70,7 +70,7 @@ async fn not_ready(State(leader): State<Leader>) -> (StatusCode, String) {
 }
 
 /// What can be said without the term: who does not lead, and what the process takes.
-async fn metrics() -> (StatusCode, String) {
+async fn metrics() -> Response {
     health::text(Metrics::default().text(None))
 }
 

@@ -9,6 +9,9 @@ pub mod metrics;
 pub mod places;
 pub mod witness;
 
+#[cfg(test)]
+mod tests;
+
 use std::time::SystemTime;
 
 use jiff::Timestamp;

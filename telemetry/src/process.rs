@@ -9,6 +9,10 @@ use prometheus_client::{
     registry::Unit,
 };
 
+/// What a scrape is answered with as `Content-Type`: the format has types that Prometheus's older
+/// text format refuses.
+pub const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
 /// Collects them; to be registered without a prefix.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Process;

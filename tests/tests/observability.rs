@@ -5,6 +5,8 @@
 
 #[path = "observability/bench.rs"]
 mod bench;
+#[path = "observability/names.rs"]
+mod names;
 #[path = "observability/receiver.rs"]
 mod receiver;
 
@@ -30,7 +32,7 @@ const TREE: &[(&str, &str)] = &[
     ("healthy", "assign"),
 ];
 
-fn names() -> Vec<&'static str> {
+fn all_names() -> Vec<&'static str> {
     TREE.iter().map(|(name, _)| *name).collect()
 }
 
@@ -63,7 +65,7 @@ async fn one_commit_is_one_trace_from_the_fetch_to_the_healthy_cluster() {
     bench.tidegate(&["refresh", "web"]);
     bench.run_is(2, "Succeeded").await;
 
-    let trace = receiver.trace(&commit, &names()).await;
+    let trace = receiver.trace(&commit, &all_names()).await;
     trace.stands(TREE);
     holds_services(&trace);
     let assign = trace.one("assign");
@@ -96,6 +98,8 @@ async fn one_commit_is_one_trace_from_the_fetch_to_the_healthy_cluster() {
     assert_eq!(line["fields"]["message"], "a new generation is through");
 
     numbers_moved(&bench).await;
+    let (hub, agent) = (bench.metrics("hub").await, bench.metrics("agent").await);
+    names::hold(&[hub.unwrap(), agent.unwrap()]);
 
     // What was not sent yet is sent at the end: the call is told within the second before it.
     bench.tidegate(&["get", "sets"]);
@@ -187,7 +191,7 @@ async fn a_hub_that_is_killed_in_the_middle_goes_on_in_the_same_trace() {
     bench.sandbox().release();
     bench.run_is(1, "Succeeded").await;
 
-    let trace = receiver.trace(&commit, &names()).await;
+    let trace = receiver.trace(&commit, &all_names()).await;
     trace.stands(TREE);
     assert_eq!(trace.id(), begun.id());
     for name in ["publish", "render", "assign", "run", "wave", "healthy"] {

@@ -169,6 +169,7 @@ impl<R: Reconcile> Driver<R> {
             self.session.check(now)?;
             let due = self.session.due_work(now);
             self.act(due).await?;
+            self.metrics.waiting(self.session.waiting());
             if self.outgoing.is_none() {
                 self.outgoing = self
                     .session

@@ -13,14 +13,20 @@ use std::{
     },
 };
 
-use axum::{Router, extract::State, http::StatusCode, routing::get};
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse as _, Response},
+    routing::get,
+};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, info::Info},
     registry::{Registry, Unit},
 };
 use tidegate_model::{health::Health as Word, report::Report};
-use tidegate_telemetry::process::Process;
+use tidegate_telemetry::process::{OPEN_METRICS, Process};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -174,10 +180,10 @@ pub async fn serve(listener: TcpListener, health: Health, cancel: CancellationTo
     }
 }
 
-async fn metrics(State(health): State<Health>) -> (StatusCode, String) {
+async fn metrics(State(health): State<Health>) -> Response {
     match health.metrics() {
-        Ok(text) => (StatusCode::OK, text),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+        Ok(text) => ([(CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
     }
 }
 

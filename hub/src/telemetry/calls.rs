@@ -196,3 +196,86 @@ impl<B: Body + Unpin> Body for Counted<B> {
         self.body.size_hint()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body::Body as _;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    /// A body with these trailers.
+    #[derive(Debug, Default)]
+    struct Trailing(Option<&'static str>);
+
+    impl Body for Trailing {
+        type Data = &'static [u8];
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+            Poll::Ready(self.0.take().map(|code| {
+                let mut trailers = http::HeaderMap::new();
+                trailers.insert("grpc-status", code.parse().unwrap());
+                Ok(Frame::trailers(trailers))
+            }))
+        }
+    }
+
+    async fn call(
+        metrics: &Metrics,
+        path: &str,
+        header: Option<&'static str>,
+        trailer: &'static str,
+        read: bool,
+    ) {
+        let answer = |_: http::Request<()>| async move {
+            let mut answer = http::Response::new(Trailing(Some(trailer)));
+            if let Some(code) = header {
+                answer
+                    .headers_mut()
+                    .insert("grpc-status", code.parse().unwrap());
+            }
+            Ok::<_, std::convert::Infallible>(answer)
+        };
+        let layer = CallLayer::new(metrics.clone());
+        let request = http::Request::get(path).body(()).unwrap();
+        let service = layer.layer(tower::service_fn(answer));
+        let mut body = service.oneshot(request).await.unwrap().into_body();
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        while read
+            && Pin::new(&mut body)
+                .poll_frame(&mut context)
+                .map(|f| f.is_some())
+                == Poll::Ready(true)
+        {}
+    }
+
+    #[tokio::test]
+    async fn a_call_is_counted_once_with_its_code_however_it_ends() {
+        let metrics = Metrics::default();
+        let method = "tidegate.v1.Fleet/Apply";
+        let path = format!("/{method}");
+        call(&metrics, &path, None, "0", true).await;
+        call(&metrics, &path, Some("7"), "7", false).await;
+        call(&metrics, &path, None, "0", false).await;
+        call(&metrics, "/no.such.Service/Call", None, "12", true).await;
+        let text = metrics.text(None).unwrap();
+        for (method, code) in [
+            (method, "OK"),
+            (method, "PERMISSION_DENIED"),
+            (method, "CANCELLED"),
+            ("other", "UNIMPLEMENTED"),
+        ] {
+            let sample =
+                format!("tidegate_hub_api_requests_total{{method=\"{method}\",code=\"{code}\"}} 1");
+            assert!(text.contains(&sample), "{sample} in\n{text}");
+        }
+        assert!(!text.contains("no.such.Service"));
+        let timed =
+            format!("tidegate_hub_api_request_duration_seconds_count{{method=\"{method}\"}} 3");
+        assert!(text.contains(&timed), "{text}");
+    }
+}

@@ -19,9 +19,10 @@ use prometheus_client::{
     },
     registry::{Registry, Unit},
 };
+use tidegate_model::run::RunState;
 use tidegate_telemetry::process::Process;
 
-use crate::{db::Db, evidence::Evidence};
+use crate::{db::Db, evidence::Evidence, records::wire::Named as _};
 
 type Counter = AnyCounter<u64, AtomicU64>;
 type Gauge = AnyGauge<i64, AtomicI64>;
@@ -118,6 +119,7 @@ impl Default for Metrics {
             request_seconds: Family::new_with_constructor(short),
             spans: Family::default(),
         };
+        metrics.begin();
         registry.register_collector(Box::new(Process));
         let ours = registry.sub_registry_with_prefix("tidegate_hub");
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
@@ -138,6 +140,25 @@ fn seconds(registry: &mut Registry, name: &str, help: &str, histogram: &Histogra
 }
 
 impl Metrics {
+    /// What can happen is there before it does, so that a rate or an alert sees a zero.
+    fn begin(&self) {
+        let known = |family: &Family<Outcome, Counter>, outcomes: &[&'static str]| {
+            for outcome in outcomes {
+                family.get_or_create_owned(&Outcome { outcome });
+            }
+        };
+        for family in [&self.passes, &self.renders] {
+            known(family, &["succeeded", "failed"]);
+        }
+        known(&self.spans, &["sent", "lost"]);
+        known(&self.fetches, &["changed", "unchanged", "failed"]);
+        let transactions = ["committed", "conflict", "fenced", "failed"];
+        known(&self.transactions, &transactions);
+        let ends = RunState::ALL.iter().filter(|state| state.is_terminal());
+        let ends: Vec<_> = ends.map(|state| state.stored()).collect();
+        known(&self.finished_runs, &ends);
+    }
+
     fn name_work(&self, to: &mut Registry) {
         let passes = "Controller passes over one set, by how they ended";
         to.register("controller_passes", passes, self.passes.clone());
@@ -193,7 +214,7 @@ impl Metrics {
         to.register_with_unit("blob_store", help, Unit::Bytes, self.blob_bytes.clone());
         let help = "Blobs that nothing referred to any more and that were deleted";
         to.register("deleted_blobs", help, self.deleted_blobs.clone());
-        let help = "gRPC calls that are over, by method and code";
+        let help = "Calls of the gRPC port that are over, by method and code";
         to.register("api_requests", help, self.requests.clone());
         to.register_with_unit(
             "api_request_duration",
