@@ -3,24 +3,36 @@
 //! Owns names, aliases, environment variables and help texts. Never asks anybody anything.
 
 mod admin;
+mod audit;
 mod condition;
+mod config;
+mod describe;
 mod get;
 mod offline;
+mod release;
 mod run;
 mod set;
+mod up;
 mod wait;
+mod watching;
 
 pub use admin::{
     ClusterCommand, JoinToken, Label, LabelChange, Remove, RoleName, UserCommand, UserCreate,
 };
+pub use audit::{AuditCommand, AuditLog, AuditVerify, Noted, Pattern, Since};
 pub use condition::Condition;
+pub use config::{AddContexts, ConfigCommand, ContextName, RenameContext};
+pub use describe::{Describe, Thing};
 pub use get::{Get, What};
 pub use offline::{Expand, Inputs, Render};
+pub use release::{ReleaseCommand, ReleaseList, ReleaseShow};
 pub use run::{Approve, Control, RunCommand, RunName, Watch};
 pub use set::{
     Apply, Delete, DeleteCommand, HoldApprove, HoldCommand, Refresh, Rollback, Sync, Unpin,
 };
+pub use up::{Down, Example, NamedContext, Up};
 pub use wait::{Subject, Wait};
+pub use watching::Watching;
 
 use std::path::PathBuf;
 
@@ -143,6 +155,10 @@ pub struct Reason {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Bring up a whole fleet on this machine, to look at and to play with.
+    Up(Up),
+    /// Remove a fleet that `up` made.
+    Down(Down),
     /// Write application sets from files: all of them or, if one is wrong, none.
     Apply(Apply),
     /// Show the applications that sets make; asks no hub.
@@ -151,6 +167,8 @@ pub enum Command {
     Render(Render),
     /// Show things.
     Get(Get),
+    /// Show one thing with everything that is known about it and its neighbours.
+    Describe(Describe),
     /// Delete things.
     #[command(subcommand)]
     Delete(DeleteCommand),
@@ -173,9 +191,18 @@ pub enum Command {
     /// Let clusters join, label and forget them.
     #[command(subcommand)]
     Cluster(ClusterCommand),
+    /// Look at releases.
+    #[command(subcommand)]
+    Release(ReleaseCommand),
+    /// Read and check what was decided, by whom and why.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Let people use the hub.
     #[command(subcommand)]
     User(UserCommand),
+    /// Look at and change the contexts of the configuration file.
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Show who you are to the hub.
     Whoami,
     /// Show the version of this command.
