@@ -18,6 +18,9 @@ use crate::blobs::{Error, make_private_folder, write_durably};
 pub(crate) struct OnDisk {
     pub(crate) assignment: Assignment,
     pub(crate) bundle: Bundle,
+    /// Where it stands in a trace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) traceparent: Option<String>,
 }
 
 /// One file for each application.
@@ -37,10 +40,16 @@ impl AcceptedFiles {
         self.folder.join(format!("{app}.json"))
     }
 
-    pub(crate) fn put(&self, assignment: &Assignment, bundle: &Bundle) -> Result<(), Error> {
+    pub(crate) fn put(
+        &self,
+        assignment: &Assignment,
+        bundle: &Bundle,
+        traceparent: Option<String>,
+    ) -> Result<(), Error> {
         let on_disk = OnDisk {
             assignment: assignment.clone(),
             bundle: bundle.clone(),
+            traceparent,
         };
         let bytes = serde_json::to_vec(&on_disk).unwrap_or_default();
         write_durably(&self.path(assignment.app), &bytes)
@@ -105,7 +114,7 @@ mod tests {
                 prune_approved: false,
             },
         };
-        files.put(&assignment, &bundle).unwrap();
+        files.put(&assignment, &bundle, None).unwrap();
         assert_eq!(files.get(assignment.app).unwrap().assignment, assignment);
         assert_eq!(files.all().len(), 1);
 
@@ -116,7 +125,7 @@ mod tests {
             run: RunId(Uuid::from_u128(4)),
             prune_approved: false,
         };
-        files.put(&assignment, &bundle).unwrap();
+        files.put(&assignment, &bundle, None).unwrap();
         assert!(files.get(assignment.app).is_none() && files.all().is_empty());
         files.remove(assignment.app);
     }

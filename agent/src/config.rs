@@ -59,6 +59,37 @@ pub struct Cli {
     /// How to log.
     #[command(flatten)]
     pub log: LogOptions,
+    /// Where traces go.
+    #[command(flatten)]
+    pub otlp: OtlpOptions,
+}
+
+/// Where traces go. Which are kept is the hub's choice.
+#[derive(Clone, Debug, Args)]
+pub struct OtlpOptions {
+    /// OTLP receiver for traces, over gRPC, such as `http://localhost:4317`. Without it nothing is
+    /// traced.
+    #[arg(
+        long = "otlp-endpoint",
+        env = "TIDEGATE_AGENT_OTLP_ENDPOINT",
+        value_name = "URL"
+    )]
+    pub endpoint: Option<String>,
+    /// File with headers for the receiver, one `name: value` a line.
+    #[arg(
+        long = "otlp-headers-file",
+        env = "TIDEGATE_AGENT_OTLP_HEADERS_FILE",
+        value_name = "FILE"
+    )]
+    pub headers_file: Option<PathBuf>,
+    /// PEM file with the certificate authorities that an https:// receiver is verified with; without
+    /// it, the system's.
+    #[arg(
+        long = "otlp-ca-file",
+        env = "TIDEGATE_AGENT_OTLP_CA_FILE",
+        value_name = "FILE"
+    )]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// How to join the hub for the first time.

@@ -19,6 +19,7 @@ pub mod identity;
 pub mod inventory;
 pub mod link;
 pub mod manifest;
+pub mod metrics;
 pub mod ownership;
 pub mod plan;
 pub mod port;
@@ -26,6 +27,7 @@ pub mod prune;
 pub mod runtime;
 pub mod stage;
 pub mod state;
+pub mod traces;
 
 mod accepted;
 mod apply;

@@ -7,16 +7,17 @@ use tidegate_agent::{config::Cli, runtime};
 
 fn main() -> ExitCode {
     let options = Cli::parse();
-    if let Err(error) = runtime::log::start(&options.log) {
-        eprintln!("tidegate-agent: {error}");
-        return ExitCode::from(2);
-    }
     // One provider for every TLS connection of the process; a second installation is no harm.
     rustls::crypto::aws_lc_rs::default_provider()
         .install_default()
         .ok();
     match runtime::run(options) {
         Ok(()) => ExitCode::SUCCESS,
+        // Nobody logs yet.
+        Err(error @ runtime::Error::Telemetry(_)) => {
+            eprintln!("tidegate-agent: {}", runtime::describe(&error));
+            ExitCode::from(2)
+        }
         Err(error) => {
             tracing::error!(error = runtime::describe(&error), "the agent stops");
             ExitCode::FAILURE

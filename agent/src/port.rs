@@ -20,7 +20,7 @@ pub use crate::{
     blobs::{BlobCache, Error as BlobError},
     board::Reports,
 };
-use crate::{state, supervisor::Supervisor};
+use crate::{metrics::Metrics, state, supervisor::Supervisor, traces::Traces};
 
 /// What the reconciler is told at start. [`Options::new`] holds the defaults.
 #[derive(Clone, Debug)]
@@ -223,6 +223,16 @@ impl ReconcilerHandle {
     /// The reports, latest of each application.
     pub fn reports(&self) -> Reports {
         self.supervisor.reports()
+    }
+
+    /// Where applications stand in traces.
+    pub fn traces(&self) -> Traces {
+        self.supervisor.traces()
+    }
+
+    /// What the reconciler counts.
+    pub fn metrics(&self) -> &Metrics {
+        self.supervisor.metrics()
     }
 
     /// Reconciles one application now; `false` if it is not held.

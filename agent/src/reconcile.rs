@@ -8,7 +8,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, atomic::AtomicBool},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use futures::StreamExt as _;
@@ -24,6 +24,7 @@ use tokio::{
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, Span};
 
 use self::{retry::Retry, row::Row};
 use crate::{
@@ -33,8 +34,10 @@ use crate::{
     clock,
     cluster::{self, Class, Cluster},
     manifest::Owner,
+    metrics::Metrics,
     port::Options,
     state::{self, AppStore, Record, Store},
+    traces::Traces,
     watch::{Inbox, Seen, WatchHub},
 };
 
@@ -59,6 +62,8 @@ pub(crate) struct Env {
     pub(crate) claims: Claims,
     pub(crate) watches: WatchHub,
     pub(crate) board: Board,
+    pub(crate) metrics: Metrics,
+    pub(crate) traces: Traces,
     pub(crate) started: Instant,
 }
 
@@ -139,6 +144,8 @@ pub(crate) struct Task {
     /// Whether the last pass ended because the API server could not be reached.
     unreachable: bool,
     healthy_since: Option<Instant>,
+    /// When this generation came through, until it is seen healthy.
+    unobserved: Option<SystemTime>,
 }
 
 impl Task {
@@ -167,6 +174,7 @@ impl Task {
             retry: Retry::default(),
             unreachable: false,
             healthy_since: None,
+            unobserved: None,
         }
     }
 
@@ -213,6 +221,7 @@ impl Task {
             self.notes.clear();
             self.held = None;
             self.healthy_since = None;
+            self.unobserved = None;
             self.retry = Retry::default();
             for row in self.rows.values_mut() {
                 row.new_generation();
@@ -245,10 +254,19 @@ impl Task {
         self.retry.begin();
         self.signals.passes.send_modify(|passes| passes.begun += 1);
         self.full_check = clock::monotonic() + clock::jittered(self.env.options.full_check);
-        let done = match &record.assignment.desired {
-            Desired::Run { .. } => self.run_pass(&record).await,
-            Desired::Tombstone { cascade } => self.remove_pass(&record, *cascade).await,
+        let begun = clock::monotonic();
+        let span = if record.is_applied() {
+            Span::none()
+        } else {
+            self.env.traces.applying(&record.assignment)
         };
+        let work = async {
+            match &record.assignment.desired {
+                Desired::Run { .. } => self.run_pass(&record).await,
+                Desired::Tombstone { cascade } => self.remove_pass(&record, *cascade).await,
+            }
+        };
+        let done = work.instrument(span.clone()).await;
         if let Err(error) = done {
             self.unreachable |= error.class() == Class::Unreachable;
             tracing::warn!(app = %self.app, generation = %self.generation, error = %chain(&error), "a pass failed");
@@ -259,11 +277,34 @@ impl Task {
             self.retry.note(error.class(), None);
         }
         self.retry.settle();
+        self.passed(&record, &span, begun);
         // Reported first, so that one who waits for the pass sees what it found.
         self.publish();
         self.signals
             .passes
             .send_modify(|passes| passes.ended = passes.begun);
+    }
+
+    /// Counts a pass, and tells what became of a new generation in it.
+    fn passed(&mut self, record: &Record, span: &Span, begun: Instant) {
+        let action = match &record.assignment.desired {
+            Desired::Tombstone { .. } => "remove",
+            Desired::Run { .. } if record.is_applied() => "verify",
+            Desired::Run { .. } => "apply",
+        };
+        let failed = self.phase == Phase::Failed || self.retry.at().is_some();
+        let took = clock::monotonic().saturating_duration_since(begun);
+        self.env.metrics.passed(action, failed, took);
+        if !record.is_applied() && self.phase == Phase::Applied {
+            let (app, generation) = (self.app, self.generation);
+            span.in_scope(|| tracing::info!(%app, %generation, "a new generation is through"));
+            self.unobserved = Some(clock::wall().into());
+        }
+        span.record("tidegate.objects", self.rows.len());
+        span.record("tidegate.phase", format!("{:?}", self.phase));
+        if let Some((_, problem)) = self.problems.first().filter(|_| failed) {
+            span.record("otel.status_description", problem);
+        }
     }
 
     /// Waits for the next thing to do.

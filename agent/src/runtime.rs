@@ -3,7 +3,7 @@
 //! Owns start, signals and the end within ten seconds. Decides nothing about applications.
 
 pub mod health;
-pub mod log;
+pub mod telemetry;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -36,6 +36,9 @@ pub enum Error {
     /// The process cannot be set up.
     #[error("failed to set up the process")]
     Process(#[source] std::io::Error),
+    /// Logs and traces.
+    #[error(transparent)]
+    Telemetry(#[from] tidegate_telemetry::Error),
     /// The plain port.
     #[error("failed to listen on {address} for health and metrics (--health-listen)")]
     Listen {
@@ -77,9 +80,12 @@ pub fn describe(error: &(dyn std::error::Error + 'static)) -> String {
 pub fn run(options: Cli) -> Result<(), Error> {
     let runtime = tokio::runtime::Runtime::new().map_err(Error::Process)?;
     let result = runtime.block_on(async {
+        let telemetry = telemetry::start(&options)?;
         let cancel = CancellationToken::new();
         stop_on_signals(&cancel)?;
-        Box::pin(serve(options, cancel)).await
+        let ended = Box::pin(serve(options, cancel)).await;
+        telemetry.end().await;
+        ended
     });
     // What did not end in time must not keep the process.
     runtime.shutdown_timeout(Duration::from_millis(500));

@@ -29,10 +29,12 @@ use crate::{
     board::Reports,
     cluster::Cluster,
     manifest,
+    metrics::Metrics,
     plan::Known,
     port::{Accepted, Options, Rejected},
     reconcile::{Env, Signals, Task},
     state::{self, AppStore, EpochStore, Record},
+    traces::Traces,
 };
 
 mod checks;
@@ -109,6 +111,14 @@ impl Supervisor {
 
     pub(crate) fn reports(&self) -> Reports {
         self.env.board.reports()
+    }
+
+    pub(crate) fn traces(&self) -> Traces {
+        self.env.traces.clone()
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.env.metrics
     }
 
     pub(crate) fn facts(&self) -> BTreeMap<String, String> {
@@ -227,7 +237,8 @@ impl Supervisor {
             None => state::Content::Nothing,
         };
         let disk_only = content == state::Content::DiskOnly;
-        self.files.put(&assignment, &bundle)?;
+        let traceparent = self.env.traces.kept(app, assignment.generation);
+        self.files.put(&assignment, &bundle, traceparent)?;
         let accepted = Accepted {
             generation: assignment.generation,
             digest: assignment.digest(),
@@ -372,6 +383,7 @@ impl Supervisor {
         self.files.remove(app);
         self.env.watches.forget(app);
         self.env.board.remove(app);
+        self.env.traces.forget(app);
     }
 
     /// Runs the task of an application, again if it panics: one application's bug is not

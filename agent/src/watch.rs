@@ -27,6 +27,7 @@ use crate::{
     cluster::{Cluster, Kind},
     drift, fields,
     health::{self, Assessment, Context},
+    metrics::Metrics,
     volumes,
 };
 
@@ -145,13 +146,15 @@ pub(crate) struct WatchHub {
     cluster: Cluster,
     inboxes: Arc<RwLock<BTreeMap<AppUid, Arc<Inbox>>>>,
     streams: Mutex<BTreeMap<KindKey, Stream>>,
+    metrics: Metrics,
     cancel: CancellationToken,
 }
 
 impl WatchHub {
-    pub(crate) fn new(cluster: Cluster, cancel: CancellationToken) -> Self {
+    pub(crate) fn new(cluster: Cluster, metrics: Metrics, cancel: CancellationToken) -> Self {
         Self {
             cluster,
+            metrics,
             inboxes: Arc::default(),
             streams: Mutex::default(),
             cancel,
@@ -229,6 +232,7 @@ impl WatchHub {
             inboxes: self.inboxes.clone(),
             health: health.clone(),
             latest: Arc::clone(&latest),
+            metrics: self.metrics.clone(),
             kind,
         };
         let guard = cancel.clone().drop_guard();
@@ -258,6 +262,7 @@ struct Follower {
     inboxes: Arc<RwLock<BTreeMap<AppUid, Arc<Inbox>>>>,
     health: Arc<StreamHealth>,
     latest: Arc<Mutex<BTreeMap<ObjectId, Observation>>>,
+    metrics: Metrics,
 }
 
 impl Follower {
@@ -275,6 +280,7 @@ impl Follower {
                 }
                 Err(error) => {
                     tracing::warn!(kind = %self.kind.resource.kind, %error, "a watch broke and starts again");
+                    self.metrics.watch_restarted();
                     self.set_broken(Some(clock::monotonic()));
                 }
             }

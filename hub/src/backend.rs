@@ -23,6 +23,7 @@ use crate::{
     records::{AppRecord, ClusterRecord, FLEET, Record as _, ReportRecord},
     rejection,
     state::{Row, State},
+    telemetry::places,
 };
 
 /// How often a write is decided anew before the session is told to come back.
@@ -195,17 +196,24 @@ impl LinkBackend for Backend {
         self.write(|state| {
             let mut changes = Changes::default();
             let app = state.app(ack.app).filter(|app| app.app.cluster == cluster);
+            let mut news = false;
             if let Some(app) = app
                 && let Some(row) = state.apps.get(&app.key())
             {
                 let report = state.report_of(app).map(|row| &row.record.report);
                 if let Some(record) = rejection::noted(app, report, &ack, reason, now) {
                     changes.update(row, &record);
+                    news = true;
                 }
             }
-            ((), changes)
+            (news, changes)
         })
         .await
+        .map(|news| {
+            if news {
+                self.db.metrics().rejected();
+            }
+        })
         .map_err(|error| Failure::new("failed to store a rejection", error))
     }
 
@@ -230,6 +238,10 @@ impl LinkBackend for Backend {
         if let Err(error) = outcome {
             tracing::error!(%cluster, %error, "failed to record an alarm");
         }
+    }
+
+    fn traceparent(&self, assignment: &Assignment) -> Option<String> {
+        places::traceparent(&self.db.read(), assignment)
     }
 
     async fn blob(&self, blob: BlobRef) -> Result<Option<Vec<u8>>, Failure> {

@@ -19,6 +19,7 @@ pub struct Cli {
 
 /// What the binary can do.
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one, at the start")]
 pub enum Command {
     /// Make a new hub: certificate authority, store, and a first administrator.
     ///
@@ -188,6 +189,46 @@ pub struct ServeOptions {
     /// How to log.
     #[command(flatten)]
     pub log: LogOptions,
+    /// Where traces go.
+    #[command(flatten)]
+    pub otlp: OtlpOptions,
+}
+
+/// Where traces go.
+#[derive(Clone, Debug, Args)]
+pub struct OtlpOptions {
+    /// OTLP receiver for traces, over gRPC, such as `http://localhost:4317`. Without it nothing is
+    /// traced.
+    #[arg(
+        long = "otlp-endpoint",
+        env = "TIDEGATE_HUB_OTLP_ENDPOINT",
+        value_name = "URL"
+    )]
+    pub endpoint: Option<String>,
+    /// File with headers for the receiver, one `name: value` a line.
+    #[arg(
+        long = "otlp-headers-file",
+        env = "TIDEGATE_HUB_OTLP_HEADERS_FILE",
+        value_name = "FILE"
+    )]
+    pub headers_file: Option<PathBuf>,
+    /// PEM file with the certificate authorities that an https:// receiver is verified with; without
+    /// it, the system's.
+    #[arg(
+        id = "otlp_ca_file",
+        long = "otlp-ca-file",
+        env = "TIDEGATE_HUB_OTLP_CA_FILE",
+        value_name = "FILE"
+    )]
+    pub ca_file: Option<PathBuf>,
+    /// Share of traces that is kept, from 0 to 1; agents follow the hub.
+    #[arg(
+        long = "otlp-sample-ratio",
+        env = "TIDEGATE_HUB_OTLP_SAMPLE_RATIO",
+        value_name = "RATIO",
+        default_value_t = 1.0
+    )]
+    pub sample_ratio: f64,
 }
 
 /// How Git sources are fetched.

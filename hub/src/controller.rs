@@ -18,7 +18,6 @@ use crate::{
     changes::Changes,
     db::{self, Db},
     evidence::Evidence,
-    health::Metrics,
     link::Sessions,
     poller::PollerHandle,
     promote, publish,
@@ -26,6 +25,7 @@ use crate::{
     retire,
     settled::Settled,
     state::{Row, State},
+    telemetry::{content, metrics::Metrics},
 };
 
 /// How long nothing may happen while runs are open: their clocks (windows, soaks, deadlines) need
@@ -65,16 +65,15 @@ impl Controller {
         evidence: Evidence,
         sessions: Sessions,
         poller: PollerHandle,
-        metrics: Metrics,
         settled: Settled,
     ) -> Self {
         let gatherer = publish::gather::Gatherer::new(poller.git().clone(), Arc::clone(db.blobs()));
         Self {
+            metrics: db.metrics().clone(),
             db,
             evidence,
             sessions,
             poller,
-            metrics,
             settled,
             gatherer: Arc::new(gatherer),
             published: BTreeMap::new(),
@@ -184,7 +183,9 @@ impl Controller {
         if self.published.get(&uid) == Some(&inputs) {
             return Ok(false);
         }
+        let begun = Instant::now();
         let candidate = self.gatherer.gather(inputs.clone()).await?;
+        content::count(&self.metrics, &candidate, begun);
         self.poller.want(uid, candidate.wanted.clone());
         let publication = {
             let state = self.db.read();
@@ -205,6 +206,10 @@ impl Controller {
             self.gatherer.keep(tag, bytes).await?;
         }
         let changed = self.commit(publication.changes).await?;
+        self.metrics.published(begun.elapsed().as_secs_f64());
+        if let Some(release) = &publication.release {
+            content::tell(&self.db, release, &candidate, begun);
+        }
         if !changed {
             // Only now is it sure that these inputs lead nowhere further.
             self.published.insert(uid, inputs);
@@ -213,6 +218,7 @@ impl Controller {
     }
 
     async fn promote(&self, project: &str, name: &str) -> Result<bool, Error> {
+        let begun = Instant::now();
         let Some(release) = self.snapshot(project, name, promote::wanted_release) else {
             return Ok(false);
         };
@@ -250,7 +256,11 @@ impl Controller {
             };
             promote::with_denies(pass, &set.record, denied, &state)
         };
-        self.commit(changes).await
+        let changed = self.commit(changes).await?;
+        if changed {
+            self.metrics.stepped(begun.elapsed().as_secs_f64());
+        }
+        Ok(changed)
     }
 
     fn snapshot<T>(

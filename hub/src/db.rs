@@ -15,7 +15,7 @@ use std::{
 use jiff::Timestamp;
 use tidegate_model::ids::Epoch;
 use tidegate_store::{BlobStore, Range, Store, Txn};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -24,6 +24,7 @@ use crate::{
     clock::Clock,
     records::{self, AuditHead, EpochRecord, Record as _},
     state::State,
+    telemetry::{metrics::Metrics, witness::Witness},
 };
 
 /// What can go wrong between the hub and its store.
@@ -70,6 +71,7 @@ pub struct Db {
     blobs: Arc<dyn BlobStore>,
     shared: Arc<Shared>,
     clock: Clock,
+    metrics: Metrics,
     epoch: EpochRecord,
     epoch_revision: u64,
 }
@@ -104,6 +106,8 @@ impl Db {
             state.apply(&entry.key, Some((&entry.value, entry.mod_revision)))?;
         }
         state.revision = page.revision;
+        let metrics = Metrics::default();
+        metrics.leads();
         let shared = Arc::new(Shared {
             revision: watch::Sender::new(state.revision),
             state: RwLock::new(state),
@@ -113,6 +117,7 @@ impl Db {
             Arc::clone(&store),
             Arc::clone(&shared),
             page.revision,
+            Witness::new(clock.clone(), metrics.clone()),
             cancel,
         ));
         Ok(Self {
@@ -120,6 +125,7 @@ impl Db {
             blobs,
             shared,
             clock,
+            metrics,
             epoch,
             epoch_revision,
         })
@@ -153,6 +159,11 @@ impl Db {
         &self.clock
     }
 
+    /// What this hub counts.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     /// The blobs.
     pub fn blobs(&self) -> &Arc<dyn BlobStore> {
         &self.blobs
@@ -170,7 +181,12 @@ impl Db {
             return Ok(());
         }
         let txn = self.transaction(changes);
-        let revision = match self.store.transact(txn).await? {
+        let begun = Instant::now();
+        let outcome = self.store.transact(txn).await;
+        let word = word(&outcome, &self.epoch.key());
+        self.metrics
+            .transaction(begun.elapsed().as_secs_f64(), word);
+        let revision = match outcome? {
             tidegate_store::Outcome::Committed { revision } => revision,
             tidegate_store::Outcome::Conflict(conflict) => {
                 let key = conflict.compare.key;
@@ -226,6 +242,21 @@ impl Db {
                 Err(Error::Following(why.unwrap_or_else(|| "the hub is stopping".to_owned())))
             }
         }
+    }
+}
+
+/// How a transaction ended, in a word.
+fn word(
+    outcome: &Result<tidegate_store::Outcome, tidegate_store::Error>,
+    epoch: &str,
+) -> &'static str {
+    match outcome {
+        Ok(tidegate_store::Outcome::Committed { .. }) => "committed",
+        Ok(tidegate_store::Outcome::Conflict(conflict)) if conflict.compare.key == epoch => {
+            "fenced"
+        }
+        Ok(tidegate_store::Outcome::Conflict(_)) => "conflict",
+        Err(_) => "failed",
     }
 }
 

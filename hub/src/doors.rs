@@ -30,6 +30,7 @@ use crate::{
     records::UserRecord,
     runtime::Error,
     settled::Settled,
+    telemetry::calls::CallLayer,
 };
 
 /// How long agents are spread over when the hub ends.
@@ -66,6 +67,7 @@ impl Doors {
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let server = limits::server()
+            .layer(CallLayer::new(self.db.metrics().clone()))
             .layer(auth(&self.db, &self.authority))
             .add_routes(self.routes(cancel.clone()).await?)
             .serve_with_incoming_shutdown(handshakes(connections(listener), tls), async move {

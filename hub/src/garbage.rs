@@ -52,6 +52,9 @@ impl Sweeper {
 
     /// Sweeps until `cancel`. The next sweep is the retry.
     pub async fn run(self, cancel: CancellationToken) {
+        if let Err(error) = self.measure().await {
+            tracing::warn!(%error, "the size of the blob store is not known until the first sweep");
+        }
         loop {
             tokio::select! {
                 () = cancel.cancelled() => return,
@@ -77,6 +80,8 @@ impl Sweeper {
         let keep = self.keep(roots).await?.into_ids();
         let kept = keep.len();
         let swept = self.db.blobs().sweep(keep).await?;
+        self.db.metrics().swept(swept.deleted);
+        self.measure().await?;
         tracing::info!(
             kept,
             deleted = swept.deleted,
@@ -84,6 +89,13 @@ impl Sweeper {
             "swept the blob store"
         );
         Ok(swept)
+    }
+
+    /// Tells the metrics what the blobs take.
+    async fn measure(&self) -> Result<(), Error> {
+        let usage = self.db.blobs().usage().await?;
+        self.db.metrics().stored(usage.blobs, usage.bytes);
+        Ok(())
     }
 
     /// Follows the roots down to objects.

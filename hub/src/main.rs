@@ -18,8 +18,12 @@ async fn main() -> ExitCode {
             .await
             .map(|()| init::tell(&options))
             .map_err(Into::into),
-        Command::Serve(options) => match telemetry::start(&options.log) {
-            Ok(()) => runtime::run(options).await.map_err(Into::into),
+        Command::Serve(options) => match telemetry::start(&options) {
+            Ok(telemetry) => {
+                let ended = runtime::run(options).await;
+                telemetry.end().await;
+                ended.map_err(Into::into)
+            }
             Err(error) => Err(error.into()),
         },
     };

@@ -21,6 +21,7 @@ use crate::{
     db::{self, Db},
     git::{self, Git},
     records::{FLEET, Record as _, SourceRecord},
+    telemetry::content::{self, Work},
 };
 
 /// Fetches under way at once.
@@ -184,14 +185,23 @@ impl PollerHandle {
     }
 
     async fn fetch(&self, source: &RepoRevision) -> Result<SourceRecord, db::Error> {
+        let begun = now();
         let fetched = self.git.fetch(source).await;
+        let work = Work::since(begun);
         if let Err(error) = &fetched {
             tracing::warn!(repo = source.repo_url, revision = source.revision, %error, "failed to fetch");
         }
         loop {
             let (record, changes) = self.record(source, &fetched);
+            let moved = changes
+                .audit
+                .iter()
+                .any(|decision| decision.before != decision.after);
             match self.db.commit(changes).await {
-                Ok(()) => return Ok(record),
+                Ok(()) => {
+                    content::fetched(&self.db, &record, work, moved);
+                    return Ok(record);
+                }
                 Err(error @ db::Error::Conflict { .. }) => {
                     tracing::debug!(%error, "recording again");
                 }

@@ -19,6 +19,8 @@ use tidegate_model::{
     release::SourceCommit, source::RepoRevision,
 };
 
+use crate::telemetry::content::Timing;
+
 /// What a set would be now: the result of expanding and rendering it.
 #[derive(Clone, Debug, Default)]
 pub struct Candidate {
@@ -36,6 +38,8 @@ pub struct Candidate {
     pub wanted: BTreeSet<RepoRevision>,
     /// Bundles that its applications run now, for the brake.
     pub running: BTreeMap<AppUid, Bundle>,
+    /// When it came to be.
+    pub timing: Timing,
 }
 
 /// One application of a candidate.

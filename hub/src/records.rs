@@ -18,7 +18,7 @@ mod rollback;
 mod run;
 mod set;
 mod source;
-mod wire;
+pub(crate) mod wire;
 
 use jiff::Timestamp;
 use tidegate_model::{

@@ -19,7 +19,7 @@ use crate::{
     evidence::Evidence,
     garbage,
     git::{self, Git},
-    health::{self, Metrics},
+    health,
     identity::{self, Authority, tls::ServerKey},
     layout::Layout,
     link::Sessions,
@@ -225,7 +225,7 @@ async fn work(
         layout,
         inner.clone(),
     ));
-    let mut outcome = doors.serve(listener, cancel).await;
+    let mut outcome = Box::pin(doors.serve(listener, cancel)).await;
     inner.cancel();
     while let Some(task) = tasks.join_next().await {
         if let Ok(Err(error)) = task {
@@ -274,13 +274,11 @@ fn background(
     cancel: &CancellationToken,
 ) -> JoinSet<Result<(), db::Error>> {
     let (db, evidence) = (doors.db.clone(), doors.evidence.clone());
-    let metrics = Metrics::default();
     let controller = Controller::new(
         db.clone(),
         evidence.clone(),
         doors.sessions.clone(),
         doors.poller.clone(),
-        metrics.clone(),
         doors.settled.clone(),
     );
     let sweeper = garbage::Sweeper::new(db.clone(), controller.content(), sweep_interval);
@@ -301,7 +299,7 @@ fn background(
         sweeper.run(sweeping).await;
         Ok(())
     });
-    let health = health::serve(health_listener, metrics, db, evidence, inner.clone());
+    let health = health::serve(health_listener, db, evidence, inner.clone());
     tasks.spawn(async move {
         let failed = |error| db::Error::Following(format!("the health port failed: {error}"));
         health.await.map_err(failed)

@@ -4,10 +4,12 @@
 
 use std::io;
 
-use axum::{Router, extract::State, http::StatusCode, routing::get};
+use axum::{Router, extract::State, http::StatusCode, response::Response, routing::get};
 use tidegate_store::{Etcd, etcd::Lead};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
+
+use crate::{health, telemetry::metrics::Metrics};
 
 type Leader = watch::Receiver<Option<String>>;
 
@@ -28,6 +30,7 @@ pub async fn lead(
     let router = Router::new()
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(not_ready))
+        .route("/metrics", get(metrics))
         .with_state(leader.subscribe());
     let serving = tokio::spawn(async move {
         let shutdown = async move { stopped.cancelled().await };
@@ -64,6 +67,11 @@ async fn not_ready(State(leader): State<Leader>) -> (StatusCode, String) {
         None => "standby: looking for who leads\n".to_owned(),
     };
     (StatusCode::SERVICE_UNAVAILABLE, text)
+}
+
+/// What can be said without the term: who does not lead, and what the process takes.
+async fn metrics() -> Response {
+    health::text(Metrics::default().text(None))
 }
 
 /// Says once whom the hub waits for, and again when that changes.

@@ -62,7 +62,8 @@ impl<R: Record> Table<R> {
             .map(|(_, row)| row)
     }
 
-    fn record(&self, key: &str) -> Option<Arc<R>> {
+    /// The record at this whole key.
+    pub(crate) fn record(&self, key: &str) -> Option<Arc<R>> {
         self.get(key).map(|row| Arc::clone(&row.record))
     }
 

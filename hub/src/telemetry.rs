@@ -1,35 +1,47 @@
-//! Log lines to standard error. Never anything else: metrics are in `metrics`.
+//! How the hub tells of itself: log lines, traces, numbers.
+//!
+//! Owns what the hub's spans and metrics are called and when they are told; docs/observability.md
+//! lists them. Never decides anything: what is told here changes nothing.
 
-use tracing_subscriber::EnvFilter;
+pub mod calls;
+pub mod content;
+pub mod metrics;
+pub mod places;
+pub mod witness;
 
-use crate::config::{LogFormat, LogOptions};
+#[cfg(test)]
+mod tests;
 
-/// A filter that cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "failed to read the log filter {filter:?}: write a level, or a filter such as info,tidegate_hub=debug"
-)]
-pub struct Error {
-    filter: String,
-    source: tracing_subscriber::filter::ParseError,
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+use tidegate_telemetry::{Error, Format, Options, Otlp, Telemetry};
+
+use crate::config::{LogFormat, ServeOptions};
+
+/// Begins logging and, if there is an endpoint, tracing. Called once by `main`.
+pub fn start(options: &ServeOptions) -> Result<Telemetry, Error> {
+    let otlp = &options.otlp;
+    tidegate_telemetry::start(&Options {
+        service: "tidegate-hub",
+        version: env!("CARGO_PKG_VERSION"),
+        filter: options.log.filter.clone(),
+        format: match options.log.format {
+            LogFormat::Text => Format::Text,
+            LogFormat::Json => Format::Json,
+        },
+        otlp: otlp.endpoint.clone().map(|endpoint| Otlp {
+            endpoint,
+            headers_file: otlp.headers_file.clone(),
+            ca_file: otlp.ca_file.clone(),
+            sample_ratio: otlp.sample_ratio,
+        }),
+    })
 }
 
-/// Begins logging. Called once by `main`; a second call changes nothing.
-pub fn start(options: &LogOptions) -> Result<(), Error> {
-    let filter = EnvFilter::try_new(&options.filter).map_err(|source| Error {
-        filter: options.filter.clone(),
-        source,
-    })?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
-    // Someone else logging already (a test, a process that embeds the hub) is not an error.
-    let _ = match options.format {
-        LogFormat::Text => builder.try_init(),
-        LogFormat::Json => builder.json().try_init(),
-    };
-    Ok(())
+/// The hub's time as spans have it.
+pub(crate) fn time(at: Timestamp) -> SystemTime {
+    at.into()
 }
 
 /// Says why the process ends, with every cause, on standard error.

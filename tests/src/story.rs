@@ -25,6 +25,7 @@ use std::{fmt, path::Path, time::Duration};
 
 use tokio::time::Instant;
 
+pub use self::stage::product;
 use self::{
     script::{Script, Step, Verb},
     stage::Stage,

@@ -118,7 +118,7 @@ fn text<'a>(value: &'a Value, field: &str) -> &'a str {
 
 /// Who may use whom outside tests (ARCHITECTURE.md, "Map").
 fn arrows() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
-    let arrows: [(&str, &[&str]); 12] = [
+    let arrows: [(&str, &[&str]); 13] = [
         ("tidegate-proto", &[]),
         ("tidegate-protoc", &[]),
         ("tidegate-model", &[]),
@@ -135,9 +135,14 @@ fn arrows() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
                 "tidegate-waves",
                 "tidegate-render",
                 "tidegate-store",
+                "tidegate-telemetry",
             ],
         ),
-        ("tidegate-agent", &["tidegate-proto", "tidegate-model"]),
+        ("tidegate-telemetry", &[]),
+        (
+            "tidegate-agent",
+            &["tidegate-proto", "tidegate-model", "tidegate-telemetry"],
+        ),
         ("tidegate-sandbox", &["tidegate-model"]),
         (
             "tidegate",

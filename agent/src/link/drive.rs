@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tidegate_model::{
     assignment::StateRow,
-    ids::{AppUid, ClusterUid},
+    ids::{AppUid, ClusterUid, Generation},
     report::Report,
 };
 use tidegate_proto::v1::{self as wire, agent_link_client::AgentLinkClient};
@@ -169,6 +169,7 @@ impl<R: Reconcile> Driver<R> {
             self.session.check(now)?;
             let due = self.session.due_work(now);
             self.act(due).await?;
+            self.metrics.waiting(self.session.waiting());
             if self.outgoing.is_none() {
                 self.outgoing = self
                     .session
@@ -208,6 +209,12 @@ impl<R: Reconcile> Driver<R> {
     }
 
     async fn take(&mut self, message: wire::HubMessage) -> Result<(), Over> {
+        if let Some(wire::hub_message::Message::Desired(desired)) = &message.message
+            && let Ok(app) = desired.app_uid.parse()
+        {
+            let traces = self.reconciler.traces();
+            traces.note(app, Generation(desired.generation), &desired.traceparent);
+        }
         let message = match convert::from_hub(self.cluster, message) {
             Ok(message) => message,
             Err(error) => {

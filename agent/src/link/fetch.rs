@@ -9,6 +9,7 @@ use serde_json::Value;
 use tidegate_model::{assignment::Assignment, bundle::Bundle, digest::Digest, ids::Epoch};
 use tidegate_proto::v1::{self as wire, agent_link_client::AgentLinkClient};
 use tonic::{Code, Status, Streaming, transport::Channel};
+use tracing::Instrument as _;
 
 use super::{metrics::Metrics, port::Reconcile, session::Outcome, wire::BlobKind};
 
@@ -78,13 +79,23 @@ impl Fetcher {
         epoch: Epoch,
         assignment: Assignment,
     ) -> Outcome {
-        match self.content(&reconciler, &assignment).await {
-            Ok((bundle, objects)) => reconciler.accept(epoch, assignment, bundle, objects).await,
-            Err(error) => Outcome::Rejected {
-                reason: super::describe(&error),
-                retryable: error.is_retryable(),
-            },
+        let span = reconciler.traces().accepting(&assignment);
+        let work = async {
+            match self.content(&reconciler, &assignment).await {
+                Ok((bundle, objects)) => {
+                    reconciler.accept(epoch, assignment, bundle, objects).await
+                }
+                Err(error) => Outcome::Rejected {
+                    reason: super::describe(&error),
+                    retryable: error.is_retryable(),
+                },
+            }
+        };
+        let outcome = work.instrument(span.clone()).await;
+        if let Outcome::Rejected { reason, .. } = &outcome {
+            span.record("otel.status_description", reason);
         }
+        outcome
     }
 
     async fn content<R: Reconcile>(

@@ -17,12 +17,48 @@ struct Outcome {
 }
 
 /// Numbers of the link. Cheap to clone; clones count together.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Metrics {
     connected: Gauge<i64, AtomicI64>,
     sessions: Family<Outcome, Counter<u64, AtomicU64>>,
     assignments: Family<Outcome, Counter<u64, AtomicU64>>,
     fetched: Counter<u64, AtomicU64>,
+    waiting: Gauge<i64, AtomicI64>,
+}
+
+/// Why a session can end, one word each.
+pub(super) const ENDS: [&str; 9] = [
+    "unreachable",
+    "renewed",
+    "not_durable",
+    "broken",
+    "stale_hub",
+    "refused",
+    "drained",
+    "silent",
+    "protocol",
+];
+
+impl Default for Metrics {
+    /// What can happen is there before it does, so that a rate or an alert sees a zero.
+    fn default() -> Self {
+        let metrics = Self {
+            connected: Gauge::default(),
+            sessions: Family::default(),
+            assignments: Family::default(),
+            fetched: Counter::default(),
+            waiting: Gauge::default(),
+        };
+        for outcome in ENDS {
+            metrics.sessions.get_or_create_owned(&Outcome { outcome });
+        }
+        for outcome in ["accepted", "rejected"] {
+            metrics
+                .assignments
+                .get_or_create_owned(&Outcome { outcome });
+        }
+        metrics
+    }
 }
 
 impl Metrics {
@@ -43,12 +79,23 @@ impl Metrics {
             "Assignments that were accepted or rejected",
             self.assignments.clone(),
         );
+        registry.register(
+            "link_waiting_assignments",
+            "Assignments that came and are not accepted or rejected yet",
+            self.waiting.clone(),
+        );
         registry.register_with_unit(
             "link_fetched",
             "Compressed content that was fetched from the hub",
             Unit::Bytes,
             self.fetched.clone(),
         );
+    }
+
+    /// As many assignments wait to be accepted, or are being.
+    pub(super) fn waiting(&self, assignments: usize) {
+        self.waiting
+            .set(i64::try_from(assignments).unwrap_or(i64::MAX));
     }
 
     pub(super) fn connected(&self, connected: bool) {

@@ -14,7 +14,10 @@ use tidegate_model::{
 };
 
 use super::session::Outcome;
-use crate::port::{ReconcilerHandle, Rejected, Reports};
+use crate::{
+    port::{ReconcilerHandle, Rejected, Reports},
+    traces::Traces,
+};
 
 /// What the link needs of the reconciler. Cheap to clone.
 pub trait Reconcile: Clone + Send + Sync + 'static {
@@ -59,6 +62,11 @@ pub trait Reconcile: Clone + Send + Sync + 'static {
 
     /// Reconciles one application now; `false` if it is not held.
     fn sync_now(&self, app: AppUid) -> bool;
+
+    /// Where applications stand in traces; one that traces nothing knows none.
+    fn traces(&self) -> Traces {
+        Traces::default()
+    }
 
     /// Labels that the agent reports about its cluster.
     fn facts(&self) -> BTreeMap<String, String>;
@@ -135,6 +143,10 @@ impl Reconcile for ReconcilerHandle {
 
     fn sync_now(&self, app: AppUid) -> bool {
         Self::sync_now(self, app)
+    }
+
+    fn traces(&self) -> Traces {
+        Self::traces(self)
     }
 
     fn facts(&self) -> BTreeMap<String, String> {

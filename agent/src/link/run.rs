@@ -133,6 +133,7 @@ impl<R: Reconcile> Link<R> {
             let (over, open) = self.session(&identity, &mut changes, &mut unsent).await;
             self.connected.send_replace(false);
             self.metrics.connected(false);
+            self.metrics.waiting(0);
             self.metrics.session_ended(over.outcome());
             let pause = match over.retry_after() {
                 // A new certificate: nothing went wrong.

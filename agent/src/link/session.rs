@@ -171,6 +171,11 @@ impl Session {
         }
     }
 
+    /// Assignments that came and are not accepted or rejected yet.
+    pub fn waiting(&self) -> usize {
+        self.work.waiting()
+    }
+
     /// Takes a message. Actions are done in order, and before the next message is taken.
     pub fn take(
         &mut self,

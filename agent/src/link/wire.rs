@@ -399,6 +399,7 @@ mod tests {
             epoch: 2,
             digest: digest().to_string(),
             desired: Some(assignment::Desired::Run(run)),
+            traceparent: String::new(),
         };
         let Ok(Err(unreadable)) = read(ClusterUid(Uuid::nil()), message.clone()) else {
             panic!("a wrong digest was taken");

@@ -32,7 +32,10 @@ impl Task {
             let mut stuck = false;
             for (id, fate) in fates {
                 match fate {
-                    Ok(Fate::Gone) => _ = dropped.insert(id),
+                    Ok(Fate::Gone) => {
+                        self.env.metrics.object("deleted");
+                        dropped.insert(id);
+                    }
                     Ok(Fate::NotOurs(why)) => {
                         tracing::warn!(app = %self.app, object = %id, why, "left an object that is not ours");
                         dropped.insert(id.clone());
@@ -46,6 +49,7 @@ impl Task {
                     }
                     Err(error) => {
                         stuck = true;
+                        self.env.metrics.failed("delete", error.class());
                         self.retry.note(error.class(), error.retry_after());
                         self.problems.push((
                             Some(id),

@@ -214,6 +214,7 @@ impl Task {
             }
             Checked::Terminating => row.drift = None,
             Checked::Differs { fields, live } => {
+                self.env.metrics.drifted(healed.is_some());
                 let drift = Some(Drifted::now(fields, healed.is_some()));
                 match (healed, live) {
                     (Some(healed), _) => {

@@ -7,6 +7,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tidegate_model::{object::ObjectId, policy::Drift, report::Phase};
+use tracing::Instrument as _;
 
 use super::{
     Error, Run, Task,
@@ -20,6 +21,7 @@ use crate::{
     plan::{Input, Item, Plan, Target},
     stage::Stage,
     state::Record,
+    traces,
     watch::Observation,
 };
 
@@ -41,6 +43,23 @@ enum Done {
     Look(Look, Option<Observation>),
     NoKind,
     Error(cluster::Error),
+}
+
+impl Done {
+    /// What became of it, for the metrics.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Outcome(Outcome::Right { wrote: Some(_), .. }, _) => "applied",
+            Self::Outcome(Outcome::Right { wrote: None, .. }, _)
+            | Self::Look(Look::Right(_), _) => "unchanged",
+            Self::Look(Look::Differs(..) | Look::Missing | Look::Disowned(_), _) => "differs",
+            Self::Outcome(Outcome::Foreign(_), _) | Self::Look(Look::Foreign(_), _) => "foreign",
+            Self::Outcome(Outcome::Terminating(_), _) | Self::Look(Look::Terminating(_), _) => {
+                "terminating"
+            }
+            Self::NoKind | Self::Error(_) => "failed",
+        }
+    }
 }
 
 impl Task {
@@ -75,7 +94,9 @@ impl Task {
         self.follow(&plan);
         self.publish_unless_verifying(mode);
         for targets in plan.targets.chunk_by(|a, b| a.stage == b.stage) {
-            self.stage(targets, mode).await;
+            let stage = targets.first().map_or(Stage::Users, |target| target.stage);
+            let span = traces::stage(stage, targets.len());
+            self.stage(targets, mode).instrument(span).await;
             if targets
                 .first()
                 .is_some_and(|target| target.stage == Stage::Definitions)
@@ -229,9 +250,14 @@ impl Task {
         let Some(row) = self.rows.get_mut(&target.id) else {
             return;
         };
+        let metrics = &self.env.metrics;
+        metrics.object(done.word());
         match done {
             Done::Outcome(Outcome::Right { wrote, .. }, Some(live)) => {
                 row.right(target, &live);
+                if wrote.is_some() && heals {
+                    metrics.drifted(true);
+                }
                 if let Some(fields) = wrote.filter(|_| heals) {
                     row.heat.heal(now);
                     row.drift = Some(Drifted::now(fields, true));
@@ -242,10 +268,12 @@ impl Task {
                 row.right(target, &live);
             }
             Done::Look(Look::Differs(_, fields), Some(live)) => {
+                metrics.drifted(false);
                 row.leave(&live, Some(Drifted::now(fields, false)));
             }
             Done::Look(Look::Disowned(_), Some(live)) => row.leave(&live, None),
             Done::Look(Look::Missing, _) => {
+                metrics.drifted(false);
                 row.status = Status::Right;
                 row.missing = true;
                 row.drift =
@@ -272,6 +300,7 @@ impl Task {
     }
 
     fn note_error(&mut self, target: &Target, error: &cluster::Error) {
+        self.env.metrics.failed("apply", error.class());
         self.retry.note(error.class(), error.retry_after());
         let Some(row) = self.rows.get_mut(&target.id) else {
             return;

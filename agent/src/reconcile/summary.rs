@@ -47,6 +47,10 @@ impl Task {
             health = health.worst(Health::Progressing);
         }
         let healthy = through && health.is_healthy();
+        if healthy && let Some(applied) = self.unobserved.take() {
+            let traces = &self.env.traces;
+            traces.observed(&record.assignment, applied, clock::wall().into());
+        }
         self.healthy_since = healthy.then(|| self.healthy_since.unwrap_or_else(clock::monotonic));
         let report = Report {
             app: self.app,

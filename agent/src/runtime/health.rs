@@ -13,13 +13,20 @@ use std::{
     },
 };
 
-use axum::{Router, extract::State, http::StatusCode, routing::get};
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse as _, Response},
+    routing::get,
+};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
-    metrics::{family::Family, gauge::Gauge, info::Info},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, info::Info},
     registry::{Registry, Unit},
 };
 use tidegate_model::{health::Health as Word, report::Report};
+use tidegate_telemetry::process::{OPEN_METRICS, Process};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -75,17 +82,21 @@ impl Health {
     }
 
     fn metrics(&self) -> Result<String, std::fmt::Error> {
-        let mut registry = Registry::with_prefix("tidegate_agent");
+        let mut all = Registry::default();
+        all.register_collector(Box::new(Process));
+        let registry = all.sub_registry_with_prefix("tidegate_agent");
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "Version of the agent", version);
+        spans(registry);
         if let Some(reconciler) = self.parts.reconciler.get() {
-            applications(&mut registry, &reconciler.reports().latest());
+            reconciler.metrics().register(registry);
+            applications(registry, &reconciler.reports().latest());
             let epoch = Gauge::<u64, AtomicU64>::default();
             epoch.set(reconciler.epoch().0);
             registry.register("hub_epoch", "Highest epoch of a hub ever seen", epoch);
         }
         if let Some((link, identity)) = self.parts.link.get() {
-            link.metrics().register(&mut registry);
+            link.metrics().register(registry);
             if let Some(end) = identity.not_after() {
                 let expiry = Gauge::<i64, AtomicI64>::default();
                 expiry.set(end.as_second());
@@ -98,7 +109,7 @@ impl Health {
             }
         }
         let mut text = String::new();
-        encode(&mut text, &registry)?;
+        encode(&mut text, &all)?;
         Ok(text)
     }
 }
@@ -106,6 +117,22 @@ impl Health {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByHealth {
     health: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByOutcome {
+    outcome: &'static str,
+}
+
+/// Spans that the OTLP receiver took and did not take.
+fn spans(registry: &mut Registry) {
+    let family = Family::<ByOutcome, Counter>::default();
+    let (sent, lost) = tidegate_telemetry::export::counts();
+    for (outcome, count) in [("sent", sent), ("lost", lost)] {
+        family.get_or_create(&ByOutcome { outcome }).inc_by(count);
+    }
+    let help = "Spans, by whether the OTLP receiver took them";
+    registry.register("trace_spans", help, family);
 }
 
 /// Applications by health; the words that no application has are there too, so that an alert on
@@ -153,10 +180,10 @@ pub async fn serve(listener: TcpListener, health: Health, cancel: CancellationTo
     }
 }
 
-async fn metrics(State(health): State<Health>) -> (StatusCode, String) {
+async fn metrics(State(health): State<Health>) -> Response {
     match health.metrics() {
-        Ok(text) => (StatusCode::OK, text),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+        Ok(text) => ([(CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
     }
 }
 

@@ -22,10 +22,12 @@ use crate::{
     clock,
     cluster::{self, Cluster, core_kind, meta},
     manifest::Scope,
+    metrics::Metrics,
     ownership,
     port::Options,
     reconcile::Env,
     state::{self, AppStore, Content, EpochStore, Found, Record, Store},
+    traces::Traces,
     watch::WatchHub,
 };
 
@@ -129,7 +131,8 @@ pub(super) async fn build(
         version,
         mut labelled,
     } = started;
-    let records = take_up(&store, &blobs, &files, &mut found, &labelled).await?;
+    let traces = Traces::default();
+    let records = take_up(&store, &blobs, &files, &mut found, &labelled, &traces).await?;
     for (record, _) in &records {
         labelled.remove(&record.assignment.app);
     }
@@ -137,8 +140,11 @@ pub(super) async fn build(
     // Even epoch 0 is kept, so that the next start knows that this one was not the first.
     let epoch = epochs.raise(found.epoch).await?;
     cluster.discover(Duration::from_secs(30)).await;
+    let metrics = Metrics::default();
     let env = Arc::new(Env {
-        watches: WatchHub::new(cluster.clone(), cancel.child_token()),
+        watches: WatchHub::new(cluster.clone(), metrics.clone(), cancel.child_token()),
+        metrics,
+        traces,
         started: clock::monotonic(),
         claims: Claims::default(),
         board: Board::new(),
@@ -205,6 +211,7 @@ async fn take_up(
     files: &AcceptedFiles,
     found: &mut Found,
     labelled: &BTreeSet<AppUid>,
+    traces: &Traces,
 ) -> Result<Vec<(Record, Option<String>)>, state::Error> {
     let mut records = Vec::new();
     for (mut record, version) in std::mem::take(&mut found.records) {
@@ -222,7 +229,7 @@ async fn take_up(
             for object in &objects {
                 blobs.put(object)?;
             }
-            files.put(&record.assignment, &bundle)?;
+            files.put(&record.assignment, &bundle, None)?;
             record.bundle = Some(Arc::new(bundle));
         }
         if record.bundle.is_none() {
@@ -234,7 +241,14 @@ async fn take_up(
         .iter()
         .map(|(record, _)| record.assignment.app)
         .collect();
-    for OnDisk { assignment, bundle } in files.all() {
+    for on_disk in files.all() {
+        let OnDisk {
+            assignment,
+            bundle,
+            traceparent,
+        } = on_disk;
+        let place = traceparent.unwrap_or_default();
+        traces.note(assignment.app, assignment.generation, &place);
         let sound = bundle.objects().iter().all(|entry| blobs.has(entry.digest));
         // Only where the cluster lost its state: else a record that is gone was removed on purpose.
         if (found.lost || !found.damaged.is_empty()) && sound && !known.contains(&assignment.app) {

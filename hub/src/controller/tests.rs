@@ -45,7 +45,6 @@ impl World {
             self.hub.evidence.clone(),
             self.hub.sessions.clone(),
             self.poller.clone(),
-            Metrics::default(),
             Settled::default(),
         )
     }

@@ -13,6 +13,7 @@ use tidegate_store::Store;
 use tokio_util::sync::CancellationToken;
 
 use super::{PREFIX, Shared};
+use crate::telemetry::witness::Witness;
 
 /// Why there is no view any more when nothing is wrong.
 const STOPPING: &str = "the hub is stopping";
@@ -25,6 +26,7 @@ pub(super) async fn follow(
     store: Arc<dyn Store>,
     shared: Arc<Shared>,
     mut after: u64,
+    mut witness: Witness,
     cancel: CancellationToken,
 ) {
     let mut changes = store.watch(PREFIX, after);
@@ -40,7 +42,7 @@ pub(super) async fn follow(
         let folded = match batch {
             Some(Ok(batch)) => {
                 after = batch.revision;
-                fold(&shared, &batch)
+                fold(&shared, &batch, &mut witness)
             }
             Some(Err(error)) if error.is_retryable() => {
                 tracing::warn!(%error, "the hub shows what it knew until it can read its store again");
@@ -64,16 +66,22 @@ pub(super) async fn follow(
     }
 }
 
-fn fold(shared: &Shared, batch: &tidegate_store::Batch) -> Result<(), String> {
+fn fold(
+    shared: &Shared,
+    batch: &tidegate_store::Batch,
+    witness: &mut Witness,
+) -> Result<(), String> {
     {
         let mut state = shared.state.write().unwrap_or_else(PoisonError::into_inner);
         for event in &batch.events {
             let change = event
                 .entry()
                 .map(|entry| (entry.value.as_ref(), entry.mod_revision));
+            let before = Witness::before(&state, event.key());
             state
                 .apply(event.key(), change)
                 .map_err(|error| error.to_string())?;
+            witness.after(&state, event.key(), before);
         }
         state.revision = batch.revision;
     }

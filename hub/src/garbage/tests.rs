@@ -532,13 +532,24 @@ async fn the_component_sweeps_by_itself_until_it_is_cancelled() {
     let (db, content) = (world.db.clone(), Arc::clone(&world.content));
     let sweeper = Sweeper::new(db, content, Duration::from_millis(20));
     let running = tokio::spawn(sweeper.run(cancel.clone()));
+    let metrics = world.db.metrics().clone();
     let gone = async {
-        while world.has_bundle(garbage).await {
+        let told = || {
+            !metrics
+                .text(None)
+                .unwrap()
+                .contains("deleted_blobs_total 0\n")
+        };
+        while world.has_bundle(garbage).await || !told() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
     let waited = tokio::time::timeout(Duration::from_mins(1), gone).await;
-    waited.expect("nothing is swept");
+    assert!(
+        waited.is_ok(),
+        "nothing is swept:\n{}",
+        metrics.text(None).unwrap()
+    );
     cancel.cancel();
     running.await.unwrap();
 }

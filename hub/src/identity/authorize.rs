@@ -74,6 +74,12 @@ const TABLE: &[(&str, Requirement)] = &[
     ),
 ];
 
+/// The call at this path, without the slash, if there is one.
+pub fn known_call(path: &str) -> Option<&'static str> {
+    let known = TABLE.iter().find(|(known, _)| *known == path)?;
+    known.0.strip_prefix('/')
+}
+
 /// Who makes a call. In the extensions of every request that got past the authoriser.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {

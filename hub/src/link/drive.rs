@@ -352,7 +352,14 @@ impl<B: LinkBackend> Driver<B> {
             ToAgent::Desired(desired) => Some((desired.app, desired.generation, desired.digest())),
             _ => None,
         };
-        let encoded = convert::to_agent(self.ground.backend.epoch(), message);
+        let traceparent = match &message {
+            ToAgent::Desired(desired) => self.ground.backend.traceparent(desired),
+            _ => None,
+        };
+        let mut encoded = convert::to_agent(self.ground.backend.epoch(), message);
+        if let Some(wire::hub_message::Message::Desired(desired)) = &mut encoded.message {
+            desired.traceparent = traceparent.unwrap_or_default();
+        }
         let size = encoded.encoded_len();
         let Some((app, generation, digest)) = row.filter(|_| size > limits::MESSAGE_BYTES) else {
             return Ok(Some(encoded));

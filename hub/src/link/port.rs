@@ -60,6 +60,12 @@ pub trait LinkBackend: Send + Sync + 'static {
         ack: Ack,
     ) -> impl Future<Output = Result<(), Failure>> + Send;
 
+    /// Where an assignment stands in a trace, as W3C Trace Context; `None` if nobody traces it.
+    fn traceparent(&self, assignment: &Assignment) -> Option<String> {
+        let _ = assignment;
+        None
+    }
+
     /// Something that a person must look at. Already logged.
     fn alarm(&self, cluster: ClusterUid, alarm: Alarm) -> impl Future<Output = ()> + Send;
 

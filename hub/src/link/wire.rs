@@ -250,6 +250,8 @@ fn desired(assignment: Assignment) -> wire::Assignment {
         epoch: assignment.epoch.0,
         digest,
         desired: Some(desired),
+        // Whoever sends it knows.
+        traceparent: String::new(),
     }
 }
 

@@ -28,6 +28,7 @@ use tidegate_store::{Blob, BlobId, BlobStore, blob};
 use tokio::{
     sync::{RwLock, RwLockReadGuard},
     task::spawn_blocking,
+    time::Instant,
 };
 
 use super::{Candidate, CandidateApp, Content, pass::ENTRIES_TAG, warn};
@@ -35,6 +36,7 @@ use crate::{
     git::Git,
     records::SetRecord,
     state::{Row, State},
+    telemetry::content::Work,
 };
 
 /// Why content could not be read or written. The next pass tries again.
@@ -145,12 +147,18 @@ impl Inputs {
 pub struct Gatherer {
     git: Git,
     blobs: Arc<dyn BlobStore>,
-    cache: Mutex<BTreeMap<(String, Source), Arc<Outcome>>>,
+    cache: Mutex<BTreeMap<(String, Source), Arc<Rendered>>>,
     /// Read by passes, written by whoever must know that none is under way.
     passes: RwLock<()>,
 }
 
 type Outcome = Result<Content, String>;
+
+/// What became of a rendering, and when.
+struct Rendered {
+    outcome: Outcome,
+    work: Work,
+}
 
 impl std::fmt::Debug for Gatherer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -193,7 +201,9 @@ impl Gatherer {
         if inputs.deleting {
             return Ok(candidate);
         }
+        let begun = Instant::now();
         let expansion = self.expand(&inputs, &mut candidate).await;
+        candidate.timing.expanded = Some(Work::since(begun));
         candidate.incomplete |= expansion.incomplete;
         candidate
             .failed
@@ -296,8 +306,13 @@ impl Gatherer {
                 return Ok(());
             }
         };
-        let content = self.render(&app.source, &commit).await?;
-        if let Err(error) = &*content {
+        let rendered = self.render(&app.source, &commit).await?;
+        let content = &rendered.outcome;
+        candidate
+            .timing
+            .rendered
+            .insert(app.name.clone(), rendered.work);
+        if let Err(error) = content {
             candidate
                 .problems
                 .push(format!("application {}: {error}", app.name));
@@ -317,7 +332,7 @@ impl Gatherer {
             name,
             CandidateApp {
                 app,
-                content: Outcome::clone(&content),
+                content: Outcome::clone(content),
             },
         );
         Ok(())
@@ -327,26 +342,30 @@ impl Gatherer {
         self: &Arc<Self>,
         source: &Source,
         commit: &str,
-    ) -> Result<Arc<Outcome>, Error> {
+    ) -> Result<Arc<Rendered>, Error> {
         let key = (commit.to_owned(), source.clone());
         if let Some(known) = self.remembered(&key) {
             return Ok(known);
         }
-        let (gatherer, work) = (Arc::clone(self), key.clone());
-        let rendered = spawn_blocking(move || gatherer.render_now(&work.1, &work.0)).await;
+        let begun = Instant::now();
+        let (gatherer, (commit, source)) = (Arc::clone(self), key.clone());
+        let rendered = spawn_blocking(move || gatherer.render_now(&source, &commit)).await;
         let (outcome, objects) = rendered
             .unwrap_or_else(|error| (Err(format!("rendering failed: {error}")), Vec::new()));
         self.blobs.put(objects).await?;
-        let outcome = Arc::new(outcome);
+        let rendered = Arc::new(Rendered {
+            outcome,
+            work: Work::since(begun),
+        });
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         if cache.len() >= CACHE {
             cache.clear();
         }
-        cache.insert(key, Arc::clone(&outcome));
-        Ok(outcome)
+        cache.insert(key, Arc::clone(&rendered));
+        Ok(rendered)
     }
 
-    fn remembered(&self, key: &(String, Source)) -> Option<Arc<Outcome>> {
+    fn remembered(&self, key: &(String, Source)) -> Option<Arc<Rendered>> {
         self.cache
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

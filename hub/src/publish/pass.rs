@@ -41,6 +41,8 @@ pub struct Publication {
     pub changes: Changes,
     /// Blobs to be written before: tag, bytes.
     pub blobs: Vec<(&'static str, Vec<u8>)>,
+    /// The release that is created.
+    pub release: Option<ReleaseRecord>,
 }
 
 /// What a pass looks at.
@@ -112,6 +114,7 @@ pub fn pass(view: &View<'_>, id: &mut dyn FnMut() -> Uuid) -> Publication {
                 )
                 .from_to("", release.content),
             );
+            publication.release = Some(release);
             Some(blob)
         }
         _ => None,

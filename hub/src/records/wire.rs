@@ -30,7 +30,7 @@ use tidegate_model::{
 };
 use tidegate_proto::storage::v1;
 
-pub(super) use self::names::Named;
+pub(crate) use self::names::Named;
 use super::{Error, Record};
 
 /// Everything a stored time can be: whole milliseconds. The hub's clock gives out no others.

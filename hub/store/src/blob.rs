@@ -121,6 +121,15 @@ pub struct Swept {
     pub pending: usize,
 }
 
+/// What a store of blobs takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// How many there are.
+    pub blobs: usize,
+    /// Their content, in bytes.
+    pub bytes: u64,
+}
+
 /// A store of blobs.
 pub trait BlobStore: Send + Sync + 'static {
     /// Stores blobs, durably before it returns. Putting what is there already is cheap, and
@@ -132,6 +141,9 @@ pub trait BlobStore: Send + Sync + 'static {
 
     /// Whether the blob is there. Its content is not verified.
     fn has<'a>(&'a self, id: &'a BlobId) -> BoxFuture<'a, Result<bool, Error>>;
+
+    /// What all blobs take, for people who watch the disk.
+    fn usage(&self) -> BoxFuture<'_, Result<Usage, Error>>;
 
     /// The names of all blobs, sorted.
     fn list(&self) -> BoxFuture<'_, Result<Vec<BlobId>, Error>>;

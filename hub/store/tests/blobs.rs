@@ -155,6 +155,8 @@ mod blobs {
         let store = Files::open(directory.path().join("blobs")).await.unwrap();
         assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0);
         assert_eq!(store.list().await.unwrap(), [blob.id().clone()]);
+        let usage = store.usage().await.unwrap();
+        assert_eq!((usage.blobs, usage.bytes), (1, blob.bytes().len() as u64));
     }
 
     #[tokio::test]

@@ -725,6 +725,10 @@ pub struct Assignment {
     /// Digest over what follows; a report echoes it.
     #[prost(string, tag = "5")]
     pub digest: ::prost::alloc::string::String,
+    /// W3C Trace Context of the span that what happens to it belongs below. Empty when nobody traces;
+    /// no part of the digest, and nothing depends on it.
+    #[prost(string, tag = "8")]
+    pub traceparent: ::prost::alloc::string::String,
     #[prost(oneof = "assignment::Desired", tags = "6, 7")]
     pub desired: ::core::option::Option<assignment::Desired>,
 }

@@ -138,6 +138,11 @@ impl Work {
             .then(|| format!("{MOST} assignments wait to be accepted already"))
     }
 
+    /// How many wait or are worked on.
+    pub(super) fn waiting(&self) -> usize {
+        self.slots.len()
+    }
+
     fn working(&self) -> usize {
         self.slots.values().filter(|slot| slot.working).count()
     }

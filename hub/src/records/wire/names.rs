@@ -14,7 +14,7 @@ use tidegate_model::{
 use crate::records::{HoldKind, Role};
 
 /// An enum with a stored name for every value.
-pub(in crate::records) trait Named: Copy + 'static {
+pub(crate) trait Named: Copy + 'static {
     /// Every value.
     const ALL: &'static [Self];
 

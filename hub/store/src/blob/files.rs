@@ -22,7 +22,7 @@ use futures::{FutureExt as _, future::BoxFuture};
 use tidegate_model::digest::Digest;
 use tokio::task::spawn_blocking;
 
-use super::{Blob, BlobId, BlobStore, Error, Swept, sweep::Sweeper};
+use super::{Blob, BlobId, BlobStore, Error, Swept, Usage, sweep::Sweeper};
 use crate::disk;
 
 /// Threads that write one put: file systems join concurrent syncs into one journal commit.
@@ -203,6 +203,23 @@ impl Inner {
         Ok(found)
     }
 
+    fn usage(&self) -> Result<Usage, Error> {
+        let mut usage = Usage::default();
+        for id in self.list()? {
+            let path = self.path(&id);
+            match fs::metadata(&path) {
+                Ok(found) => {
+                    usage.blobs += 1;
+                    usage.bytes += found.len();
+                }
+                // A sweep took it meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(disk::Error::new("look at", &path, error).into()),
+            }
+        }
+        Ok(usage)
+    }
+
     fn delete(&self, id: &BlobId) -> Result<(), Error> {
         let path = self.path(id);
         match fs::remove_file(&path) {
@@ -233,6 +250,11 @@ impl BlobStore for Files {
                 .map_err(|error| disk::Error::new("look for", &path, error).into())
         })
         .boxed()
+    }
+
+    fn usage(&self) -> BoxFuture<'_, Result<Usage, Error>> {
+        let inner = Arc::clone(&self.inner);
+        blocking(move || inner.usage()).boxed()
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<BlobId>, Error>> {

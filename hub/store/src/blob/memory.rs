@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use futures::{FutureExt as _, future, future::BoxFuture};
 
-use super::{Blob, BlobId, BlobStore, Error, Swept, sweep::Sweeper};
+use super::{Blob, BlobId, BlobStore, Error, Swept, Usage, sweep::Sweeper};
 
 /// A blob store that is gone with the process.
 #[derive(Debug, Default)]
@@ -43,6 +43,15 @@ impl BlobStore for MemoryBlobs {
 
     fn has<'a>(&'a self, id: &'a BlobId) -> BoxFuture<'a, Result<bool, Error>> {
         future::ready(Ok(self.blobs().contains_key(id))).boxed()
+    }
+
+    fn usage(&self) -> BoxFuture<'_, Result<Usage, Error>> {
+        let blobs = self.blobs();
+        let usage = Usage {
+            blobs: blobs.len(),
+            bytes: blobs.values().map(|bytes| bytes.len() as u64).sum(),
+        };
+        future::ready(Ok(usage)).boxed()
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<BlobId>, Error>> {
