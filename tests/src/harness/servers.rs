@@ -110,6 +110,16 @@ impl Etcd {
         .await?
     }
 
+    /// Loses all that it has stored, after [`Self::kill`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when its data cannot be removed.
+    pub fn forget(&self) -> Result<(), Error> {
+        std::fs::remove_dir_all(self.folder.join("etcd"))
+            .map_err(Error::io("remove the data of etcd"))
+    }
+
     /// Starts it again with the state and port it had, after [`Self::kill`].
     ///
     /// # Errors
