@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use tidegate_hub::{
     config::{Cli, Command},
-    init, runtime, telemetry,
+    init, runtime, telemetry, tell,
 };
 
 #[tokio::main]
@@ -22,6 +22,9 @@ async fn main() -> ExitCode {
             Ok(()) => runtime::run(options).await.map_err(Into::into),
             Err(error) => Err(error.into()),
         },
+        Command::Backup(options) => tell::backup(&options).await,
+        Command::Restore(options) => tell::restore(&options).await,
+        Command::Migrate(options) => tell::migrate(&options).await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

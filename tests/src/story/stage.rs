@@ -17,9 +17,10 @@ use std::{
 
 use tokio::process::Command;
 
+pub use self::installation::product;
 use self::{
     ground::Ground,
-    installation::{Agent, Hub, product},
+    installation::{Agent, Hub},
     records::Records,
 };
 use super::bed::Bed;

@@ -22,7 +22,7 @@ use crate::harness::{Binaries, Error, Fleet, User};
 /// The clusters.
 #[derive(Debug)]
 pub(super) enum Ground {
-    Real(Fleet),
+    Real(Box<Fleet>),
     Sandboxes(Vec<Pretended>),
 }
 
@@ -45,7 +45,10 @@ impl Ground {
         names: &[String],
     ) -> Result<Self, Error> {
         match bed {
-            Bed::Redb | Bed::Etcd => Ok(Self::Real(Fleet::named(binaries, names).await?)),
+            Bed::Redb | Bed::Etcd => {
+                let fleet = Fleet::named(binaries, names).await?;
+                Ok(Self::Real(Box::new(fleet)))
+            }
             Bed::Sandbox => {
                 let mut sandboxes = Vec::new();
                 for name in names {
@@ -70,17 +73,17 @@ impl Ground {
             Self::Real(fleet) => {
                 let kubelet = fleet.cluster(name)?.kubelet();
                 if held {
-                    kubelet.hold()
+                    kubelet.hold();
                 } else {
-                    kubelet.release()
+                    kubelet.release();
                 }
             }
             Self::Sandboxes(_) => {
                 let sandbox = &self.pretended(name)?.sandbox;
                 if held {
-                    sandbox.hold()
+                    sandbox.hold();
                 } else {
-                    sandbox.release()
+                    sandbox.release();
                 }
             }
         }

@@ -13,7 +13,7 @@ pub(super) enum Records {
     /// A file in the hub's state directory.
     File,
     /// An etcd.
-    Etcd(Etcd),
+    Etcd(Box<Etcd>),
 }
 
 impl Records {
@@ -21,7 +21,10 @@ impl Records {
     pub(super) async fn start(bed: Bed, binaries: &Binaries, folder: &Path) -> Result<Self, Error> {
         match bed {
             Bed::Redb | Bed::Sandbox => Ok(Self::File),
-            Bed::Etcd => Ok(Self::Etcd(Etcd::start(binaries, folder).await?)),
+            Bed::Etcd => {
+                let etcd = Etcd::start(binaries, folder).await?;
+                Ok(Self::Etcd(Box::new(etcd)))
+            }
         }
     }
 
