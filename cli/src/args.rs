@@ -8,6 +8,7 @@ mod get;
 mod offline;
 mod run;
 mod set;
+mod up;
 mod wait;
 
 pub use admin::{
@@ -20,6 +21,7 @@ pub use run::{Approve, Control, RunCommand, RunName, Watch};
 pub use set::{
     Apply, Delete, DeleteCommand, HoldApprove, HoldCommand, Refresh, Rollback, Sync, Unpin,
 };
+pub use up::{Down, Example, NamedContext, Up};
 pub use wait::{Subject, Wait};
 
 use std::path::PathBuf;
@@ -143,6 +145,10 @@ pub struct Reason {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Bring up a whole fleet on this machine, to look at and to play with.
+    Up(Up),
+    /// Remove a fleet that `up` made.
+    Down(Down),
     /// Write application sets from files: all of them or, if one is wrong, none.
     Apply(Apply),
     /// Show the applications that sets make; asks no hub.

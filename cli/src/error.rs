@@ -7,7 +7,7 @@ use std::io;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use crate::{config, connect, exit::Exit};
+use crate::{config, connect, exit::Exit, up};
 
 /// Why a command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +42,9 @@ pub enum Error {
     /// An agent could not be asked.
     #[error("failed to sync: {0}")]
     Sync(String),
+    /// The demo.
+    #[error(transparent)]
+    Up(#[from] up::Error),
     /// A file of the user's.
     #[error("failed to {action} {path}: {source}")]
     File {
@@ -84,6 +87,7 @@ impl Error {
             Self::Timeout(_) => Exit::Timeout,
             Self::RunFailed(_) => Exit::RunFailed,
             Self::Output(_) if self.is_silent() => Exit::Ok,
+            Self::Up(error) => error.exit(),
             Self::Refresh(_)
             | Self::Sync(_)
             | Self::File { .. }
