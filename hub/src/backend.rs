@@ -22,6 +22,7 @@ use crate::{
     },
     records::{AppRecord, ClusterRecord, FLEET, Record as _, ReportRecord},
     rejection,
+    restored::{self, Standing},
     state::{Row, State},
     telemetry::places,
 };
@@ -109,6 +110,7 @@ impl LinkBackend for Backend {
         let state = self.db.read();
         state
             .apps_in(cluster)
+            .filter(|app| restored::standing(&state, app) == Standing::Given)
             .filter_map(|app| app.assignment.clone())
             .collect()
     }

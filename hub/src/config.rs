@@ -4,8 +4,12 @@
 
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
+mod moving;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tidegate_model::duration::Span;
+
+pub use self::moving::{BackupOptions, MigrateOptions, RestoreOptions};
 
 /// Tidegate's hub: expands application sets, rolls releases out in waves, and speaks to agents and
 /// people over one mutually authenticated gRPC port.
@@ -27,6 +31,19 @@ pub enum Command {
     Init(InitOptions),
     /// Run the hub until SIGTERM or SIGINT.
     Serve(ServeOptions),
+    /// Write all that makes this hub into one file, from which `restore` makes it again.
+    ///
+    /// The file holds the key of the certificate authority: whoever reads it can sign certificates
+    /// of this hub for anybody. It is made readable by its owner alone; keep it like a password.
+    Backup(BackupOptions),
+    /// Make the hub of a backup again, in an empty state directory and store.
+    ///
+    /// Everything in the backup is verified before anything is written. The restored hub takes a
+    /// term above that of the hub that was lost: agents obey it, and no longer the other one. What
+    /// they run stays until releases of the restored hub reach them, wave by wave.
+    Restore(RestoreOptions),
+    /// Move a hub's records from one store to the other. The hub must not run.
+    Migrate(MigrateOptions),
 }
 
 /// Options of `init`.
@@ -77,16 +94,24 @@ pub struct StoreOptions {
         long,
         env = "TIDEGATE_HUB_STORE",
         value_name = "STORE",
-        default_value = "redb"
+        default_value = "redb",
+        requires_if("etcd", "etcd_endpoints")
     )]
     pub store: StoreKind,
+    /// Which etcd.
+    #[command(flatten)]
+    pub etcd: EtcdOptions,
+}
+
+/// An etcd.
+#[derive(Clone, Debug, Args)]
+pub struct EtcdOptions {
     /// URLs of the etcd's members, separated by commas; either all https:// or all http://.
     #[arg(
         long,
         env = "TIDEGATE_HUB_ETCD_ENDPOINTS",
         value_name = "URL",
-        value_delimiter = ',',
-        required_if_eq("store", "etcd")
+        value_delimiter = ','
     )]
     pub etcd_endpoints: Vec<String>,
     /// PEM file with the certificate authorities that https:// endpoints are verified with.

@@ -22,7 +22,7 @@ use crate::{
     poller::PollerHandle,
     promote, publish,
     records::SetRecord,
-    retire,
+    restored, retire,
     settled::Settled,
     state::{Row, State},
     telemetry::{content, metrics::Metrics},
@@ -156,6 +156,15 @@ impl Controller {
     async fn pass(&mut self, project: &str, name: &str) -> Result<bool, Error> {
         let content = Arc::clone(&self.gatherer);
         let _pass = content.pass().await;
+        let settled = {
+            let state = self.db.read();
+            let now = self.db.clock().now();
+            state
+                .set(project, name)
+                .map(|row| restored::pass(&state, &self.evidence, row, now))
+                .unwrap_or_default()
+        };
+        let settled = self.commit(settled).await?;
         let published = self.publish(project, name).await?;
         let promoted = self.promote(project, name).await?;
         let retired = {
@@ -166,7 +175,7 @@ impl Controller {
                 .unwrap_or_default()
         };
         let retired = self.commit(retired).await?;
-        Ok(published || promoted || retired)
+        Ok(settled || published || promoted || retired)
     }
 
     async fn commit(&self, changes: Changes) -> Result<bool, Error> {

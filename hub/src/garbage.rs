@@ -12,7 +12,7 @@ use tidegate_model::digest::Digest;
 use tidegate_store::{blob, blob::Swept};
 use tokio_util::sync::CancellationToken;
 
-use self::keep::{Keep, Roots};
+pub(crate) use self::keep::{Keep, Roots};
 use crate::{
     db::Db,
     publish::gather::{self, Gatherer},

@@ -150,7 +150,7 @@ pub fn tell(options: &InitOptions) {
     let store = match options.store.store {
         StoreKind::Redb => String::new(),
         StoreKind::Etcd => {
-            let endpoints = options.store.etcd_endpoints.join(",");
+            let endpoints = options.store.etcd.etcd_endpoints.join(",");
             format!(" --store etcd --etcd-endpoints {endpoints}")
         }
     };

@@ -31,9 +31,29 @@ impl Layout {
         self.root.join("store.redb")
     }
 
+    /// The store's file while records are being moved into it.
+    pub fn store_unfinished(&self) -> PathBuf {
+        self.root.join("store.redb.unfinished")
+    }
+
+    /// The store's file after its records were moved to an etcd.
+    pub fn store_moved(&self) -> PathBuf {
+        self.root.join("store.redb.moved")
+    }
+
+    /// Says that a restore is under way, and of which backup.
+    pub fn restore_mark(&self) -> PathBuf {
+        self.root.join("restore.unfinished")
+    }
+
     /// Says that the records are in an etcd, and where it was.
     pub fn etcd_mark(&self) -> PathBuf {
         self.root.join("store.etcd")
+    }
+
+    /// The directory's own id, which the records name.
+    pub fn home(&self) -> PathBuf {
+        self.root.join("id")
     }
 
     /// Blobs by digest.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use tidegate_hub::{
     config::{Cli, Command},
-    init, runtime, telemetry,
+    init, runtime, telemetry, tell,
 };
 
 #[tokio::main]
@@ -26,6 +26,9 @@ async fn main() -> ExitCode {
             }
             Err(error) => Err(error.into()),
         },
+        Command::Backup(options) => tell::backup(&options).await,
+        Command::Restore(options) => tell::restore(&options).await,
+        Command::Migrate(options) => tell::migrate(&options).await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

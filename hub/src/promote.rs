@@ -31,6 +31,7 @@ use crate::{
     changes::{Changes, Decision},
     evidence::Evidence,
     records::{MemberRecord, ReleaseRecord, RunRecord, SetRecord},
+    restored::{self, Standing},
     state::{Row, State},
 };
 
@@ -345,9 +346,10 @@ fn start(
     };
     let apps = view.entries.iter().filter_map(|entry| {
         let app = view.state.app(entry.app)?;
+        let known = restored::standing(view.state, app) == Standing::Given;
         let start = AppStart {
             name: format!("{}/{}", app.app.project, app.app.name),
-            current: app.assignment.clone(),
+            current: app.assignment.clone().filter(|_| known),
             last_good: app.last_good.clone(),
         };
         Some((entry.app, start))

@@ -14,6 +14,7 @@ mod audit;
 mod cluster;
 mod people;
 mod report;
+mod restored;
 mod rollback;
 mod run;
 mod set;
@@ -341,6 +342,42 @@ pub struct HoldRecord {
     pub approvable: bool,
     /// Who let it through.
     pub approved_by: Option<String>,
+}
+
+/// An application whose last word came out of a backup. Key: `<project>/<set uid>/<app uid>`; what it
+/// means is `restored`'s to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestoredRecord {
+    /// Project of the set, for the key.
+    pub project: String,
+    /// The set, for the key.
+    pub set: SetUid,
+    /// The application.
+    pub app: AppUid,
+    /// The term of the restore: a word given from then on is the hub's own.
+    pub term: Epoch,
+    /// Its agent was heard and holds something else.
+    pub astray: bool,
+}
+
+/// A set that needs another release although nothing of it changed. Key: `<project>/<set uid>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReissueRecord {
+    /// Project of the set, for the key.
+    pub project: String,
+    /// The set.
+    pub set: SetUid,
+    /// Why; becomes the release's cause.
+    pub reason: String,
+}
+
+/// Where the files are that the records refer to. Key: `_`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HomeRecord {
+    /// Id of the state directory.
+    pub directory: String,
+    /// SHA-256 of the authority's certificate, hexadecimal.
+    pub authority: String,
 }
 
 impl HoldKind {

@@ -78,6 +78,9 @@ fn forget_set(state: &State, set: &Row<SetRecord>, changes: &mut Changes) {
         changes.delete(row);
     }
     if changes.is_empty() {
+        if let Some(asked) = state.reissue(&set.record) {
+            changes.delete(asked);
+        }
         changes.delete(set);
         let subject = format!("set/{}", set.record.name);
         let reason = "its last application is gone".to_owned();

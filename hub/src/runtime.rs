@@ -20,6 +20,7 @@ use crate::{
     garbage,
     git::{self, Git},
     health,
+    home::{self, Home},
     identity::{self, Authority, tls::ServerKey},
     layout::Layout,
     link::Sessions,
@@ -53,6 +54,9 @@ pub enum Error {
     /// The store.
     #[error(transparent)]
     Storage(#[from] storage::Error),
+    /// The store and the state directory are not of one hub.
+    #[error(transparent)]
+    Home(#[from] home::Error),
     /// Waiting for the leadership.
     #[error(transparent)]
     Standby(#[from] standby::Error),
@@ -134,19 +138,31 @@ pub async fn serve_on(
     };
     let health = listen(ready.options.health_listen, "--health-listen").await?;
     let opened = storage::open(&ready.layout, &ready.options.store).await?;
-    let Some(etcd) = opened.shared else {
-        return Box::pin(work(ready, opened.store, health, cancel)).await;
+    let home = || {
+        home::check(
+            &*opened.store,
+            &ready.layout,
+            &ready.authority,
+            &ready.clock,
+        )
     };
+    let Some(etcd) = opened.shared.clone() else {
+        let home = home().await?;
+        return Box::pin(work(ready, home, opened.store, health, cancel)).await;
+    };
+    // Found before it waits, and looked at again when it leads: the first leader names it.
+    home().await?;
     let leading = standby::lead(&etcd, &ready.holder, health, &cancel).await?;
     let Some((lead, health)) = leading else {
         return Ok(());
     };
+    let home = home().await?;
     let (lost, ended) = (lead.lost().clone(), cancel.clone());
     let stepping_down = tokio::spawn(async move {
         lost.cancelled().await;
         ended.cancel();
     });
-    let outcome = Box::pin(work(ready, opened.store, health, cancel)).await;
+    let outcome = Box::pin(work(ready, home, opened.store, health, cancel)).await;
     stepping_down.abort();
     if lead.lost().is_cancelled() {
         return Err(Error::LostLead);
@@ -171,6 +187,7 @@ struct Ready {
 /// Takes the term and works until `cancel`.
 async fn work(
     ready: Ready,
+    home: Home,
     store: Arc<dyn Store>,
     health_listener: TcpListener,
     cancel: CancellationToken,
@@ -196,6 +213,7 @@ async fn work(
     let following = CancellationToken::new();
     let db = open(&layout, store, &clock, holder, following.clone()).await?;
     let _following = following.drop_guard();
+    home::settle(&db, home).await?;
     let sessions = Sessions::new(clock.clone());
     let heartbeat = options.heartbeat_interval.0;
     let evidence = Evidence::new(sessions.clone(), clock, heartbeat);

@@ -15,8 +15,8 @@ use tidegate_model::{
 
 use crate::records::{
     AppRecord, AuditHead, ClusterRecord, DenyRecord, EpochRecord, Error, HoldRecord, MemberRecord,
-    PinRecord, Record, ReleaseRecord, ReportRecord, RunRecord, SetRecord, SourceRecord,
-    TokenRecord, UserRecord,
+    PinRecord, Record, ReissueRecord, ReleaseRecord, ReportRecord, RestoredRecord, RunRecord,
+    SetRecord, SourceRecord, TokenRecord, UserRecord,
 };
 
 /// A record and the store's revision of its last change.
@@ -129,6 +129,10 @@ pub struct State {
     pub denies: Table<DenyRecord>,
     /// Holds.
     pub holds: Table<HoldRecord>,
+    /// Applications whose last word came out of a backup.
+    pub restored: Table<RestoredRecord>,
+    /// Sets that need another release.
+    pub reissues: Table<ReissueRecord>,
     /// Ends of the audit chains.
     pub audit_heads: Table<AuditHead>,
     index: Index,
@@ -202,6 +206,8 @@ impl State {
             PinRecord::KIND => self.pins.apply(key, change),
             DenyRecord::KIND => self.denies.apply(key, change),
             HoldRecord::KIND => self.holds.apply(key, change),
+            RestoredRecord::KIND => self.restored.apply(key, change),
+            ReissueRecord::KIND => self.reissues.apply(key, change),
             AuditHead::KIND => self.audit_heads.apply(key, change),
             // Audit records are read from the store when asked for; other kinds belong to a newer
             // version and are not ours to judge.
@@ -323,6 +329,29 @@ impl State {
     /// Holds of a set.
     pub fn holds_of(&self, set: &SetRecord) -> impl Iterator<Item = &Row<HoldRecord>> {
         self.holds.under(&format!("{}/{}/", set.project, set.uid))
+    }
+
+    /// What a restore left to be settled in a set.
+    pub fn restored_of(&self, set: &SetRecord) -> impl Iterator<Item = &Row<RestoredRecord>> {
+        self.restored
+            .under(&format!("{}/{}/", set.project, set.uid))
+    }
+
+    /// What a restore left to be settled of an application.
+    pub fn restored(&self, app: &AppRecord) -> Option<&Row<RestoredRecord>> {
+        if self.restored.is_empty() {
+            return None;
+        }
+        self.restored
+            .under(&format!("{}/{}/{}", app.app.project, app.set, app.uid))
+            .next()
+    }
+
+    /// Whether a set needs another release, and why.
+    pub fn reissue(&self, set: &SetRecord) -> Option<&Row<ReissueRecord>> {
+        self.reissues
+            .under(&format!("{}/{}", set.project, set.uid))
+            .next()
     }
 
     /// Whether any run is not over: its clocks need looking at.

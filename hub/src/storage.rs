@@ -12,9 +12,10 @@ use std::{
 use tidegate_store::{Embedded, Etcd, Range, Store, embedded, etcd, key};
 
 use crate::{
-    config::{StoreKind, StoreOptions},
+    config::{EtcdOptions, StoreKind, StoreOptions},
     git::check_closed,
     layout::Layout,
+    moving,
     records::{EpochRecord, Record as _},
 };
 
@@ -65,6 +66,24 @@ pub enum Error {
         /// The state directory.
         path: PathBuf,
     },
+    /// A restore or a migration into this store, or away from it, is not over.
+    #[error(
+        "failed to open the store: its records were being moved and that is not over; finish it: \
+         {command}"
+    )]
+    Moving {
+        /// What finishes it.
+        command: String,
+    },
+    /// The directory holds the beginning of a restored hub.
+    #[error(
+        "failed to use {path}: a restore into it was interrupted; run `tidegate-hub restore` again \
+         with the same backup, or remove the directory"
+    )]
+    Restoring {
+        /// The directory.
+        path: PathBuf,
+    },
     /// A file could not be read or written.
     #[error("failed to {action} {path}{flag}")]
     File {
@@ -83,7 +102,7 @@ pub enum Error {
 }
 
 /// The store that a finished hub has; `None` if there is no hub.
-fn made_with(layout: &Layout) -> Option<StoreKind> {
+pub(crate) fn made_with(layout: &Layout) -> Option<StoreKind> {
     match (layout.store().exists(), layout.etcd_mark().exists()) {
         (true, _) => Some(StoreKind::Redb),
         (false, true) => Some(StoreKind::Etcd),
@@ -97,6 +116,10 @@ pub async fn check_new(layout: &Layout, options: &StoreOptions) -> Result<(), Er
         let path = layout.root().to_owned();
         return Err(Error::Exists { path });
     }
+    if layout.restore_mark().exists() {
+        let path = layout.root().to_owned();
+        return Err(Error::Restoring { path });
+    }
     match options.store {
         StoreKind::Redb => Ok(()),
         StoreKind::Etcd => create(layout, options).await.map(drop),
@@ -107,6 +130,7 @@ pub async fn check_new(layout: &Layout, options: &StoreOptions) -> Result<(), Er
 pub fn check_made(layout: &Layout, options: &StoreOptions) -> Result<(), Error> {
     let path = layout.root().to_owned();
     match made_with(layout) {
+        None if layout.restore_mark().exists() => Err(Error::Restoring { path }),
         None => Err(Error::NoHub { path }),
         Some(has) if has != options.store => Err(Error::OtherStore { path, has }),
         Some(_) => Ok(()),
@@ -118,7 +142,7 @@ pub async fn create(layout: &Layout, options: &StoreOptions) -> Result<Arc<dyn S
     let store = connect(layout, options).await?;
     if options.store == StoreKind::Etcd && holds_hub(&*store).await? {
         return Err(Error::EtcdInUse {
-            endpoints: options.etcd_endpoints.join(", "),
+            endpoints: options.etcd.etcd_endpoints.join(", "),
         });
     }
     Ok(store)
@@ -129,17 +153,20 @@ pub fn finish(layout: &Layout, options: &StoreOptions) -> Result<(), Error> {
     match options.store {
         // Its file is the mark.
         StoreKind::Redb => Ok(()),
-        StoreKind::Etcd => {
-            let text = format!("{}\n", options.etcd_endpoints.join("\n"));
-            let path = layout.etcd_mark();
-            fs::write(&path, text).map_err(|source| Error::File {
-                action: "write",
-                path,
-                flag: "",
-                source,
-            })
-        }
+        StoreKind::Etcd => mark_etcd(layout, &options.etcd),
     }
+}
+
+/// Marks the hub as one whose records are in this etcd.
+pub(crate) fn mark_etcd(layout: &Layout, options: &EtcdOptions) -> Result<(), Error> {
+    let text = format!("{}\n", options.etcd_endpoints.join("\n"));
+    let path = layout.etcd_mark();
+    fs::write(&path, text).map_err(|source| Error::File {
+        action: "write",
+        path,
+        flag: "",
+        source,
+    })
 }
 
 /// A finished hub's store.
@@ -152,17 +179,21 @@ pub struct Opened {
 
 /// The store of a finished hub.
 pub async fn open(layout: &Layout, options: &StoreOptions) -> Result<Opened, Error> {
+    // A restore that was killed after its last step but this one. If it fails, it says nothing more.
+    fs::remove_file(layout.restore_mark()).ok();
     if options.store == StoreKind::Redb {
         let store = connect(layout, options).await?;
+        check_settled(&*store).await?;
         return Ok(Opened {
             store,
             shared: None,
         });
     }
-    let etcd = Arc::new(Etcd::open(etcd_options(options)?).await?);
+    let etcd = Arc::new(connect_etcd(&options.etcd).await?);
+    check_settled(&*etcd).await?;
     if !holds_hub(&*etcd).await? {
         return Err(Error::Empty {
-            endpoints: options.etcd_endpoints.join(", "),
+            endpoints: options.etcd.etcd_endpoints.join(", "),
             path: layout.root().to_owned(),
         });
     }
@@ -170,6 +201,16 @@ pub async fn open(layout: &Layout, options: &StoreOptions) -> Result<Opened, Err
         store: Arc::<Etcd>::clone(&etcd),
         shared: Some(etcd),
     })
+}
+
+/// Refuses a store that records are being moved into or away from.
+pub(crate) async fn check_settled(store: &dyn Store) -> Result<(), Error> {
+    match moving::mark(store).await? {
+        Some(mark) => Err(Error::Moving {
+            command: mark.command,
+        }),
+        None => Ok(()),
+    }
 }
 
 /// Whether there is more than a term, which an `init` takes before it writes anything.
@@ -187,11 +228,16 @@ async fn connect(layout: &Layout, options: &StoreOptions) -> Result<Arc<dyn Stor
         StoreKind::Redb => {
             Arc::new(Embedded::open(layout.store(), embedded::Options::default()).await?)
         }
-        StoreKind::Etcd => Arc::new(Etcd::open(etcd_options(options)?).await?),
+        StoreKind::Etcd => Arc::new(connect_etcd(&options.etcd).await?),
     })
 }
 
-fn etcd_options(options: &StoreOptions) -> Result<etcd::Options, Error> {
+/// The etcd of these options.
+pub(crate) async fn connect_etcd(options: &EtcdOptions) -> Result<Etcd, Error> {
+    Ok(Etcd::open(etcd_options(options)?).await?)
+}
+
+fn etcd_options(options: &EtcdOptions) -> Result<etcd::Options, Error> {
     let mut etcd = etcd::Options::new(options.etcd_endpoints.iter().cloned());
     if let Some(path) = &options.etcd_ca_file {
         etcd.ca_pem = Some(read(path, " (--etcd-ca-file)")?);

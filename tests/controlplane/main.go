@@ -100,6 +100,7 @@ func newEtcdCommand() *cobra.Command {
 	flags.StringVar(&client, "listen-client-urls", embed.DefaultListenClientURLs, "the one URL to serve clients on")
 	flags.StringVar(&advertise, "advertise-client-urls", embed.DefaultAdvertiseClientURLs, "the one URL to tell clients")
 	flags.StringVar(&peer, "listen-peer-urls", embed.DefaultListenPeerURLs, "the one URL to serve peers on")
+	flags.StringVar(&cfg.AuthToken, "auth-token", cfg.AuthToken, "how tokens are made: simple, or jwt with its options")
 	flags.StringVar(&cfg.LogLevel, "log-level", cfg.LogLevel, "debug, info, warn, error, panic or fatal")
 	flags.BoolVar(&cfg.UnsafeNoFsync, "unsafe-no-fsync", false, "do not wait for the disk; a power cut may lose data")
 	if err := cmd.MarkFlagRequired("data-dir"); err != nil {

@@ -14,8 +14,13 @@
 //! $ cat > file <<END                        lines after `| ` belong to the command
 //! | text
 //! | END
+//! % unless sandbox: it calls no webhooks    what follows is left out on that bed, for this reason,
+//! % end                                     up to here
 //! ```
+//!
+//! A story is told on several beds ([`bed`]), by the same words.
 
+pub mod bed;
 pub mod pattern;
 pub mod proxy;
 pub mod script;
@@ -27,6 +32,7 @@ use tokio::time::Instant;
 
 pub use self::stage::product;
 use self::{
+    bed::Bed,
     script::{Script, Step, Verb},
     stage::Stage,
 };
@@ -89,33 +95,32 @@ impl fmt::Display for Seen {
     }
 }
 
-/// Tells the story in `file` to its end.
+/// Tells the story in `file` to its end, on this bed.
 ///
 /// # Errors
 ///
 /// The first line that does not come true, with what was seen instead and the last words of the
 /// hub and the agents.
-pub async fn tell(binaries: &Binaries, file: &Path) -> Result<(), String> {
+pub async fn tell(binaries: &Binaries, bed: Bed, file: &Path) -> Result<(), String> {
     let script = Script::read(file).map_err(|error| error.to_string())?;
-    let mut stage = Stage::new(binaries).map_err(|error| error.to_string())?;
-    match play(&script, &mut stage).await {
+    let mut stage = Stage::new(binaries, bed).map_err(|error| error.to_string())?;
+    match play(&script, bed, &mut stage).await {
         Ok(()) => Ok(()),
-        Err(failure) => Err(format!("{failure}\n{}", stage.last_words())),
+        Err(failure) => Err(format!("on {bed}: {failure}\n{}", stage.last_words())),
     }
 }
 
-async fn play(script: &Script, stage: &mut Stage) -> Result<(), Failure> {
+async fn play(script: &Script, bed: Bed, stage: &mut Stage) -> Result<(), Failure> {
     let begun = Instant::now();
     for step in &script.steps {
         let at = begun.elapsed().as_secs_f32();
         // Progress, for whoever watches a long test.
-        eprintln!(
-            "{:6.1} s  {}:{}: {}",
-            at,
-            script.name,
-            step.line,
-            step.text()
-        );
+        eprint!("{at:6.1} s  {bed} {}:{}: ", script.name, step.line);
+        if let Some(unless) = step.unless.as_ref().filter(|unless| unless.bed == bed) {
+            eprintln!("left out: {}", unless.reason);
+            continue;
+        }
+        eprintln!("{}", step.text());
         match &step.verb {
             Verb::Stage(words) => {
                 let words: Vec<&str> = words.iter().map(String::as_str).collect();

@@ -79,8 +79,8 @@ $ test "$(k prod-1 get deployment web -o jsonpath='{.metadata.resourceVersion}')
 > Succeeded
 $ for c in dev-1 prod-1 prod-2; do k $c get deployment web -o jsonpath='{.spec.template.spec.containers[0].image} '; done
 > good:2 good:2 good:2
-# Prod's server wrote the new image later than dev's pods became ready, by at least the health window.
-$ k dev-1 get pods -l app=web -o jsonpath='{.items[0].status.conditions[?(@.type=="Ready")].lastTransitionTime}' > dev-ready
+# Prod's server wrote the new image later than dev's became ready, by at least the health window.
+$ k dev-1 get deployment web -o json | jq -r '.status.conditions[] | select(.reason == "NewReplicaSetAvailable") | .lastUpdateTime // .lastTransitionTime' > dev-ready; test -s dev-ready
 $ for c in prod-1 prod-2; do k $c get deployment web --show-managed-fields -o jsonpath='{.metadata.managedFields[?(@.manager=="tidegate-agent")].time}' > $c-written; done
 $ for c in prod-1 prod-2; do [[ "$(cat $c-written)" > "$(cat dev-ready)" ]]; done
 

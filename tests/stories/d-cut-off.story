@@ -57,7 +57,7 @@ $ tidegate apply -f set.yaml
 % wire dev-1 cut
 $ sed -i s/good:1/good:2/ repo/web/deployment.yaml && cd repo && git commit -qam two
 $ tidegate refresh web
-$ engineer dev-1 scale deployment web --replicas 3
+$ engineer dev-1 patch deployment web --type merge -p '{"spec":{"replicas":3}}'
 ~10s $ k dev-1 get deployment web -o jsonpath='{.spec.replicas}'
 > 1
 $ sleep 3; tidegate get runs --set web -o json | jq -r '.items[0].state'

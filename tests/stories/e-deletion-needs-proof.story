@@ -98,7 +98,7 @@ $ tidegate get sets -o json | jq '[.items[]?] | length'
 $ for c in dev-1 prod-1; do tidegate cluster join-token $c --label env=${c%-*} > token-$c; done
 ~30s $ tidegate get clusters -o json | jq -r '[.items[] | .joined and .connected] | @csv'
 > true,true
-$ engineer dev-1 scale deployment web --replicas 3
+$ engineer dev-1 patch deployment web --type merge -p '{"spec":{"replicas":3}}'
 ~10s $ k dev-1 get deployment web -o jsonpath='{.spec.replicas}'
 > 1
 $ k prod-1 get deployment web -o name

@@ -54,10 +54,10 @@ $ tidegate apply -f set.yaml
 ~60s $ tidegate get runs --set web -o json | jq -r '.items[0].state'
 > Succeeded
 
-$ engineer dev-1 scale deployment web --replicas 3
+$ engineer dev-1 patch deployment web --type merge -p '{"spec":{"replicas":3}}'
 ~1s $ k dev-1 get deployment web -o jsonpath='{.spec.replicas}'
 > 1
-$ engineer prod-1 scale deployment web --replicas 3
+$ engineer prod-1 patch deployment web --type merge -p '{"spec":{"replicas":3}}'
 ~1s $ tidegate get applications --set web --cluster prod-1 -o json | jq -r '.items[0].report.drift[0] | "\(.object.kind) \(.fields[0])"'
 > Deployment /spec/replicas
 $ sleep 2; k prod-1 get deployment web -o jsonpath='{.spec.replicas}'

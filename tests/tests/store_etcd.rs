@@ -18,6 +18,8 @@ mod lead;
 #[macro_use]
 #[path = "../../hub/store/tests/conformance/list.rs"]
 mod list;
+#[path = "store_etcd/moving.rs"]
+mod moving;
 #[path = "store_etcd/subject.rs"]
 mod subject;
 #[cfg(test)]

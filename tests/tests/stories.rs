@@ -1,6 +1,7 @@
-//! The stories of Tidegate, told on three real clusters with the shipped binaries.
+//! The stories of Tidegate, told on three clusters with the shipped binaries.
 //!
-//! Each is a text file in `tests/stories`; see [`tidegate_tests::story`] for how it reads.
+//! Each is a text file in `tests/stories`; see [`tidegate_tests::story`] for how it reads. Those of
+//! the first six letters are told on real clusters with either store and on sandboxes.
 
 #![expect(
     clippy::panic,
@@ -13,30 +14,39 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use tidegate_tests::{harness::require_real, story};
+use tidegate_tests::{
+    harness::require_real,
+    story::{self, bed::Bed},
+};
 
-/// Three clusters and their agents are as much as two cores carry at a time.
+/// Three real clusters and their agents are as much as two cores carry at a time.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-fn tell(file: &str) {
-    let Some(binaries) = require_real(file) else {
+fn tell(file: &str, bed: Bed) {
+    let Some(binaries) = require_real(&format!("{file} on {bed}")) else {
         return;
     };
-    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let _turn =
+        (bed != Bed::Sandbox).then(|| ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner));
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("stories")
         .join(file);
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    if let Err(failure) = runtime.block_on(story::tell(&binaries, &path)) {
+    if let Err(failure) = runtime.block_on(story::tell(&binaries, bed, &path)) {
         panic!("{failure}");
     }
 }
 
+// By story first, so that a sandbox is told beside the real clusters of the same story or the next.
 macro_rules! stories {
-    ($($name:ident => $file:literal,)+) => {
-        $(#[test]
-        fn $name() {
-            tell($file);
+    ($($name:ident on [$($bed:ident => $variant:ident),+] => $file:literal,)+) => {
+        $(mod $name {
+            use super::{Bed, tell};
+
+            $(#[test]
+            fn $bed() {
+                tell($file, Bed::$variant);
+            })+
         })+
 
         #[test]
@@ -53,14 +63,23 @@ macro_rules! stories {
 }
 
 stories! {
-    one_commit_reaches_three_clusters_in_two_waves => "a-one-commit-two-waves.story",
-    a_bad_image_is_taken_back_and_stays_away => "b-automatic-rollback.story",
-    a_person_takes_a_bad_image_back => "b-rollback-by-a-person.story",
-    a_hub_and_an_agent_are_killed_in_the_middle => "c-killed-in-the-middle.story",
-    an_agent_that_is_cut_off_catches_up => "d-cut-off.story",
-    deletion_needs_proof => "e-deletion-needs-proof.story",
-    drift_is_healed_or_reported_by_policy => "f-drift.story",
-    bad_input_is_refused_and_touches_nothing_else => "g-bad-input.story",
-    a_sick_store_is_told_and_loses_nothing => "h-store-faults.story",
-    what_must_be_refused_is_refused => "i-refusals.story",
+    one_commit_reaches_three_clusters_in_two_waves on [redb => Redb, etcd => Etcd, sandbox => Sandbox]
+        => "a-one-commit-two-waves.story",
+    a_bad_image_is_taken_back_and_stays_away on [redb => Redb, etcd => Etcd, sandbox => Sandbox]
+        => "b-automatic-rollback.story",
+    a_person_takes_a_bad_image_back on [redb => Redb, etcd => Etcd, sandbox => Sandbox]
+        => "b-rollback-by-a-person.story",
+    a_hub_and_an_agent_are_killed_in_the_middle on [redb => Redb, etcd => Etcd, sandbox => Sandbox]
+        => "c-killed-in-the-middle.story",
+    an_agent_that_is_cut_off_catches_up on [redb => Redb, etcd => Etcd, sandbox => Sandbox]
+        => "d-cut-off.story",
+    deletion_needs_proof on [redb => Redb, etcd => Etcd, sandbox => Sandbox]
+        => "e-deletion-needs-proof.story",
+    drift_is_healed_or_reported_by_policy on [redb => Redb, etcd => Etcd, sandbox => Sandbox]
+        => "f-drift.story",
+    bad_input_is_refused_and_touches_nothing_else on [redb => Redb] => "g-bad-input.story",
+    a_sick_store_is_told_and_loses_nothing on [redb => Redb] => "h-store-faults.story",
+    what_must_be_refused_is_refused on [redb => Redb] => "i-refusals.story",
+    a_lost_hub_is_restored_from_an_older_backup on [redb => Redb, etcd => Etcd, sandbox => Sandbox]
+        => "j-backup-and-restore.story",
 }

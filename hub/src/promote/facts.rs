@@ -14,6 +14,7 @@ use crate::{
     evidence::Evidence,
     records::{RunRecord, SetRecord},
     rejection,
+    restored::{self, Standing},
     state::State,
 };
 
@@ -59,16 +60,27 @@ fn apps(state: &State, evidence: &Evidence, member: &Member) -> Vec<(AppUid, App
     let fresh = evidence.is_fresh(member.id.cluster);
     let facts = |uid: AppUid| {
         let Some(app) = state.app(uid).filter(|app| !app.vanished) else {
-            return AppFacts {
+            return Some(AppFacts {
                 removed: true,
                 ..AppFacts::default()
-            };
+            });
         };
+        match restored::standing(state, app) {
+            Standing::Given => {}
+            // The engine waits for an application that it knows nothing of.
+            Standing::Waiting => return None,
+            Standing::Astray => {
+                return Some(AppFacts {
+                    highest: app.generation,
+                    ..AppFacts::default()
+                });
+            }
+        }
         let reported = state.report_of(app);
         let said = reported.map(|row| &row.record.report);
         if let Some(rejection) = rejection::current(app, said) {
             // Newer than what was reported: it speaks of the last word.
-            return AppFacts {
+            return Some(AppFacts {
                 removed: false,
                 highest: app.generation,
                 current: app.assignment.clone(),
@@ -79,7 +91,7 @@ fn apps(state: &State, evidence: &Evidence, member: &Member) -> Vec<(AppUid, App
                     first_healthy_at: None,
                     fresh,
                 }),
-            };
+            });
         }
         let seen = reported.map(|row| Seen {
             report: row.record.report.clone(),
@@ -90,12 +102,13 @@ fn apps(state: &State, evidence: &Evidence, member: &Member) -> Vec<(AppUid, App
             first_healthy_at: row.record.first_healthy_at,
             fresh,
         });
-        AppFacts {
+        Some(AppFacts {
             removed: false,
             highest: app.generation,
             current: app.assignment.clone(),
             evidence: seen,
-        }
+        })
     };
-    member.apps.keys().map(|uid| (*uid, facts(*uid))).collect()
+    let uids = member.apps.keys();
+    uids.filter_map(|uid| Some((*uid, facts(*uid)?))).collect()
 }

@@ -95,6 +95,8 @@ impl Inputs {
         marks.extend(state.pins_of(record).map(|row| row.revision));
         marks.extend(state.denies_of(record).map(|row| row.revision));
         marks.extend(state.holds_of(record).map(|row| row.revision));
+        marks.extend(state.restored_of(record).map(|row| row.revision));
+        marks.extend(state.reissue(record).map(|row| row.revision));
         marks.extend(
             record
                 .latest_run

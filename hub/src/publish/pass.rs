@@ -27,6 +27,7 @@ use crate::{
     changes::{Changes, Decision},
     promote::is_problem,
     records::{AppRecord, HoldKind, ReleaseRecord, SetRecord},
+    restored,
     state::{Row, State},
 };
 
@@ -73,6 +74,7 @@ pub fn pass(view: &View<'_>, id: &mut dyn FnMut() -> Uuid) -> Publication {
     let changes = &mut publication.changes;
     let mut record = SetRecord::clone(set);
     record.problems.clone_from(&view.candidate.problems);
+    record.problems.extend(restored::problems(view.state, set));
     record.warnings = warn::told(view.candidate);
 
     let mut apps = Apps::default();
@@ -102,6 +104,9 @@ pub fn pass(view: &View<'_>, id: &mut dyn FnMut() -> Uuid) -> Publication {
         Some((release, blob)) if changes.operations() < BATCH => {
             record.last_release = release.number;
             changes.create(&release);
+            if let Some(asked) = view.state.reissue(set) {
+                changes.delete(asked);
+            }
             for pin in pins {
                 changes.delete(pin);
             }
@@ -427,9 +432,14 @@ fn release(
     if set.deleting || view.candidate.incomplete || holds.any_waiting() || entries.is_empty() {
         return None;
     }
+    if restored::is_settling(view.state, set) && !view.candidate.failed.is_empty() {
+        return None;
+    }
     let content = content_id(entries);
     let last = view.state.release(set, set.last_release);
-    if last.is_some_and(|row| row.record.content == content && !rolled_back(view, row.record.id)) {
+    let asked = view.state.reissue(set);
+    let same = last.filter(|row| row.record.content == content);
+    if asked.is_none() && same.is_some_and(|row| !rolled_back(view, row.record.id)) {
         return None;
     }
     let value = serde_json::to_value(entries).ok()?;
@@ -437,6 +447,7 @@ fn release(
     let digest = Digest::of_bytes(ENTRIES_TAG, &bytes);
     let cause = match last {
         None => "first release".to_owned(),
+        Some(_) if let (Some(_), Some(asked)) = (same, asked) => asked.record.reason.clone(),
         Some(row) if row.record.set_version != set.version => "the set was changed".to_owned(),
         Some(_) => "a source, a cluster or a row changed".to_owned(),
     };

@@ -44,7 +44,7 @@ fn options(dir: &Path, flags: &[&str]) -> ServeOptions {
     line.extend(own.iter().chain(flags));
     match Cli::parse_from(line).command {
         Command::Serve(options) => options,
-        Command::Init(_) => panic!("not serve"),
+        _ => panic!("not serve"),
     }
 }
 

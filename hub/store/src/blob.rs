@@ -16,7 +16,10 @@ use tidegate_model::digest::Digest;
 
 use crate::disk;
 
-pub use self::{files::Files, memory::MemoryBlobs};
+pub use self::{
+    files::{Files, Reader},
+    memory::MemoryBlobs,
+};
 
 /// The name of a blob: the type tag and the digest over tag and bytes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -210,7 +210,8 @@ impl Link {
     }
 
     /// Makes a call within the time that one may take. Where no connection was made nothing was
-    /// sent, so the next endpoint is tried.
+    /// sent, so the next endpoint is tried; where the token was too old nothing was done, so a new
+    /// one is taken.
     async fn call<T, Answer>(
         &self,
         action: &'static str,
@@ -227,15 +228,23 @@ impl Link {
                     Err(error) => self.options.fault(action, &error),
                 };
                 left -= 1;
-                if left == 0 || !matches!(fault, Fault::Unreachable { .. }) {
-                    return Err(fault);
+                match fault {
+                    _ if left == 0 => return Err(fault),
+                    Fault::Unreachable { .. } => time::sleep(PAUSE).await,
+                    Fault::Stale { .. } => self.renew_token(action).await?,
+                    _ => return Err(fault),
                 }
-                time::sleep(PAUSE).await;
             }
         };
         time::timeout(self.options.timeout, calling)
             .await
             .unwrap_or_else(|_| Err(self.options.silence(action)))
+    }
+
+    /// Takes a new token; the client does so by itself only where etcd has forgotten the old one.
+    async fn renew_token(&self, action: &'static str) -> Result<(), Fault> {
+        let renewed = self.client.refresh_token().await;
+        renewed.map_err(|error| self.options.fault(action, &error))
     }
 
     /// Waits for one call no longer than one may take.

@@ -613,3 +613,48 @@ pub struct AuditHead {
     #[prost(string, tag = "2")]
     pub hash: ::prost::alloc::string::String,
 }
+/// An application whose last word came out of a backup, until its agent has shown that it holds
+/// exactly that, or a later word was given.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Restored {
+    /// The term that the restore took: a word given from then on is the hub's own.
+    #[prost(uint64, tag = "1")]
+    pub term: u64,
+    /// Its agent was heard and holds something else.
+    #[prost(bool, tag = "2")]
+    pub astray: bool,
+}
+/// A set that needs another release although nothing of it changed.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Reissue {
+    #[prost(string, tag = "1")]
+    pub reason: ::prost::alloc::string::String,
+}
+/// Where the files are that the records refer to.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Home {
+    /// Id of the state directory.
+    #[prost(string, tag = "1")]
+    pub directory: ::prost::alloc::string::String,
+    /// SHA-256 of the authority's certificate, hexadecimal.
+    #[prost(string, tag = "2")]
+    pub authority: ::prost::alloc::string::String,
+}
+/// Records are being moved into this store; until that is over no hub runs on it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Move {
+    /// Names what they come from, so that only the same move carries on.
+    #[prost(string, tag = "1")]
+    pub source: ::prost::alloc::string::String,
+    /// The command to run again, for people.
+    #[prost(string, tag = "2")]
+    pub command: ::prost::alloc::string::String,
+}
+/// One record of a backup.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BackupRecord {
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub value: ::prost::alloc::vec::Vec<u8>,
+}

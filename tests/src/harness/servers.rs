@@ -49,6 +49,7 @@ pub struct Etcd {
     pub(crate) process: Process,
     port: Port,
     program: PathBuf,
+    flags: Vec<String>,
     folder: PathBuf,
     // After the process, which writes into it.
     scratch: Option<Scratch>,
@@ -61,18 +62,37 @@ impl Etcd {
     ///
     /// [`Error::Ended`] or [`Error::Deadline`] with the end of its log.
     pub async fn alone(binaries: &Binaries) -> Result<Self, Error> {
+        Self::alone_with(binaries, &[]).await
+    }
+
+    /// The same with more flags.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::alone`].
+    pub async fn alone_with(binaries: &Binaries, flags: &[String]) -> Result<Self, Error> {
         let scratch = Scratch::create()?;
-        let mut etcd = Self::start(binaries, scratch.path()).await?;
+        let mut etcd = Self::start_with(binaries, scratch.path(), flags).await?;
         etcd.scratch = Some(scratch);
         Ok(etcd)
     }
 
     /// Starts etcd with its data and log in `folder`, on a port of its own.
     pub(crate) async fn start(binaries: &Binaries, folder: &Path) -> Result<Self, Error> {
-        let (process, port) =
-            on_a_free_port(async |port| run_etcd(&binaries.etcd, folder, port.number()).await)
-                .await?;
+        Self::start_with(binaries, folder, &[]).await
+    }
+
+    async fn start_with(
+        binaries: &Binaries,
+        folder: &Path,
+        flags: &[String],
+    ) -> Result<Self, Error> {
+        let (process, port) = on_a_free_port(async |port| {
+            run_etcd(&binaries.etcd, folder, port.number(), flags).await
+        })
+        .await?;
         Ok(Self {
+            flags: flags.to_vec(),
             url: etcd_url(port.number()),
             process,
             port,
@@ -110,6 +130,16 @@ impl Etcd {
         .await?
     }
 
+    /// Loses all that it has stored, after [`Self::kill`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when its data cannot be removed.
+    pub fn forget(&self) -> Result<(), Error> {
+        std::fs::remove_dir_all(self.folder.join("etcd"))
+            .map_err(Error::io("remove the data of etcd"))
+    }
+
     /// Starts it again with the state and port it had, after [`Self::kill`].
     ///
     /// # Errors
@@ -117,9 +147,10 @@ impl Etcd {
     /// As [`Self::alone`].
     pub async fn start_again(&mut self) -> Result<(), Error> {
         let (program, folder, port) = (&self.program, &self.folder, self.port.number());
+        let flags = &self.flags;
         let what = format!("port {port} free again for etcd");
         let started = eventually(&what, START_DEADLINE, || async {
-            match run_etcd(program, folder, port).await {
+            match run_etcd(program, folder, port, flags).await {
                 Ok(process) => Ok(Ok(process)),
                 Err(Refusal::Failed(error)) => Ok(Err(error)),
                 Err(Refusal::PortTaken) => Err("a stranger listens on it".to_owned()),
@@ -134,7 +165,12 @@ fn etcd_url(port: u16) -> String {
     format!("http://127.0.0.1:{port}")
 }
 
-async fn run_etcd(program: &Path, folder: &Path, port: u16) -> Result<Process, Refusal> {
+async fn run_etcd(
+    program: &Path,
+    folder: &Path,
+    port: u16,
+    flags: &[String],
+) -> Result<Process, Refusal> {
     let url = etcd_url(port);
     let mut command = command_for(program);
     command.arg("--data-dir").arg(folder.join("etcd")).args([
@@ -144,6 +180,7 @@ async fn run_etcd(program: &Path, folder: &Path, port: u16) -> Result<Process, R
         // Nobody joins: any port will do.
         "--listen-peer-urls=http://127.0.0.1:0".to_owned(),
     ]);
+    command.args(flags);
     let process = Process::start("etcd", command, &folder.join("etcd.log"))?;
     let client = plain_client(&url)?;
     until_ready(process, || get(client.clone(), "/health")).await

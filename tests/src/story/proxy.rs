@@ -1,22 +1,30 @@
-//! A wire between an agent and the hub that can be cut.
+//! A wire that can be cut, or go silent: between an agent and the hub, or before a cluster.
 //!
 //! Owns one listening port and the connections through it. Cut, it closes all of them and takes no
-//! new one; the agent sees what a broken network shows. Never looks into the bytes.
+//! new one, which is what a broken network shows; silent, it keeps all and carries nothing, which is
+//! what a stopped server shows. Never looks into the bytes.
 
 use std::{io, net::SocketAddr};
 
 use tokio::{
-    io::copy_bidirectional,
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     sync::watch,
     task::{JoinHandle, JoinSet},
 };
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Whole,
+    Silent,
+    Cut,
+}
+
 /// The wire. Dropped, it is gone.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
-    whole: watch::Sender<bool>,
+    state: watch::Sender<State>,
     task: JoinHandle<()>,
 }
 
@@ -29,28 +37,33 @@ impl Proxy {
     pub async fn start(target: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind((target.ip(), 0)).await?;
         let address = listener.local_addr()?;
-        let (whole, watching) = watch::channel(true);
+        let (state, watching) = watch::channel(State::Whole);
         let task = tokio::spawn(serve(listener, target, watching));
         Ok(Self {
             address,
-            whole,
+            state,
             task,
         })
     }
 
-    /// Where the agent connects to.
+    /// Where the near side connects to.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Cuts the wire.
     pub fn cut(&self) {
-        self.whole.send_replace(false);
+        self.state.send_replace(State::Cut);
     }
 
-    /// Mends the wire.
+    /// Lets the wire go silent.
+    pub fn silence(&self) {
+        self.state.send_replace(State::Silent);
+    }
+
+    /// Mends the wire; what a silent one has taken arrives now.
     pub fn mend(&self) {
-        self.whole.send_replace(true);
+        self.state.send_replace(State::Whole);
     }
 }
 
@@ -60,20 +73,21 @@ impl Drop for Proxy {
     }
 }
 
-async fn serve(listener: TcpListener, target: SocketAddr, mut whole: watch::Receiver<bool>) {
+async fn serve(listener: TcpListener, target: SocketAddr, mut state: watch::Receiver<State>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
-                if let (Ok((socket, _)), true) = (accepted, *whole.borrow()) {
-                    connections.spawn(carry(socket, target));
+                let open = *state.borrow() != State::Cut;
+                if let (Ok((socket, _)), true) = (accepted, open) {
+                    connections.spawn(carry(socket, target, state.clone()));
                 }
             }
-            changed = whole.changed() => {
+            changed = state.changed() => {
                 if changed.is_err() {
                     return;
                 }
-                if !*whole.borrow_and_update() {
+                if *state.borrow_and_update() == State::Cut {
                     connections.shutdown().await;
                 }
             }
@@ -82,9 +96,66 @@ async fn serve(listener: TcpListener, target: SocketAddr, mut whole: watch::Rece
     }
 }
 
-async fn carry(mut near: TcpStream, target: SocketAddr) {
-    if let Ok(mut far) = TcpStream::connect(target).await {
+async fn carry(near: TcpStream, target: SocketAddr, state: watch::Receiver<State>) {
+    if let Ok(far) = TcpStream::connect(target).await {
+        let (near_reads, near_writes) = near.into_split();
+        let (far_reads, far_writes) = far.into_split();
         // Either side may end it at any time; that is what wires do.
-        let _ = copy_bidirectional(&mut near, &mut far).await;
+        let _ = futures::try_join!(
+            copy(near_reads, far_writes, state.clone()),
+            copy(far_reads, near_writes, state)
+        );
+    }
+}
+
+/// Carries one direction to its end, and nothing while the wire is silent.
+async fn copy(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    mut state: watch::Receiver<State>,
+) -> io::Result<()> {
+    let mut buffer = vec![0; 16 * 1024];
+    loop {
+        let read = from.read(&mut buffer).await?;
+        let carried = state.wait_for(|state| *state != State::Silent).await;
+        carried.map_err(io::Error::other)?;
+        if read == 0 {
+            return to.shutdown().await;
+        }
+        to.write_all(&buffer[..read]).await?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_silent_wire_carries_nothing_and_loses_nothing() {
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let wire = Proxy::start(server.local_addr().unwrap()).await.unwrap();
+        let mut near = TcpStream::connect(wire.address()).await.unwrap();
+        let (mut far, _) = server.accept().await.unwrap();
+        wire.silence();
+        near.write_all(b"one").await.unwrap();
+        let mut buffer = [0; 3];
+        let early = tokio::time::timeout(Duration::from_millis(200), far.read(&mut buffer)).await;
+        assert!(early.is_err(), "{buffer:?} came through");
+        wire.mend();
+        far.read_exact(&mut buffer).await.unwrap();
+        assert_eq!(&buffer, b"one");
+    }
+
+    #[tokio::test]
+    async fn a_cut_wire_ends_its_connections() {
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let wire = Proxy::start(server.local_addr().unwrap()).await.unwrap();
+        let mut near = TcpStream::connect(wire.address()).await.unwrap();
+        let _far = server.accept().await.unwrap();
+        wire.cut();
+        let ended = near.read(&mut [0; 1]).await;
+        assert!(matches!(ended, Ok(0) | Err(_)), "{ended:?}");
     }
 }

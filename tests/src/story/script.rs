@@ -4,6 +4,8 @@
 
 use std::{fs, io, path::Path, time::Duration};
 
+use super::bed::Bed;
+
 /// A story that was read.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Script {
@@ -24,6 +26,17 @@ pub struct Step {
     pub expected: Vec<String>,
     /// The exit status it must have.
     pub status: i32,
+    /// Where it is left out.
+    pub unless: Option<Unless>,
+}
+
+/// A bed that a part of a story is not told on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unless {
+    /// The bed.
+    pub bed: Bed,
+    /// What it cannot do.
+    pub reason: String,
 }
 
 /// What a step does.
@@ -94,24 +107,40 @@ impl Script {
 
     fn parse(name: String, text: &str) -> Result<Self, Error> {
         let mut steps: Vec<Step> = Vec::new();
+        let mut unless = None;
+        let at = |line, problem| Error::Line {
+            file: name.clone(),
+            line,
+            problem,
+        };
         for (index, line) in text.lines().enumerate() {
             let number = index + 1;
-            let problem = read_line(line, number, &mut steps)
-                .err()
-                .map(|problem| Error::Line {
-                    file: name.clone(),
-                    line: number,
-                    problem,
-                });
-            if let Some(error) = problem {
-                return Err(error);
-            }
+            let read = read_line(line, number, &mut unless, &mut steps);
+            read.map_err(|problem| at(number, problem))?;
+        }
+        if unless.is_some() {
+            return Err(at(text.lines().count(), "`% unless` without `% end`"));
         }
         Ok(Self { name, steps })
     }
 }
 
-fn read_line(line: &str, number: usize, steps: &mut Vec<Step>) -> Result<(), &'static str> {
+fn read_line(
+    line: &str,
+    number: usize,
+    unless: &mut Option<Unless>,
+    steps: &mut Vec<Step>,
+) -> Result<(), &'static str> {
+    if let Some(condition) = line.strip_prefix("% unless ") {
+        if unless.is_some() {
+            return Err("`% unless` within another");
+        }
+        *unless = Some(condition_of(condition)?);
+        return Ok(());
+    }
+    if line == "% end" {
+        return unless.take().map(drop).ok_or("`% end` without `% unless`");
+    }
     if line.trim().is_empty() || line.starts_with('#') {
         return Ok(());
     }
@@ -148,11 +177,24 @@ fn read_line(line: &str, number: usize, steps: &mut Vec<Step>) -> Result<(), &'s
     let verb = verb(line)?;
     steps.push(Step {
         line: number,
+        unless: unless.clone(),
         verb,
         expected: Vec::new(),
         status: 0,
     });
     Ok(())
+}
+
+/// Reads `BED: reason`.
+fn condition_of(text: &str) -> Result<Unless, &'static str> {
+    let (bed, reason) = text
+        .split_once(": ")
+        .filter(|(_, reason)| !reason.trim().is_empty())
+        .ok_or("`% unless` is followed by a bed, `: ` and the reason")?;
+    Ok(Unless {
+        bed: Bed::named(bed).ok_or("`% unless` names no bed: redb, etcd or sandbox")?,
+        reason: reason.to_owned(),
+    })
 }
 
 fn verb(line: &str) -> Result<Verb, &'static str> {
@@ -204,5 +246,30 @@ mod tests {
         let error = Script::parse("s".to_owned(), "# x\nhello\n").unwrap_err();
         assert!(error.to_string().starts_with("s:2: "), "{error}");
         assert!(Script::parse("s".to_owned(), "> x\n").is_err());
+    }
+    #[test]
+    fn what_a_bed_cannot_do_is_left_out_with_its_reason() {
+        let text = "$ a\n% unless sandbox: it cannot\n$ b\n% end\n$ c\n";
+        let script = Script::parse("s".to_owned(), text).unwrap();
+        let left_out: Vec<_> = script
+            .steps
+            .iter()
+            .map(|step| step.unless.is_some())
+            .collect();
+        assert_eq!(left_out, [false, true, false]);
+        let unless = script.steps[1].unless.as_ref().unwrap();
+        assert_eq!(
+            (unless.bed, unless.reason.as_str()),
+            (Bed::Sandbox, "it cannot")
+        );
+        for wrong in [
+            "% unless sandbox: it cannot\n$ b\n",
+            "$ a\n% end\n",
+            "% unless sandbox\n% end\n",
+            "% unless sandbox: \n% end\n",
+            "% unless moon: why not\n% end\n",
+        ] {
+            assert!(Script::parse("s".to_owned(), wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -3,7 +3,9 @@
 //! Owns the processes of one story and the words that change them (`% …`). The hub and the agents
 //! are the shipped binaries; everything ends with the stage.
 
+mod ground;
 mod installation;
+mod records;
 
 use std::{
     fs,
@@ -16,8 +18,13 @@ use std::{
 use tokio::process::Command;
 
 pub use self::installation::product;
-use self::installation::{Agent, Hub};
-use crate::harness::{Binaries, Cluster, Error, Fleet, User, command_for};
+use self::{
+    ground::Ground,
+    installation::{Agent, Hub},
+    records::Records,
+};
+use super::bed::Bed;
+use crate::harness::{Binaries, Error, User, command_for};
 
 /// No command of a story takes longer.
 const PATIENCE: Duration = Duration::from_secs(150);
@@ -25,11 +32,12 @@ const PATIENCE: Duration = Duration::from_secs(150);
 /// The stage.
 #[derive(Debug)]
 pub struct Stage {
+    bed: Bed,
     binaries: Binaries,
     // Fields end in this order: agents and hub before the clusters, files last.
     agents: Vec<Agent>,
     hub: Option<Hub>,
-    fleet: Option<Fleet>,
+    ground: Option<Ground>,
     /// Ports that take connections and never answer.
     deaf: Vec<std::net::TcpListener>,
     folder: tempfile::TempDir,
@@ -42,7 +50,7 @@ impl Stage {
     /// # Errors
     ///
     /// When files cannot be written or the product cannot be built.
-    pub fn new(binaries: &Binaries) -> Result<Self, Error> {
+    pub fn new(binaries: &Binaries, bed: Bed) -> Result<Self, Error> {
         let folder = tempfile::tempdir().map_err(Error::io("make the folder of a story"))?;
         let bin = folder.path().join("bin");
         let failed = Error::io("set up the folder of a story");
@@ -63,10 +71,11 @@ impl Stage {
             symlink(target, bin.join(program)).map_err(Error::io(format!("link {program}")))?;
         }
         Ok(Self {
+            bed,
             binaries: binaries.clone(),
             agents: Vec::new(),
             hub: None,
-            fleet: None,
+            ground: None,
             deaf: Vec::new(),
             folder,
         })
@@ -99,18 +108,12 @@ impl Stage {
                 }
                 Ok(())
             }
-            ["kubelet", name, verb] => {
-                let kubelet = self.cluster(name)?.kubelet();
-                match *verb {
-                    "hold" => kubelet.hold(),
-                    "release" => kubelet.release(),
-                    _ => return Err(unknown(words)),
-                }
-                Ok(())
+            ["kubelet", name, verb @ ("hold" | "release")] => {
+                self.ground()?.hold(name, *verb == "hold")
             }
             ["deaf", file] => self.deafen(file),
-            ["cluster", name, "pause"] => self.cluster(name)?.pause().await,
-            ["cluster", name, "resume"] => self.cluster(name)?.resume(),
+            ["cluster", name, "pause"] => self.ground()?.pause(name).await,
+            ["cluster", name, "resume"] => self.ground()?.resume(name),
             _ => Err(unknown(words)),
         }
     }
@@ -131,12 +134,15 @@ impl Stage {
         };
         let members: Vec<(String, Vec<String>)> = members.iter().map(split).collect();
         let names: Vec<_> = members.iter().map(|(name, _)| name.clone()).collect();
-        let fleet = Fleet::named(&self.binaries, &names).await?;
-        for cluster in fleet.clusters() {
-            self.add_cluster_command(cluster)?;
+        let (ground, records) = tokio::try_join!(
+            Ground::start(self.bed, &self.binaries, self.path(), &names),
+            Records::start(self.bed, &self.binaries, self.path()),
+        )?;
+        for name in &names {
+            self.add_cluster_command(&ground, name)?;
         }
-        self.fleet = Some(fleet);
-        self.hub = Some(Hub::init(self.path())?);
+        self.ground = Some(ground);
+        self.hub = Some(Hub::init(self.path(), records)?);
         self.act_on_hub("start").await?;
         for (name, labels) in &members {
             let rights = workspace().join("deploy/agent");
@@ -152,7 +158,7 @@ impl Stage {
             ))
             .await?;
             let hub = self.hub.as_ref().ok_or_else(|| missing("the hub"))?;
-            let kubeconfig = self.cluster(name)?.kubeconfig_for(User::Agent);
+            let kubeconfig = self.ground()?.kubeconfig(name, User::Agent)?;
             let mut agent = Agent::new(name, self.folder.path(), hub.address(), kubeconfig).await?;
             agent.start()?;
             self.agents.push(agent);
@@ -172,7 +178,7 @@ impl Stage {
 
     /// `k NAME …` is kubectl as the cluster's administrator, `engineer NAME …` as somebody else
     /// with the same rights.
-    fn add_cluster_command(&self, cluster: &Cluster) -> Result<(), Error> {
+    fn add_cluster_command(&self, ground: &Ground, cluster: &str) -> Result<(), Error> {
         let kubectl = self
             .binaries
             .kubectl
@@ -180,14 +186,11 @@ impl Stage {
             .ok_or_else(|| missing("kubectl"))?;
         for (command, user) in [("k", User::Admin), ("engineer", User::Engineer)] {
             let folder = self.path().join("kube").join(command);
+            let kubeconfig = ground.kubeconfig(cluster, user)?;
             let write = || {
                 fs::create_dir_all(&folder)?;
-                fs::copy(cluster.kubeconfig_for(user), folder.join(cluster.name()))?;
-                let script = format!(
-                    "#!/bin/sh\ncluster=$1; shift\nKUBECONFIG='{}'/\"$cluster\" exec '{}' \"$@\"\n",
-                    folder.display(),
-                    kubectl.display()
-                );
+                fs::copy(kubeconfig, folder.join(cluster))?;
+                let script = kubectl_for(self.bed, &folder, kubectl);
                 let path = self.path().join("bin").join(command);
                 fs::write(&path, script)?;
                 fs::set_permissions(path, fs::Permissions::from_mode(0o755))
@@ -203,7 +206,8 @@ impl Stage {
             "start" => hub.start(None).await,
             "kill" => hub.kill().await,
             "stop" => hub.stop().await,
-            "forget" => hub.forget(),
+            "forget" => hub.forget().await,
+            "lose" => hub.lose().await,
             _ => Err(unknown(&["hub", verb])),
         }
     }
@@ -229,11 +233,8 @@ impl Stage {
             .ok_or_else(|| missing(name))
     }
 
-    fn cluster(&self, name: &str) -> Result<&Cluster, Error> {
-        self.fleet
-            .as_ref()
-            .ok_or_else(|| missing("the fleet"))?
-            .cluster(name)
+    fn ground(&self) -> Result<&Ground, Error> {
+        self.ground.as_ref().ok_or_else(|| missing("the fleet"))
     }
 
     /// Runs a command that must succeed.
@@ -249,7 +250,7 @@ impl Stage {
 
     /// Runs a shell command in the story's folder: exit status, standard output, standard error.
     /// `$REPO` is the repository's URL, `$HUB` the hub's, `$HUB_HEALTH` the address of its plain
-    /// port, `$HUB_PID` its process.
+    /// port, `$HUB_PID` its process, `$STORE` the flags that say where its records are.
     pub async fn shell(&self, command: &str) -> (i32, String, String) {
         let mut shell = Command::from(command_for(Path::new("/bin/bash")));
         let path = std::env::var("PATH").unwrap_or_default();
@@ -274,7 +275,8 @@ impl Stage {
             let address = hub.address();
             shell
                 .env("HUB", format!("https://localhost:{}", address.port()))
-                .env("HUB_HEALTH", hub.health().to_string());
+                .env("HUB_HEALTH", hub.health().to_string())
+                .env("STORE", hub.store_flags().join(" "));
             if let Some(pid) = hub.pid() {
                 shell.env("HUB_PID", pid.to_string());
             }
@@ -309,6 +311,23 @@ impl Stage {
 
 const GIT_CONFIG: &str = "[user]\n\tname = story\n\temail = story@example.com\n\
     [init]\n\tdefaultBranch = main\n[commit]\n\tgpgsign = false\n[safe]\n\tdirectory = *\n";
+
+/// The script of a cluster command: kubectl with the kubeconfig in `folder` that its first argument
+/// names.
+fn kubectl_for(bed: Bed, folder: &Path, kubectl: &Path) -> String {
+    let (folder, kubectl) = (folder.display(), kubectl.display());
+    let validation = match bed {
+        Bed::Redb | Bed::Etcd => "",
+        // kubectl checks objects with the server's OpenAPI document, and a sandbox has none; it
+        // checks them itself.
+        Bed::Sandbox => {
+            "case $1 in apply|create) verb=$1; shift; set -- \"$verb\" --validate=false \"$@\";; esac\n"
+        }
+    };
+    format!(
+        "#!/bin/sh\ncluster=$1; shift\n{validation}KUBECONFIG='{folder}'/\"$cluster\" exec '{kubectl}' \"$@\"\n"
+    )
+}
 
 /// The project's root.
 fn workspace() -> PathBuf {

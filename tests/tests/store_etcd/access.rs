@@ -149,3 +149,48 @@ async fn a_user_needs_the_password_and_the_rights() {
         assert!(!error.is_retryable() && !error.is_outcome_unknown());
     }
 }
+
+#[tokio::test]
+async fn a_token_that_is_older_than_the_users_is_replaced_and_nothing_is_lost() {
+    let Some(binaries) = require_servers("a_token_that_is_older_than_the_users") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key");
+    std::fs::write(&key, "a secret of 32 bytes, or of more").unwrap();
+    // Tokens that etcd signs and does not keep: they name the revision of its users and roles.
+    let flag = format!(
+        "--auth-token=jwt,priv-key={},sign-method=HS256",
+        key.display()
+    );
+    let server = harness::Etcd::alone_with(&binaries, &[flag]).await.unwrap();
+    let admin = Client::connect([server.url()], None).await.unwrap();
+    let mut auth = admin.auth_client();
+    auth.user_add("root", "secret", None).await.unwrap();
+    auth.user_grant_role("root", "root").await.unwrap();
+    auth.auth_enable().await.unwrap();
+    let root = ("root".to_owned(), "secret".to_owned());
+    let store = Etcd::open(Options {
+        user: Some(root),
+        ..Options::new([server.url()])
+    })
+    .await
+    .unwrap();
+    commit(&store, Txn::new().put(A, "1")).await;
+    let mut changes = store.watch("/tidegate/v1/", 0);
+    assert_eq!(changes.next().await.unwrap().unwrap().revision, 1);
+    for (user, value) in [("one", "2"), ("two", "3")] {
+        let root = ConnectOptions::new().with_user("root", "secret");
+        let admin = Client::connect([server.url()], Some(root)).await.unwrap();
+        let mut auth = admin.auth_client();
+        auth.user_add(user, "secret", None).await.unwrap();
+        let revision = commit(&store, Txn::new().put(A, value)).await;
+        assert_eq!(store.get(A).await.unwrap().unwrap().value, value);
+        // Each change once: none was done twice, and a new watch can be opened.
+        let mut again = store.watch("/tidegate/v1/", revision - 1);
+        assert_eq!(again.next().await.unwrap().unwrap().revision, revision);
+    }
+    let leader = tokio::sync::watch::Sender::new(None);
+    let lead = store.lead("hub/1", &leader).await.unwrap();
+    lead.resign().await.unwrap();
+}

@@ -174,3 +174,64 @@ async fn a_hub_on_the_wrong_store_says_so() {
         "{words}"
     );
 }
+
+#[tokio::test]
+async fn a_hub_with_the_directory_of_another_says_so() {
+    let Some(binaries) = require_servers("a_hub_with_the_directory_of_another") else {
+        return;
+    };
+    let server = harness::Etcd::alone(&binaries).await.unwrap();
+    let (dir, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let ports = [
+        "--listen=127.0.0.1:0".to_owned(),
+        "--health-listen=127.0.0.1:0".to_owned(),
+    ];
+    let flags = [&in_etcd(server.url())[..], &ports].concat();
+    init(dir.path(), &flags[..2]).await.unwrap();
+    let state = |dir: &tempfile::TempDir, file: &str| dir.path().join("state").join(file);
+    let take = |file: &str| std::fs::copy(state(&dir, file), state(&copy, file)).unwrap();
+    std::fs::create_dir_all(state(&copy, "identity")).unwrap();
+    for file in ["store.etcd", "identity/ca.pem", "identity/server.pem"] {
+        take(file);
+    }
+    // The first hub names the directory.
+    let cancel = CancellationToken::new();
+    let (path, more, ended) = (dir.path().to_owned(), flags.clone(), cancel.clone());
+    let serving = tokio::spawn(async move { serve(&path, &more, ended).await });
+    let etcd = etcd_client::Client::connect([server.url()], None)
+        .await
+        .unwrap();
+    eventually("the directory named", PATIENCE, || {
+        let mut kv = etcd.kv_client();
+        async move {
+            let found = kv.get("/tidegate/v1/homes/_", None).await;
+            let named = found.map_err(|error| error.to_string())?.count() == 1;
+            named.then_some(()).ok_or_else(|| "it is not".to_owned())
+        }
+    })
+    .await
+    .unwrap();
+    cancel.cancel();
+    serving.await.unwrap().unwrap();
+    let refused = async || {
+        let serving = serve(copy.path(), &flags, CancellationToken::new());
+        let ended = tokio::time::timeout(PATIENCE, serving).await.unwrap();
+        ended.unwrap_err().to_string()
+    };
+    let words = refused().await;
+    assert!(
+        words.contains("has none") && words.contains("not a copy"),
+        "{words}"
+    );
+    std::fs::write(state(&copy, "id"), "another\n").unwrap();
+    let words = refused().await;
+    assert!(words.contains("has another"), "{words}");
+    take("id");
+    let other = tempfile::tempdir().unwrap();
+    init(other.path(), &[]).await.unwrap();
+    for file in ["identity/ca.pem", "identity/server.pem"] {
+        std::fs::copy(state(&other, file), state(&copy, file)).unwrap();
+    }
+    let words = refused().await;
+    assert!(words.contains("another certificate authority"), "{words}");
+}

@@ -11,8 +11,8 @@ use tidegate_proto::storage::v1;
 use super::sample::{Dice, Sample};
 use crate::records::{
     AppRecord, AuditHead, AuditRecord, ClusterRecord, DenyRecord, EpochRecord, HoldRecord,
-    MemberRecord, PinRecord, Record, ReleaseRecord, ReportRecord, RunRecord, SetRecord,
-    SourceRecord, TokenRecord, UserRecord,
+    HomeRecord, MemberRecord, PinRecord, Record, ReissueRecord, ReleaseRecord, ReportRecord,
+    RestoredRecord, RunRecord, SetRecord, SourceRecord, TokenRecord, UserRecord,
 };
 
 fn reads_back<R: Record + Sample + PartialEq + Debug>(seed: u64) -> Result<(), TestCaseError> {
@@ -64,7 +64,8 @@ macro_rules! every_record {
     ($check:ident $arguments:tt) => {
         every_record!(@ $check $arguments EpochRecord ClusterRecord TokenRecord UserRecord
             SetRecord AppRecord ReportRecord SourceRecord ReleaseRecord RunRecord MemberRecord
-            PinRecord DenyRecord HoldRecord AuditRecord AuditHead)
+            PinRecord DenyRecord HoldRecord RestoredRecord ReissueRecord HomeRecord
+            AuditRecord AuditHead)
     };
     (@ $check:ident $arguments:tt $($record:ident)+) => {
         $($check::<$record> $arguments?;)+
@@ -105,13 +106,16 @@ fn kinds_are_distinct_and_never_change() {
         PinRecord::KIND,
         DenyRecord::KIND,
         HoldRecord::KIND,
+        RestoredRecord::KIND,
+        ReissueRecord::KIND,
+        HomeRecord::KIND,
         AuditRecord::KIND,
         AuditHead::KIND,
     ];
     assert_eq!(
         kinds.join(" "),
         "epoch clusters tokens users sets applications reports sources releases runs members \
-         pins denies holds audit audit-heads"
+         pins denies holds restored reissues homes audit audit-heads"
     );
 }
 

@@ -60,6 +60,27 @@ impl Files {
     }
 }
 
+/// Reads a directory of blobs that another process may have open, without its lock: to copy them.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    root: PathBuf,
+}
+
+impl Reader {
+    /// A reader of this directory.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The content, verified against its name; `None` if there is no such blob. Blocks.
+    ///
+    /// # Errors
+    /// [`Error::Corrupted`], [`Error::Disk`].
+    pub fn read(&self, id: &BlobId) -> Result<Option<Bytes>, Error> {
+        read(&self.root, id)
+    }
+}
+
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
@@ -103,23 +124,11 @@ impl Inner {
     }
 
     fn path(&self, id: &BlobId) -> PathBuf {
-        let digits = digits(id.digest);
-        let (first, _) = digits.split_at(2);
-        self.root.join(&id.tag).join(first).join(&digits)
+        path(&self.root, id)
     }
 
     fn read(&self, id: &BlobId) -> Result<Option<Bytes>, Error> {
-        let path = self.path(id);
-        match fs::read(&path) {
-            Ok(bytes) if id.matches(&bytes) => Ok(Some(bytes.into())),
-            Ok(bytes) => Err(Error::Corrupted {
-                id: id.clone(),
-                found: Digest::of_bytes(&id.tag, &bytes),
-                path,
-            }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(disk::Error::new("read", &path, error).into()),
-        }
+        read(&self.root, id)
     }
 
     fn put(&self, blobs: &[Blob]) -> Result<(), Error> {
@@ -270,6 +279,26 @@ impl BlobStore for Files {
                 .run(&keep, || inner.list(), |id| inner.delete(id))
         })
         .boxed()
+    }
+}
+
+fn path(root: &Path, id: &BlobId) -> PathBuf {
+    let digits = digits(id.digest);
+    let (first, _) = digits.split_at(2);
+    root.join(&id.tag).join(first).join(&digits)
+}
+
+fn read(root: &Path, id: &BlobId) -> Result<Option<Bytes>, Error> {
+    let path = path(root, id);
+    match fs::read(&path) {
+        Ok(bytes) if id.matches(&bytes) => Ok(Some(bytes.into())),
+        Ok(bytes) => Err(Error::Corrupted {
+            id: id.clone(),
+            found: Digest::of_bytes(&id.tag, &bytes),
+            path,
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(disk::Error::new("read", &path, error).into()),
     }
 }
 

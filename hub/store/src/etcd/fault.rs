@@ -55,6 +55,17 @@ pub enum Fault {
         /// The endpoints.
         endpoints: String,
     },
+    /// The token of the call was made before somebody changed etcd's users or roles; nothing was done.
+    #[error(
+        "failed to {action}: users or roles of etcd at {endpoints} were changed meanwhile; trying \
+         again with a new token"
+    )]
+    Stale {
+        /// What was tried.
+        action: &'static str,
+        /// The endpoints.
+        endpoints: String,
+    },
     /// etcd refuses the call, and will go on to: user, password, rights, limits.
     #[error(
         "failed to {action}: etcd at {endpoints} refuses: {detail}; check the user's password and \
@@ -87,6 +98,7 @@ impl Fault {
             Self::Unreachable { .. }
                 | Self::Interrupted { .. }
                 | Self::Full { .. }
+                | Self::Stale { .. }
                 | Self::Compacted
         )
     }
@@ -150,6 +162,7 @@ impl Options {
                 endpoints,
                 detail: chain(status),
             },
+            Code::InvalidArgument if is_stale(message) => Fault::Stale { action, endpoints },
             Code::OutOfRange if message.contains("compacted") => Fault::Compacted,
             Code::ResourceExhausted if message.contains("space exceeded") => {
                 Fault::Full { action, endpoints }
@@ -165,6 +178,12 @@ impl Options {
             _ => self.refused(action, message),
         }
     }
+}
+
+/// Whether etcd says that a token is of an older revision of its users and roles, as tokens are that
+/// it does not keep itself (JWT).
+pub(super) fn is_stale(message: &str) -> bool {
+    message.contains("revision of auth store is old")
 }
 
 /// Whether the connection itself failed, so that nothing was sent.
@@ -234,6 +253,11 @@ mod tests {
             (
                 Status::invalid_argument("etcdserver: authentication failed"),
                 false,
+                false,
+            ),
+            (
+                Status::invalid_argument("etcdserver: revision of auth store is old"),
+                true,
                 false,
             ),
             (

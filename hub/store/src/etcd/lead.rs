@@ -72,6 +72,9 @@ impl Etcd {
                     leader.send_replace(Some(by));
                 }
                 Err(fault) if fault.is_retryable() => {
+                    if let Fault::Stale { .. } = fault {
+                        self.link.renew_token("see who leads").await?;
+                    }
                     tracing::warn!(error = %fault, "cannot see who leads; looking again");
                 }
                 Err(fault) => return Err(fault.into()),
@@ -120,6 +123,10 @@ async fn renew(link: Arc<Link>, lease: i64, granted: Instant, lost: Cancellation
             Ok(Err(error)) if asked < sure_until => {
                 let fault = link.options.fault("renew the leadership", &error);
                 tracing::warn!(error = %fault, "failed to renew the leadership; trying again");
+                if let Fault::Stale { .. } = fault {
+                    // What it comes to shows in the next try.
+                    drop(link.renew_token("renew the leadership").await);
+                }
                 time::sleep(LOOK).await;
             }
             Ok(Err(_)) | Err(_) => {

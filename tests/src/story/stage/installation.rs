@@ -13,7 +13,7 @@ use std::{
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::super::proxy::Proxy;
+use super::{super::proxy::Proxy, records::Records};
 use crate::harness::{Error, Port, Process, Signal, command_for, eventually};
 
 /// How long the hub may take until it is ready, and until it has ended.
@@ -70,20 +70,23 @@ fn build() -> Result<PathBuf, String> {
 /// The hub.
 #[derive(Debug)]
 pub(super) struct Hub {
+    // The hub ends before what it keeps its records in.
+    process: Option<Process>,
+    records: Records,
     folder: PathBuf,
     port: Port,
     health: Port,
-    process: Option<Process>,
 }
 
 impl Hub {
     /// Makes a hub in `folder`, with `admin.yaml` beside it.
-    pub(super) fn init(folder: &Path) -> Result<Self, Error> {
+    pub(super) fn init(folder: &Path, records: Records) -> Result<Self, Error> {
         let hub = Self {
+            process: None,
+            records,
             folder: folder.to_owned(),
             port: Port::lease()?,
             health: Port::lease()?,
-            process: None,
         };
         hub.run_init("hub", "admin.yaml")?;
         Ok(hub)
@@ -96,6 +99,7 @@ impl Hub {
                 "--server",
                 &format!("https://localhost:{}", self.port.number()),
             ])
+            .args(self.records.flags())
             .current_dir(&self.folder)
             .output()
             .map_err(Error::io("run tidegate-hub init"))?;
@@ -146,6 +150,7 @@ impl Hub {
             ])
             .args(["--heartbeat-interval", "1s", "--git-poll-interval", "1h"])
             .args(["--log", "info,tidegate_hub=debug"])
+            .args(self.records.flags())
             .current_dir(&self.folder);
         let process = Process::start("hub", command, &self.log())?;
         let health = SocketAddr::from(([127, 0, 0, 1], self.health.number()));
@@ -178,7 +183,8 @@ impl Hub {
 
     /// Replaces its store by an empty one; its identity stays, as after a volume was lost and the
     /// keys were restored.
-    pub(super) fn forget(&self) -> Result<(), Error> {
+    pub(super) async fn forget(&mut self) -> Result<(), Error> {
+        self.records.forget().await?;
         self.run_init("empty", "empty.yaml")?;
         let swap = || {
             let (old, new) = (self.folder.join("hub"), self.folder.join("empty"));
@@ -188,6 +194,18 @@ impl Hub {
             fs::rename(new, old)
         };
         swap().map_err(Error::io("empty the hub's store"))
+    }
+
+    /// Loses all that it has: its state directory goes to `lost`, its etcd is empty.
+    pub(super) async fn lose(&mut self) -> Result<(), Error> {
+        self.records.forget().await?;
+        let lost = self.folder.join("lost");
+        fs::rename(self.folder.join("hub"), lost).map_err(Error::io("move the hub away"))
+    }
+
+    /// Flags that say where its records are.
+    pub(super) fn store_flags(&self) -> Vec<String> {
+        self.records.flags()
     }
 
     /// The end of its log.

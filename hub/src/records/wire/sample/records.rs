@@ -19,8 +19,8 @@ use tidegate_model::{
 use super::{Dice, Sample};
 use crate::records::{
     AppRecord, AuditHead, AuditRecord, ClusterRecord, DenyRecord, EpochRecord, HoldRecord,
-    MemberRecord, PinRecord, Rejection, ReleaseRecord, ReportRecord, RunRecord, SetRecord,
-    SourceRecord, TokenRecord, UserRecord,
+    HomeRecord, MemberRecord, PinRecord, ReissueRecord, Rejection, ReleaseRecord, ReportRecord,
+    RestoredRecord, RunRecord, SetRecord, SourceRecord, TokenRecord, UserRecord,
 };
 
 impl Sample for EpochRecord {
@@ -338,6 +338,37 @@ impl Sample for DenyRecord {
             project: dice.label(),
             set: dice.id(),
             deny,
+        }
+    }
+}
+
+impl Sample for RestoredRecord {
+    fn sample(dice: &mut Dice) -> Self {
+        Self {
+            project: dice.label(),
+            set: dice.id(),
+            app: dice.id(),
+            term: Epoch(dice.number()),
+            astray: dice.flag(),
+        }
+    }
+}
+
+impl Sample for HomeRecord {
+    fn sample(dice: &mut Dice) -> Self {
+        Self {
+            directory: dice.text(),
+            authority: dice.text(),
+        }
+    }
+}
+
+impl Sample for ReissueRecord {
+    fn sample(dice: &mut Dice) -> Self {
+        Self {
+            project: dice.label(),
+            set: dice.id(),
+            reason: dice.text(),
         }
     }
 }
