@@ -2,5 +2,6 @@
 //!
 //! Owns what those tests share. It is never part of what is shipped.
 
+pub mod bench;
 pub mod harness;
 pub mod story;

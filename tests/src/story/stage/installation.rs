@@ -39,9 +39,11 @@ pub fn product(name: &str) -> Result<PathBuf, Error> {
 /// Builds the binaries next to the running test, so that a story never runs an older product.
 fn build() -> Result<PathBuf, String> {
     let test = env::current_exe().map_err(|error| error.to_string())?;
+    // A test lies one folder deeper than a program.
     let folder = test
-        .parent()
-        .and_then(Path::parent)
+        .ancestors()
+        .skip(1)
+        .find(|folder| !folder.ends_with("deps"))
         .ok_or("the test lies in no target folder")?;
     let target = folder.parent().ok_or("the test lies in no target folder")?;
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

@@ -1,0 +1,158 @@
+//! The clusters of a benchmark: sandboxes with the agent that ships, in this process.
+//!
+//! Owns them until it is dropped. Agents reach the hub over TCP with mutual TLS, and their cluster
+//! as a Kubernetes API; what is measured is looked up there, as kubectl would.
+
+use std::path::Path;
+
+use clap::Parser as _;
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Namespace};
+use kube::{
+    Api, Client,
+    api::{ObjectMeta, PostParams},
+};
+use tidegate_agent::config::Cli;
+use tidegate_proto::v1 as wire;
+use tidegate_sandbox::{Options, Sandbox};
+use tokio::{task::JoinSet, time::Instant};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::{Error, hub::Hub};
+
+/// One cluster.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// Its name.
+    pub name: String,
+    /// Its label `stage`.
+    pub stage: &'static str,
+    sandbox: Sandbox,
+}
+
+/// When a Deployment was seen in a cluster.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen {
+    /// First with the content that is waited for.
+    pub applied: Instant,
+    /// First as what its controller reports as done.
+    pub healthy: Instant,
+}
+
+impl Member {
+    /// Waits until the Deployment has this label `version`, and until it is done there.
+    ///
+    /// # Errors
+    ///
+    /// The cluster's.
+    pub async fn see(&self, namespace: &str, version: &str) -> Result<Seen, Error> {
+        let client = Client::new(self.sandbox.clone(), "default");
+        let api: Api<Deployment> = Api::namespaced(client, namespace);
+        let mut applied = None;
+        loop {
+            let revision = self.sandbox.revision();
+            if let Some(found) = api.get_opt("app").await? {
+                let labels = found.metadata.labels.unwrap_or_default();
+                if labels.get("version").is_some_and(|it| it == version) {
+                    let applied = *applied.get_or_insert_with(Instant::now);
+                    let observed = found.status.and_then(|it| it.observed_generation);
+                    if observed == found.metadata.generation {
+                        let healthy = Instant::now();
+                        return Ok(Seen { applied, healthy });
+                    }
+                }
+            }
+            self.sandbox.changed_since(revision).await;
+        }
+    }
+}
+
+/// The fleet.
+#[derive(Debug)]
+pub struct Fleet {
+    /// Its clusters.
+    pub members: Vec<Member>,
+    _tasks: JoinSet<()>,
+    _end: DropGuard,
+}
+
+impl Fleet {
+    /// Registers clusters of these stages and starts their agents.
+    ///
+    /// # Errors
+    ///
+    /// When one cannot be registered or started.
+    pub async fn start(
+        hub: &Hub,
+        stages: &[(&'static str, usize)],
+        folder: &Path,
+    ) -> Result<Self, Error> {
+        let cancel = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        let mut members = Vec::new();
+        for (stage, count) in stages {
+            for number in 1..=*count {
+                let name = format!("{stage}-{number}");
+                let request = wire::CreateJoinTokenRequest {
+                    cluster: name.clone(),
+                    labels: [("stage".to_owned(), (*stage).to_owned())].into(),
+                    ..wire::CreateJoinTokenRequest::default()
+                };
+                let token = hub.fleet().create_join_token(request).await?;
+                let sandbox = Sandbox::new(Options::named(&name));
+                let member = Member {
+                    name,
+                    stage,
+                    sandbox,
+                };
+                let options = options(hub, &member.name, &token.into_inner().token, folder)?;
+                member.start(options, &cancel, &mut tasks).await?;
+                members.push(member);
+            }
+        }
+        Ok(Self {
+            members,
+            _tasks: tasks,
+            _end: cancel.drop_guard(),
+        })
+    }
+}
+
+impl Member {
+    async fn start(
+        &self,
+        options: Cli,
+        cancel: &CancellationToken,
+        tasks: &mut JoinSet<()>,
+    ) -> Result<(), Error> {
+        let client = Client::new(self.sandbox.clone(), "default");
+        let namespace = Namespace {
+            metadata: ObjectMeta {
+                name: Some(options.namespace.clone()),
+                ..ObjectMeta::default()
+            },
+            ..Namespace::default()
+        };
+        let api: Api<Namespace> = Api::all(client.clone());
+        api.create(&PostParams::default(), &namespace).await?;
+        tasks.spawn(self.sandbox.clone().run(cancel.clone()));
+        let (name, cancel) = (self.name.clone(), cancel.clone());
+        tasks.spawn(async move {
+            let served = tidegate_agent::runtime::serve_in(client, options, cancel);
+            if let Err(error) = Box::pin(served).await {
+                eprintln!("the agent of {name} ended: {error}");
+            }
+        });
+        Ok(())
+    }
+}
+
+fn options(hub: &Hub, name: &str, token: &str, folder: &Path) -> Result<Cli, Error> {
+    let state = folder.join("agents").join(name);
+    Ok(Cli::try_parse_from([
+        "tidegate-agent",
+        &format!("--hub={}", hub.url()),
+        &format!("--state-dir={}", state.display()),
+        &format!("--join-token={token}"),
+        "--health-listen=127.0.0.1:0",
+    ])?)
+}
