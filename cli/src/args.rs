@@ -4,8 +4,10 @@
 
 mod admin;
 mod condition;
+mod diff;
 mod get;
 mod offline;
+mod release;
 mod run;
 mod set;
 mod wait;
@@ -14,8 +16,10 @@ pub use admin::{
     ClusterCommand, JoinToken, Label, LabelChange, Remove, RoleName, UserCommand, UserCreate,
 };
 pub use condition::Condition;
+pub use diff::{Diff, Only};
 pub use get::{Get, What};
 pub use offline::{Expand, Inputs, Render};
+pub use release::{ReleaseCommand, ReleaseDiff};
 pub use run::{Approve, Control, RunCommand, RunName, Watch};
 pub use set::{
     Apply, Delete, DeleteCommand, HoldApprove, HoldCommand, Refresh, Rollback, Sync, Unpin,
@@ -51,6 +55,7 @@ pub struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   tidegate apply -f web.yaml                      write an application set
+  tidegate diff web                               what would the newest commit change?
   tidegate run watch --set web                    follow its latest run to the end
   tidegate run explain --set web                  what does it wait for?
   tidegate run approve --set web --reason 'seen'  open the gate it waits at
@@ -149,6 +154,11 @@ pub enum Command {
     Expand(Expand),
     /// Show the objects of a directory or an application; asks no hub.
     Render(Render),
+    /// Show what a commit or a file would change; changes nothing.
+    Diff(Diff),
+    /// Look at releases.
+    #[command(subcommand)]
+    Release(ReleaseCommand),
     /// Show things.
     Get(Get),
     /// Delete things.

@@ -5,6 +5,7 @@
 mod about;
 mod apply;
 mod clusters;
+mod diff;
 mod expand;
 mod explain;
 mod follow;
@@ -18,7 +19,7 @@ mod view;
 mod wait;
 
 use crate::{
-    args::{Cli, Command, DeleteCommand, HoldCommand, RunCommand},
+    args::{Cli, Command, DeleteCommand, HoldCommand, ReleaseCommand, RunCommand},
     connect::{self, Hub},
     error::Error,
     output::Output,
@@ -37,6 +38,11 @@ pub(crate) async fn run(cli: &Cli, output: &mut Output) -> Result<(), Error> {
             let hub = reach(cli, output).await?;
             return apply::send(&hub, files, options.dry_run, output).await;
         }
+        Command::Diff(options) => {
+            let asked = diff::read(options)?;
+            let hub = reach(cli, output).await?;
+            return diff::diff(&hub, asked, options, output).await;
+        }
         Command::Get(options) => get::check(options)?,
         Command::Wait(options) => options.condition.check(options)?,
         _ => {}
@@ -46,6 +52,9 @@ pub(crate) async fn run(cli: &Cli, output: &mut Output) -> Result<(), Error> {
         Command::Get(options) => get::get(&hub, options, output).await,
         Command::Delete(DeleteCommand::Set(options)) => sets::delete(&hub, options, output).await,
         Command::Run(command) => run_command(&hub, command, output).await,
+        Command::Release(ReleaseCommand::Diff(options)) => {
+            diff::releases(&hub, options, output).await
+        }
         Command::Rollback(options) => sets::rollback(&hub, options, output).await,
         Command::Unpin(options) => sets::unpin(&hub, options, output).await,
         Command::Refresh(options) => sets::refresh(&hub, options, output).await,
@@ -58,6 +67,7 @@ pub(crate) async fn run(cli: &Cli, output: &mut Output) -> Result<(), Error> {
         Command::User(command) => users::run(&hub, command, output).await,
         Command::Whoami => about::whoami(&hub, output).await,
         Command::Apply(_)
+        | Command::Diff(_)
         | Command::Expand(_)
         | Command::Render(_)
         | Command::Version

@@ -5,6 +5,7 @@
 //! hub.
 
 pub mod age;
+pub mod differences;
 pub mod manifest;
 pub mod message;
 pub mod rows;

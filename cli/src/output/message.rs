@@ -31,7 +31,7 @@ macro_rules! described {
 described! {
     Application, ApplicationSet, AppliedObject, ApproveHoldResponse, AuditRecord, Cluster,
     CreateJoinTokenResponse, CreateUserResponse, DeleteApplicationSetResponse, ExplainRunResponse,
-    Hold, Pin, Release, RemoveClusterResponse, Run, Source, SyncedApplication, UnpinResponse,
+    DiffReleasesResponse, Hold, Pin, PreviewResponse, Release, RemoveClusterResponse, Run, Source, SyncedApplication, UnpinResponse,
     WhoAmIResponse,
 }
 

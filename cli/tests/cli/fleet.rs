@@ -17,7 +17,7 @@ use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Code, Request, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use crate::{data, pki::Authority};
+use crate::{data, insight, pki::Authority};
 
 /// Answers.
 pub(crate) struct Canned {
@@ -392,6 +392,30 @@ impl Fleet for Canned {
                 blocking: data::blocking(),
             },
         }))
+    }
+
+    async fn preview(
+        &self,
+        request: Request<wire::PreviewRequest>,
+    ) -> Result<Response<wire::PreviewResponse>, Status> {
+        let request = self.hear(request, |request| &request.set).await?;
+        Ok(Response::new(insight::preview(&request.set)))
+    }
+
+    async fn preview_apply(
+        &self,
+        request: Request<wire::PreviewApplyRequest>,
+    ) -> Result<Response<wire::PreviewResponse>, Status> {
+        let request = self.hear(request, |_| "").await?;
+        insight::preview_files(&request.files).map(Response::new)
+    }
+
+    async fn diff_releases(
+        &self,
+        request: Request<wire::DiffReleasesRequest>,
+    ) -> Result<Response<wire::DiffReleasesResponse>, Status> {
+        let request = self.hear(request, |request| &request.set).await?;
+        Ok(Response::new(insight::releases(&request)))
     }
 
     async fn approve_run(

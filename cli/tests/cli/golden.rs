@@ -4,6 +4,8 @@ use crate::{data, world::World};
 
 /// Every command that shows or does something, with its happy path.
 const COMMANDS: &[&str] = &[
+    "diff web",
+    "release diff web 7 8",
     "get sets",
     "get set web",
     "get set ingress-controllers",

@@ -13,6 +13,7 @@ mod exits;
 mod fleet;
 mod follow;
 mod golden;
+mod insight;
 mod offline;
 mod pki;
 mod trust;

@@ -37,6 +37,32 @@ const REQUESTS: &[(&str, &[&str])] = &[
         "delete set web --reason gone",
         &["name: \"web\"", "reason: \"gone\""],
     ),
+    (
+        "diff set/web -p shop --commit abc --source https://a --cluster dev-1 --app web-1",
+        &[
+            "project: \"shop\"",
+            "set: \"web\"",
+            "revision: \"abc\"",
+            "source: \"https://a\"",
+            "cluster: \"dev-1\"",
+            "app: \"web-1\"",
+        ],
+    ),
+    (
+        "diff --set web --revision main",
+        &["set: \"web\"", "revision: \"main\""],
+    ),
+    ("diff", &["PreviewRequest", "set: \"\"", "revision: \"\""]),
+    (
+        "release diff set/web 7 8 -p shop --app a",
+        &[
+            "set: \"web\"",
+            "from: 7",
+            "to: 8",
+            "project: \"shop\"",
+            "app: \"a\"",
+        ],
+    ),
     ("refresh web", &["set: \"web\""]),
     (
         "sync application/web-dev-1",

@@ -147,6 +147,34 @@ impl Fleet for FleetApi {
             .map(Response::new)
     }
 
+    async fn preview(
+        &self,
+        request: Request<wire::PreviewRequest>,
+    ) -> Answer<wire::PreviewResponse> {
+        self.preview_sets(request.get_ref())
+            .await
+            .map(Response::new)
+    }
+
+    async fn preview_apply(
+        &self,
+        request: Request<wire::PreviewApplyRequest>,
+    ) -> Answer<wire::PreviewResponse> {
+        let actor = actor(&request)?;
+        self.preview_documents(&actor, request.get_ref())
+            .await
+            .map(Response::new)
+    }
+
+    async fn diff_releases(
+        &self,
+        request: Request<wire::DiffReleasesRequest>,
+    ) -> Answer<wire::DiffReleasesResponse> {
+        self.compare_releases(request.get_ref())
+            .await
+            .map(Response::new)
+    }
+
     async fn rollback(
         &self,
         request: Request<wire::RollbackRequest>,

@@ -5,6 +5,7 @@ mod clusters;
 mod holding;
 mod listing;
 mod people;
+mod previewing;
 mod running;
 mod syncing;
 mod writes;

@@ -1968,6 +1968,156 @@ pub struct AuditRecord {
     #[prost(string, tag = "10")]
     pub previous: ::prost::alloc::string::String,
 }
+/// What the newest commit of the sources, fetched now, or the one that is named, would change of
+/// what is assigned. Changes nothing.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PreviewRequest {
+    #[prost(string, tag = "1")]
+    pub project: ::prost::alloc::string::String,
+    /// Empty for every set of the project.
+    #[prost(string, tag = "2")]
+    pub set: ::prost::alloc::string::String,
+    /// A commit id, branch or tag instead of what the set follows.
+    #[prost(string, tag = "3")]
+    pub revision: ::prost::alloc::string::String,
+    /// Which source the revision is of, if the set has several: URL or URL@REVISION.
+    #[prost(string, tag = "4")]
+    pub source: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "5")]
+    pub filter: ::core::option::Option<DiffFilter>,
+}
+/// What applying these documents would change. Changes nothing.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PreviewApplyRequest {
+    #[prost(message, repeated, tag = "1")]
+    pub files: ::prost::alloc::vec::Vec<SourceFile>,
+    #[prost(message, optional, tag = "2")]
+    pub filter: ::core::option::Option<DiffFilter>,
+}
+/// Which applications are told of; all of them are expanded and compared.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DiffFilter {
+    #[prost(string, tag = "1")]
+    pub cluster: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub app: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PreviewResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub sets: ::prost::alloc::vec::Vec<SetPreview>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SetPreview {
+    #[prost(string, tag = "1")]
+    pub project: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub set: ::prost::alloc::string::String,
+    /// Commits it would be made of.
+    #[prost(message, repeated, tag = "3")]
+    pub sources: ::prost::alloc::vec::Vec<SourceCommit>,
+    #[prost(message, optional, tag = "4")]
+    pub differences: ::core::option::Option<Differences>,
+    /// What would wait for a person, and what waits already (with an id that `ApproveHold` takes).
+    #[prost(message, repeated, tag = "5")]
+    pub holds: ::prost::alloc::vec::Vec<Hold>,
+    /// Results that cannot be rendered, the same told once.
+    #[prost(message, repeated, tag = "6")]
+    pub unrendered: ::prost::alloc::vec::Vec<Unrendered>,
+    /// What else goes wrong, with places.
+    #[prost(string, repeated, tag = "7")]
+    pub problems: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Some input is missing: an application that is not there proves nothing.
+    #[prost(bool, tag = "8")]
+    pub incomplete: bool,
+    /// Number of the release that this would make; 0 for none.
+    #[prost(uint64, tag = "9")]
+    pub release: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Unrendered {
+    #[prost(string, tag = "1")]
+    pub message: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "2")]
+    pub applications: ::prost::alloc::vec::Vec<ApplicationPlace>,
+    /// Applications that are not listed.
+    #[prost(uint32, tag = "3")]
+    pub more: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ApplicationPlace {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub cluster: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Differences {
+    #[prost(message, repeated, tag = "1")]
+    pub groups: ::prost::alloc::vec::Vec<DiffGroup>,
+    /// Applications that stay as they are.
+    #[prost(uint32, tag = "2")]
+    pub unchanged: u32,
+    /// Groups that are left out because the answer would be too long.
+    #[prost(uint32, tag = "3")]
+    pub more_groups: u32,
+}
+/// Applications with exactly the same changes.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DiffGroup {
+    /// Whether the applications come, change or go.
+    #[prost(enumeration = "DiffKind", tag = "1")]
+    pub kind: i32,
+    #[prost(message, repeated, tag = "2")]
+    pub applications: ::prost::alloc::vec::Vec<ApplicationPlace>,
+    /// Applications that are not listed.
+    #[prost(uint32, tag = "3")]
+    pub more_applications: u32,
+    #[prost(message, repeated, tag = "4")]
+    pub objects: ::prost::alloc::vec::Vec<ObjectDiff>,
+    /// Objects that are not listed.
+    #[prost(uint32, tag = "5")]
+    pub more_objects: u32,
+    /// Changes besides objects: policy, namespace.
+    #[prost(string, repeated, tag = "6")]
+    pub settings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ObjectDiff {
+    #[prost(enumeration = "DiffKind", tag = "1")]
+    pub kind: i32,
+    #[prost(message, optional, tag = "2")]
+    pub object: ::core::option::Option<ObjectId>,
+    /// Of a changed object: unified diff of its YAML. Values of a Secret, its annotations too, are
+    /// marks that say only whether two are the same, and only within one answer.
+    #[prost(string, tag = "3")]
+    pub diff: ::prost::alloc::string::String,
+    /// The diff is longer than what is told.
+    #[prost(bool, tag = "4")]
+    pub cut: bool,
+}
+/// What differs between two releases of a set, by number.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DiffReleasesRequest {
+    #[prost(string, tag = "1")]
+    pub project: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub set: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "3")]
+    pub from: u64,
+    #[prost(uint64, tag = "4")]
+    pub to: u64,
+    #[prost(message, optional, tag = "5")]
+    pub filter: ::core::option::Option<DiffFilter>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DiffReleasesResponse {
+    #[prost(message, optional, tag = "1")]
+    pub differences: ::core::option::Option<Differences>,
+    /// Entries of the newer one that could not be rendered.
+    #[prost(message, repeated, tag = "2")]
+    pub unrendered: ::prost::alloc::vec::Vec<Unrendered>,
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum ApplyOutcome {
@@ -2060,6 +2210,38 @@ impl Role {
             "ROLE_VIEWER" => Some(Self::Viewer),
             "ROLE_OPERATOR" => Some(Self::Operator),
             "ROLE_ADMIN" => Some(Self::Admin),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum DiffKind {
+    Unspecified = 0,
+    Added = 1,
+    Changed = 2,
+    Removed = 3,
+}
+impl DiffKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "DIFF_KIND_UNSPECIFIED",
+            Self::Added => "DIFF_KIND_ADDED",
+            Self::Changed => "DIFF_KIND_CHANGED",
+            Self::Removed => "DIFF_KIND_REMOVED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "DIFF_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "DIFF_KIND_ADDED" => Some(Self::Added),
+            "DIFF_KIND_CHANGED" => Some(Self::Changed),
+            "DIFF_KIND_REMOVED" => Some(Self::Removed),
             _ => None,
         }
     }
@@ -2523,6 +2705,79 @@ pub mod fleet_client {
                 .insert(GrpcMethod::new("tidegate.v1.Fleet", "ControlRun"));
             self.inner.unary(req, path, codec).await
         }
+        /// What a commit, or documents that are not applied yet, would change of what is assigned; the same
+        /// change in many applications is told once. They change nothing.
+        pub async fn preview(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PreviewRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PreviewResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tidegate.v1.Fleet/Preview",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("tidegate.v1.Fleet", "Preview"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn preview_apply(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PreviewApplyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PreviewResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tidegate.v1.Fleet/PreviewApply",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tidegate.v1.Fleet", "PreviewApply"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn diff_releases(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DiffReleasesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DiffReleasesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tidegate.v1.Fleet/DiffReleases",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tidegate.v1.Fleet", "DiffReleases"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Takes every application of a set that the last run touched back to its last known good.
         pub async fn rollback(
             &mut self,
@@ -2874,6 +3129,23 @@ pub mod fleet_server {
             &self,
             request: tonic::Request<super::ControlRunRequest>,
         ) -> std::result::Result<tonic::Response<super::Run>, tonic::Status>;
+        /// What a commit, or documents that are not applied yet, would change of what is assigned; the same
+        /// change in many applications is told once. They change nothing.
+        async fn preview(
+            &self,
+            request: tonic::Request<super::PreviewRequest>,
+        ) -> std::result::Result<tonic::Response<super::PreviewResponse>, tonic::Status>;
+        async fn preview_apply(
+            &self,
+            request: tonic::Request<super::PreviewApplyRequest>,
+        ) -> std::result::Result<tonic::Response<super::PreviewResponse>, tonic::Status>;
+        async fn diff_releases(
+            &self,
+            request: tonic::Request<super::DiffReleasesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DiffReleasesResponse>,
+            tonic::Status,
+        >;
         /// Takes every application of a set that the last run touched back to its last known good.
         async fn rollback(
             &self,
@@ -3694,6 +3966,139 @@ pub mod fleet_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ControlRunSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tidegate.v1.Fleet/Preview" => {
+                    #[allow(non_camel_case_types)]
+                    struct PreviewSvc<T: Fleet>(pub Arc<T>);
+                    impl<T: Fleet> tonic::server::UnaryService<super::PreviewRequest>
+                    for PreviewSvc<T> {
+                        type Response = super::PreviewResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PreviewRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Fleet>::preview(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PreviewSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tidegate.v1.Fleet/PreviewApply" => {
+                    #[allow(non_camel_case_types)]
+                    struct PreviewApplySvc<T: Fleet>(pub Arc<T>);
+                    impl<
+                        T: Fleet,
+                    > tonic::server::UnaryService<super::PreviewApplyRequest>
+                    for PreviewApplySvc<T> {
+                        type Response = super::PreviewResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PreviewApplyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Fleet>::preview_apply(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PreviewApplySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tidegate.v1.Fleet/DiffReleases" => {
+                    #[allow(non_camel_case_types)]
+                    struct DiffReleasesSvc<T: Fleet>(pub Arc<T>);
+                    impl<
+                        T: Fleet,
+                    > tonic::server::UnaryService<super::DiffReleasesRequest>
+                    for DiffReleasesSvc<T> {
+                        type Response = super::DiffReleasesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DiffReleasesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Fleet>::diff_releases(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DiffReleasesSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -1,0 +1,178 @@
+//! What the canned hub says of what would change and why things are as they are, and the tests of
+//! the commands that ask.
+
+use tidegate_proto::v1 as wire;
+use tonic::Status;
+
+use crate::{data, world::World};
+
+fn place(name: &str, cluster: &str) -> wire::ApplicationPlace {
+    wire::ApplicationPlace {
+        name: name.to_owned(),
+        cluster: cluster.to_owned(),
+    }
+}
+
+fn object(group: &str, kind: &str, name: &str) -> wire::ObjectId {
+    wire::ObjectId {
+        group: group.to_owned(),
+        kind: kind.to_owned(),
+        namespace: "shop".to_owned(),
+        name: name.to_owned(),
+    }
+}
+
+fn changed(kind: wire::DiffKind, id: wire::ObjectId, diff: &str) -> wire::ObjectDiff {
+    wire::ObjectDiff {
+        kind: kind.into(),
+        object: Some(id),
+        diff: diff.to_owned(),
+        cut: diff.contains("image"),
+    }
+}
+
+fn differences() -> wire::Differences {
+    let fleet = (1..=15).map(|n| place(&format!("web-prod-eu-{n}"), &format!("prod-eu-{n}")));
+    let objects = vec![
+        changed(wire::DiffKind::Added, object("", "ConfigMap", "flags"), ""),
+        changed(
+            wire::DiffKind::Changed,
+            object("apps", "Deployment", "web"),
+            "@@ -9,3 +9,3 @@\n spec:\n-  image: web:1\n+  image: web:2\u{1b}[2J\n",
+        ),
+        changed(
+            wire::DiffKind::Removed,
+            object("", "Service", "web-old"),
+            "",
+        ),
+    ];
+    let group = |kind: wire::DiffKind, applications, objects| wire::DiffGroup {
+        kind: kind.into(),
+        applications,
+        objects,
+        ..wire::DiffGroup::default()
+    };
+    wire::Differences {
+        groups: vec![
+            wire::DiffGroup {
+                more_applications: 100,
+                more_objects: 4,
+                settings: vec!["prune: true -> false".to_owned()],
+                ..group(wire::DiffKind::Changed, fleet.collect(), objects)
+            },
+            group(
+                wire::DiffKind::Added,
+                vec![place("web-new", "new")],
+                vec![changed(
+                    wire::DiffKind::Added,
+                    object("", "ConfigMap", "flags"),
+                    "",
+                )],
+            ),
+        ],
+        unchanged: 3,
+        more_groups: 0,
+    }
+}
+
+fn unrendered() -> wire::Unrendered {
+    wire::Unrendered {
+        message: "apps/web/deploy.yaml:12: mapping values are not allowed here".to_owned(),
+        applications: vec![place("web-dev-1", "dev-1")],
+        more: 0,
+    }
+}
+
+/// `same` has no difference, `broken` cannot be rendered.
+pub(crate) fn preview(set: &str) -> wire::PreviewResponse {
+    let mut holds = data::holds();
+    holds.truncate(1);
+    let mut answer = wire::SetPreview {
+        project: "default".to_owned(),
+        set: "web".to_owned(),
+        sources: data::releases()[0].sources.clone(),
+        differences: Some(differences()),
+        holds,
+        release: 9,
+        ..wire::SetPreview::default()
+    };
+    match set {
+        "same" => {
+            answer.differences = Some(wire::Differences {
+                unchanged: 7,
+                ..wire::Differences::default()
+            });
+            answer.holds.clear();
+            answer.release = 0;
+        }
+        "broken" => answer.unrendered = vec![unrendered()],
+        _ => {}
+    }
+    wire::PreviewResponse { sets: vec![answer] }
+}
+
+pub(crate) fn preview_files(files: &[wire::SourceFile]) -> Result<wire::PreviewResponse, Status> {
+    if files[0].content == b"wrong" {
+        return Err(Status::invalid_argument(format!(
+            "nothing was written:\n{}:1: kind: required",
+            files[0].name
+        )));
+    }
+    Ok(preview("web"))
+}
+
+pub(crate) fn releases(request: &wire::DiffReleasesRequest) -> wire::DiffReleasesResponse {
+    if request.from == request.to {
+        return wire::DiffReleasesResponse::default();
+    }
+    wire::DiffReleasesResponse {
+        differences: Some(differences()),
+        unrendered: vec![unrendered()],
+    }
+}
+
+#[tokio::test]
+async fn the_exit_code_tells_a_difference_only_where_it_is_wanted() {
+    let world = World::new().await;
+    for (line, code) in [
+        ("diff web", 0),
+        ("diff web --exit-code", 9),
+        ("diff same --exit-code", 0),
+        ("release diff web 7 8", 0),
+        ("release diff web 7 8 --exit-code", 9),
+        ("release diff web 7 7 --exit-code", 0),
+    ] {
+        let ran = world.line(line).await;
+        assert_eq!((ran.code, ran.err.as_str()), (code, ""), "{line}: {ran:#?}");
+    }
+    let told = world.line("diff broken --exit-code").await;
+    assert!(told.out.contains("deploy.yaml:12"), "{told:?}");
+    assert!(told.failed(1).contains("1 problems"));
+}
+
+#[tokio::test]
+async fn a_file_is_previewed_and_a_wrong_one_is_a_wrong_document() {
+    let world = World::new().await;
+    world.file("web.yaml", "right");
+    let shown = world.line("diff -f web.yaml").await.ok();
+    assert!(shown.contains("release 9 would be made"), "{shown}");
+    assert!(world.hub.only_request().contains("PreviewApplyRequest"));
+    world.file("web.yaml", "wrong");
+    let told = world.line("diff -f web.yaml").await.failed(8);
+    assert!(told.contains("web.yaml:1: kind: required"), "{told}");
+    world.line("diff web -f web.yaml").await.failed(2);
+}
+
+#[tokio::test]
+async fn a_diff_names_its_applications_and_cannot_steer_a_terminal() {
+    let world = World::new().await;
+    let shown = world.line("diff web").await.ok();
+    assert!(!shown.contains('\u{1b}'), "{shown:?}");
+    for line in shown.lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    let ran = world.line("diff web -o name").await;
+    assert!(ran.err.contains("left out"), "{ran:?}");
+    assert_eq!(ran.out.lines().next(), Some("application/web-prod-eu-1"));
+    assert_eq!(ran.out.lines().count(), 16);
+}
