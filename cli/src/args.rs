@@ -10,6 +10,7 @@ mod offline;
 mod release;
 mod run;
 mod set;
+mod trace;
 mod wait;
 
 pub use admin::{
@@ -24,6 +25,7 @@ pub use run::{Approve, Control, RunCommand, RunName, Watch};
 pub use set::{
     Apply, Delete, DeleteCommand, HoldApprove, HoldCommand, Refresh, Rollback, Sync, Unpin,
 };
+pub use trace::Trace;
 pub use wait::{Subject, Wait};
 
 use std::path::PathBuf;
@@ -161,6 +163,8 @@ pub enum Command {
     Release(ReleaseCommand),
     /// Show things.
     Get(Get),
+    /// Say which commit an object in a cluster comes from.
+    Trace(Trace),
     /// Delete things.
     #[command(subcommand)]
     Delete(DeleteCommand),

@@ -14,6 +14,7 @@ mod list;
 mod render;
 mod runs;
 mod sets;
+mod trace;
 mod users;
 mod view;
 mod wait;
@@ -55,6 +56,7 @@ pub(crate) async fn run(cli: &Cli, output: &mut Output) -> Result<(), Error> {
         Command::Release(ReleaseCommand::Diff(options)) => {
             diff::releases(&hub, options, output).await
         }
+        Command::Trace(options) => trace::trace(&hub, options, output).await,
         Command::Rollback(options) => sets::rollback(&hub, options, output).await,
         Command::Unpin(options) => sets::unpin(&hub, options, output).await,
         Command::Refresh(options) => sets::refresh(&hub, options, output).await,

@@ -17,6 +17,7 @@ mod sets;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod trace;
 
 pub(crate) use self::apply::sources;
 

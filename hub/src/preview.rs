@@ -13,6 +13,7 @@ use std::{
 };
 
 use tidegate_model::{
+    bundle::Bundle,
     digest::Digest,
     ids::Epoch,
     release::{ReleaseEntry, SourceCommit},
@@ -106,6 +107,22 @@ impl Previewer {
     /// The content that bundles refer to, what was rendered for this answer included.
     pub fn blobs(&self) -> &dyn BlobStore {
         &self.blobs
+    }
+
+    /// A bundle by its digest.
+    ///
+    /// # Errors
+    /// [`Error::Content`].
+    pub async fn bundle(&self, digest: Digest) -> Result<Bundle, Error> {
+        Ok(self.content.bundle(digest).await?)
+    }
+
+    /// The entries of a release.
+    ///
+    /// # Errors
+    /// [`Error::Content`].
+    pub async fn entries(&self, digest: Digest) -> Result<Vec<ReleaseEntry>, Error> {
+        Ok(self.content.entries(digest).await?)
     }
 
     /// Bundles of these releases' entries, as sides to compare.

@@ -31,7 +31,7 @@ macro_rules! described {
 described! {
     Application, ApplicationSet, AppliedObject, ApproveHoldResponse, AuditRecord, Cluster,
     CreateJoinTokenResponse, CreateUserResponse, DeleteApplicationSetResponse, ExplainRunResponse,
-    DiffReleasesResponse, Hold, Pin, PreviewResponse, Release, RemoveClusterResponse, Run, Source, SyncedApplication, UnpinResponse,
+    DiffReleasesResponse, GetTraceResponse, Hold, Pin, PreviewResponse, Release, RemoveClusterResponse, Run, Source, SyncedApplication, UnpinResponse,
     WhoAmIResponse,
 }
 

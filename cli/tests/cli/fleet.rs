@@ -418,6 +418,14 @@ impl Fleet for Canned {
         Ok(Response::new(insight::releases(&request)))
     }
 
+    async fn get_trace(
+        &self,
+        request: Request<wire::GetTraceRequest>,
+    ) -> Result<Response<wire::GetTraceResponse>, Status> {
+        let request = self.hear(request, |request| &request.name).await?;
+        Ok(Response::new(insight::traces(&request.name)))
+    }
+
     async fn approve_run(
         &self,
         request: Request<wire::ApproveRunRequest>,

@@ -6,6 +6,8 @@ use crate::{data, world::World};
 const COMMANDS: &[&str] = &[
     "diff web",
     "release diff web 7 8",
+    "trace deployment/web -n shop --cluster prod-eu-1",
+    "trace cm/old --cluster prod-eu-1",
     "get sets",
     "get set web",
     "get set ingress-controllers",
@@ -108,10 +110,12 @@ async fn names_are_as_agreed() {
 #[tokio::test]
 async fn tables_fit_80_columns_and_never_colour_or_steer_what_is_no_terminal() {
     let world = World::new().await;
-    for line in COMMANDS
-        .iter()
-        .filter(|line| line.starts_with("get") || line.contains("explain"))
-    {
+    for line in COMMANDS.iter().filter(|line| {
+        ["get", "diff", "release", "trace", "why", "tree", "events"]
+            .iter()
+            .any(|verb| line.starts_with(verb))
+            || line.contains("explain")
+    }) {
         let shown = world.line(line).await.ok();
         for shown in shown.lines() {
             let columns = shown.chars().count();

@@ -131,6 +131,70 @@ pub(crate) fn releases(request: &wire::DiffReleasesRequest) -> wire::DiffRelease
     }
 }
 
+/// `old` was brought by a release of which little is kept.
+pub(crate) fn traces(name: &str) -> wire::GetTraceResponse {
+    let signature = |name: &str| wire::Signature {
+        name: name.to_owned(),
+        email: "kim@example.com".to_owned(),
+        at_ms: data::ago() - 3_600_000,
+    };
+    let commit = wire::Commit {
+        repo_url: "https://git.example/platform/web.git".to_owned(),
+        id: "8f14e45fceea167a5a36dedd4bea2543d3a1b2c3".to_owned(),
+        author: Some(signature("Kim Lee")),
+        committer: Some(signature("merge-bot")),
+        subject: "Bring web 2 to everybody, as agreed with the shop team on Monday".to_owned(),
+        error: String::new(),
+    };
+    let release = wire::TracedRelease {
+        number: 7,
+        created_at_ms: data::ago(),
+        cause: "a source, a cluster or a row changed".to_owned(),
+        commit: Some(commit.clone()),
+    };
+    let mut trace = wire::Trace {
+        object: Some(object("apps", "Deployment", name)),
+        cluster: "prod-eu-1".to_owned(),
+        project: "default".to_owned(),
+        set: "web".to_owned(),
+        application: "web-prod-eu-1".to_owned(),
+        repo_url: commit.repo_url.clone(),
+        revision: "main".to_owned(),
+        path: "apps/web".to_owned(),
+        place: "apps/web/deploy.yaml:12".to_owned(),
+        since: Some(wire::TracedRelease {
+            number: 5,
+            ..release.clone()
+        }),
+        release: Some(release),
+        generation: 9,
+        run_id: data::RUN.to_owned(),
+        run_state: "Succeeded".to_owned(),
+        wave: "prod".to_owned(),
+        assigned_at_ms: data::ago(),
+        synced: true,
+        health: wire::Health::Healthy.into(),
+        report_at_ms: data::ago(),
+        ..wire::Trace::default()
+    };
+    let mut more = 0;
+    if name == "old" {
+        let release = trace.release.as_mut().unwrap();
+        release.commit.as_mut().unwrap().error = "failed to reach repository web".to_owned();
+        trace.since = None;
+        trace.place.clear();
+        trace.run_id.clear();
+        trace.report_at_ms = 0;
+        trace.pinned = true;
+        trace.synced = false;
+        more = 3;
+    }
+    wire::GetTraceResponse {
+        items: vec![trace],
+        more,
+    }
+}
+
 #[tokio::test]
 async fn the_exit_code_tells_a_difference_only_where_it_is_wanted() {
     let world = World::new().await;

@@ -63,6 +63,16 @@ const REQUESTS: &[(&str, &[&str])] = &[
             "app: \"a\"",
         ],
     ),
+    (
+        "trace deployments.apps/web -n shop -c dev-1 -p p",
+        &[
+            "kind: \"deployments.apps\"",
+            "name: \"web\"",
+            "namespace: \"shop\"",
+            "cluster: \"dev-1\"",
+            "project: \"p\"",
+        ],
+    ),
     ("refresh web", &["set: \"web\""]),
     (
         "sync application/web-dev-1",

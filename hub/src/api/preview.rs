@@ -120,7 +120,8 @@ impl FleetApi {
         Ok(answer)
     }
 
-    fn previewer(&self) -> Previewer {
+    /// What reads and makes content for one answer.
+    pub(super) fn previewer(&self) -> Previewer {
         Previewer::new(
             self.poller.git().clone(),
             Arc::clone(self.db.blobs()),

@@ -175,6 +175,13 @@ impl Fleet for FleetApi {
             .map(Response::new)
     }
 
+    async fn get_trace(
+        &self,
+        request: Request<wire::GetTraceRequest>,
+    ) -> Answer<wire::GetTraceResponse> {
+        self.trace(request.get_ref()).await.map(Response::new)
+    }
+
     async fn rollback(
         &self,
         request: Request<wire::RollbackRequest>,

@@ -8,6 +8,7 @@ mod people;
 mod previewing;
 mod running;
 mod syncing;
+mod tracing_back;
 mod writes;
 
 use serde_json::json;

@@ -2118,6 +2118,124 @@ pub struct DiffReleasesResponse {
     #[prost(message, repeated, tag = "2")]
     pub unrendered: ::prost::alloc::vec::Vec<Unrendered>,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetTraceRequest {
+    #[prost(string, tag = "1")]
+    pub cluster: ::prost::alloc::string::String,
+    /// As people write it: deployment, deployments.apps, deploy.
+    #[prost(string, tag = "2")]
+    pub kind: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub name: ::prost::alloc::string::String,
+    /// Empty for any.
+    #[prost(string, tag = "4")]
+    pub namespace: ::prost::alloc::string::String,
+    /// Empty for any.
+    #[prost(string, tag = "5")]
+    pub project: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetTraceResponse {
+    /// Every application that brings such an object, the first 20.
+    #[prost(message, repeated, tag = "1")]
+    pub items: ::prost::alloc::vec::Vec<Trace>,
+    /// Those that are left out.
+    #[prost(uint32, tag = "2")]
+    pub more: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Signature {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub email: ::prost::alloc::string::String,
+    #[prost(int64, tag = "3")]
+    pub at_ms: i64,
+}
+/// What Git says of a commit.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Commit {
+    #[prost(string, tag = "1")]
+    pub repo_url: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "3")]
+    pub author: ::core::option::Option<Signature>,
+    #[prost(message, optional, tag = "4")]
+    pub committer: ::core::option::Option<Signature>,
+    /// The first line of the message.
+    #[prost(string, tag = "5")]
+    pub subject: ::prost::alloc::string::String,
+    /// Why nothing but the id is known.
+    #[prost(string, tag = "6")]
+    pub error: ::prost::alloc::string::String,
+}
+/// A release and the commit that it took an application's source at.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TracedRelease {
+    #[prost(uint64, tag = "1")]
+    pub number: u64,
+    #[prost(int64, tag = "2")]
+    pub created_at_ms: i64,
+    /// What asked for it.
+    #[prost(string, tag = "3")]
+    pub cause: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "4")]
+    pub commit: ::core::option::Option<Commit>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Trace {
+    #[prost(message, optional, tag = "1")]
+    pub object: ::core::option::Option<ObjectId>,
+    #[prost(string, tag = "2")]
+    pub cluster: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub project: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub set: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub application: ::prost::alloc::string::String,
+    /// Where the application's source is.
+    #[prost(string, tag = "6")]
+    pub repo_url: ::prost::alloc::string::String,
+    #[prost(string, tag = "7")]
+    pub revision: ::prost::alloc::string::String,
+    #[prost(string, tag = "8")]
+    pub path: ::prost::alloc::string::String,
+    /// File and line of the object in it; empty if that is not known.
+    #[prost(string, tag = "9")]
+    pub place: ::prost::alloc::string::String,
+    /// What the application is told to run.
+    #[prost(message, optional, tag = "10")]
+    pub release: ::core::option::Option<TracedRelease>,
+    /// The first release since which the object is what it is, without a break. Unset where that is
+    /// not known.
+    #[prost(message, optional, tag = "11")]
+    pub since: ::core::option::Option<TracedRelease>,
+    /// What came before `since` is no longer kept: it may be older.
+    #[prost(bool, tag = "12")]
+    pub since_may_be_older: bool,
+    #[prost(uint64, tag = "13")]
+    pub generation: u64,
+    /// The run that brought it, and when it told the agent; 0 if that is too long ago to be found.
+    #[prost(string, tag = "14")]
+    pub run_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "15")]
+    pub run_state: ::prost::alloc::string::String,
+    #[prost(string, tag = "16")]
+    pub wave: ::prost::alloc::string::String,
+    #[prost(int64, tag = "17")]
+    pub assigned_at_ms: i64,
+    /// What the agent says of that.
+    #[prost(bool, tag = "18")]
+    pub synced: bool,
+    #[prost(enumeration = "Health", tag = "19")]
+    pub health: i32,
+    #[prost(int64, tag = "20")]
+    pub report_at_ms: i64,
+    #[prost(bool, tag = "21")]
+    pub pinned: bool,
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum ApplyOutcome {
@@ -2778,6 +2896,31 @@ pub mod fleet_client {
                 .insert(GrpcMethod::new("tidegate.v1.Fleet", "DiffReleases"));
             self.inner.unary(req, path, codec).await
         }
+        /// From an object in a cluster to the commit that brought it.
+        pub async fn get_trace(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetTraceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetTraceResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tidegate.v1.Fleet/GetTrace",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tidegate.v1.Fleet", "GetTrace"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Takes every application of a set that the last run touched back to its last known good.
         pub async fn rollback(
             &mut self,
@@ -3144,6 +3287,14 @@ pub mod fleet_server {
             request: tonic::Request<super::DiffReleasesRequest>,
         ) -> std::result::Result<
             tonic::Response<super::DiffReleasesResponse>,
+            tonic::Status,
+        >;
+        /// From an object in a cluster to the commit that brought it.
+        async fn get_trace(
+            &self,
+            request: tonic::Request<super::GetTraceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetTraceResponse>,
             tonic::Status,
         >;
         /// Takes every application of a set that the last run touched back to its last known good.
@@ -4099,6 +4250,49 @@ pub mod fleet_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DiffReleasesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tidegate.v1.Fleet/GetTrace" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetTraceSvc<T: Fleet>(pub Arc<T>);
+                    impl<T: Fleet> tonic::server::UnaryService<super::GetTraceRequest>
+                    for GetTraceSvc<T> {
+                        type Response = super::GetTraceResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetTraceRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Fleet>::get_trace(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetTraceSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -1,76 +1,14 @@
 //! Previews over real repositories: what is told, and that nothing is left behind.
 
 use tidegate_store::BlobStore as _;
-use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::{
-    controller::Controller, health::Metrics, link::testing::Agent, records::SetRecord,
-    testing::repository::Repository,
+    records::SetRecord,
+    testing::fleet::{Fleet, MANIFEST, following},
 };
 
-const MANIFEST: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: one}\n";
-
-struct Fleet {
-    hub: Hub,
-    api: FleetApi,
-    repository: Repository,
-    _agents: Vec<Agent>,
-}
-
-/// A set that brings this repository to every cluster.
-fn following(n: u128, name: &str, repository: &Repository) -> SetRecord {
-    let mut record = set(n, name, &json!({}));
-    let template = &mut record.document.spec.template;
-    template.metadata.name = format!("{name}-{{{{.name}}}}");
-    template.spec.destination.name = "{{.name}}".to_owned();
-    template.spec.source.repo_url = repository.url();
-    template.spec.source.target_revision = "main".to_owned();
-    template.spec.source.path = ".".to_owned();
-    record
-}
-
 impl Fleet {
-    /// Clusters c1 and c2, told to run what is in the repository.
-    async fn new(files: &[(&str, &str)]) -> Self {
-        let hub = Hub::new().await;
-        let repository = Repository::new(files);
-        hub.create([cluster(1), cluster(2)]).await;
-        hub.create([following(1, "web", &repository)]).await;
-        let api = hub.api();
-        let agents = [1, 2].map(|n| Agent::connect(&hub.sessions, cluster_uid(n)));
-        let fleet = Self {
-            hub,
-            api,
-            repository,
-            _agents: agents.into(),
-        };
-        fleet.publish().await;
-        fleet
-    }
-
-    /// Fetches and does what follows from it.
-    async fn publish(&self) {
-        let sources = vec![self.repository.source()];
-        let fetched = self.api.poller.refresh(sources).await.unwrap();
-        assert_eq!(fetched[0].error, None);
-        let settled = Settled::default();
-        let controller = Controller::new(
-            self.hub.db.clone(),
-            self.hub.evidence.clone(),
-            self.hub.sessions.clone(),
-            self.api.poller.clone(),
-            Metrics::default(),
-            settled.clone(),
-        );
-        let cancel = CancellationToken::new();
-        let running = tokio::spawn(controller.run(cancel.clone()));
-        let revision = self.hub.db.read().revision;
-        assert!(settled.reach(revision).await);
-        cancel.cancel();
-        running.await.unwrap().unwrap();
-    }
-
     async fn ask(&self, request: wire::PreviewRequest) -> Result<wire::SetPreview, Status> {
         let before = (
             self.hub.revision().await,
