@@ -12,6 +12,7 @@ mod run;
 mod set;
 mod trace;
 mod wait;
+mod why;
 
 pub use admin::{
     ClusterCommand, JoinToken, Label, LabelChange, Remove, RoleName, UserCommand, UserCreate,
@@ -27,6 +28,7 @@ pub use set::{
 };
 pub use trace::Trace;
 pub use wait::{Subject, Wait};
+pub use why::Why;
 
 use std::path::PathBuf;
 
@@ -163,6 +165,8 @@ pub enum Command {
     Release(ReleaseCommand),
     /// Show things.
     Get(Get),
+    /// Say why an application is in its state, and what would change that.
+    Why(Why),
     /// Say which commit an object in a cluster comes from.
     Trace(Trace),
     /// Delete things.

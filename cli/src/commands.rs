@@ -18,6 +18,7 @@ mod trace;
 mod users;
 mod view;
 mod wait;
+mod why;
 
 use crate::{
     args::{Cli, Command, DeleteCommand, HoldCommand, ReleaseCommand, RunCommand},
@@ -56,6 +57,7 @@ pub(crate) async fn run(cli: &Cli, output: &mut Output) -> Result<(), Error> {
         Command::Release(ReleaseCommand::Diff(options)) => {
             diff::releases(&hub, options, output).await
         }
+        Command::Why(options) => why::why(&hub, options, output).await,
         Command::Trace(options) => trace::trace(&hub, options, output).await,
         Command::Rollback(options) => sets::rollback(&hub, options, output).await,
         Command::Unpin(options) => sets::unpin(&hub, options, output).await,

@@ -426,6 +426,14 @@ impl Fleet for Canned {
         Ok(Response::new(insight::traces(&request.name)))
     }
 
+    async fn explain_application(
+        &self,
+        request: Request<wire::ExplainApplicationRequest>,
+    ) -> Result<Response<wire::ExplainApplicationResponse>, Status> {
+        let request = self.hear(request, |request| &request.name).await?;
+        Ok(Response::new(insight::why(&request.name)))
+    }
+
     async fn approve_run(
         &self,
         request: Request<wire::ApproveRunRequest>,

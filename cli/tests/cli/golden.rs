@@ -8,6 +8,8 @@ const COMMANDS: &[&str] = &[
     "release diff web 7 8",
     "trace deployment/web -n shop --cluster prod-eu-1",
     "trace cm/old --cluster prod-eu-1",
+    "why web-prod-eu-central-1",
+    "why fine",
     "get sets",
     "get set web",
     "get set ingress-controllers",

@@ -180,7 +180,7 @@ pub(crate) fn traces(name: &str) -> wire::GetTraceResponse {
     let mut more = 0;
     if name == "old" {
         let release = trace.release.as_mut().unwrap();
-        release.commit.as_mut().unwrap().error = "failed to reach repository web".to_owned();
+        "failed to reach repository web".clone_into(&mut release.commit.as_mut().unwrap().error);
         trace.since = None;
         trace.place.clear();
         trace.run_id.clear();
@@ -192,6 +192,29 @@ pub(crate) fn traces(name: &str) -> wire::GetTraceResponse {
     wire::GetTraceResponse {
         items: vec![trace],
         more,
+    }
+}
+
+/// `fine` has nothing in its way.
+pub(crate) fn why(name: &str) -> wire::ExplainApplicationResponse {
+    let application = data::apps().into_iter().find(|app| app.name == name);
+    let fine = wire::Application {
+        name: name.to_owned(),
+        ..data::apps().remove(0)
+    };
+    wire::ExplainApplicationResponse {
+        latest_release: 8,
+        run_id: data::RUN.to_owned(),
+        run_state: "WaitingGate".to_owned(),
+        wave: "prod".to_owned(),
+        member_state: "Queued".to_owned(),
+        reasons: if application.is_some() {
+            data::blocking()
+        } else {
+            Vec::new()
+        },
+        more: u32::from(application.is_some()),
+        application: Some(application.unwrap_or(fine)),
     }
 }
 

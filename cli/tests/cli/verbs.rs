@@ -73,6 +73,10 @@ const REQUESTS: &[(&str, &[&str])] = &[
             "project: \"p\"",
         ],
     ),
+    (
+        "why application/web-1 -p shop",
+        &["name: \"web-1\"", "project: \"shop\""],
+    ),
     ("refresh web", &["set: \"web\""]),
     (
         "sync application/web-dev-1",

@@ -43,7 +43,7 @@ pub(crate) fn health(health: Health) -> wire::Health {
     }
 }
 
-fn phase(phase: Phase) -> wire::Phase {
+pub(crate) fn phase(phase: Phase) -> wire::Phase {
     match phase {
         Phase::Accepted => wire::Phase::Accepted,
         Phase::Applying => wire::Phase::Applying,
@@ -323,7 +323,7 @@ fn member(member: &Member) -> wire::RunMember {
     }
 }
 
-fn member_state(state: MemberState) -> &'static str {
+pub(crate) fn member_state(state: MemberState) -> &'static str {
     match state {
         MemberState::Queued => "Queued",
         MemberState::Unchanged => "Unchanged",

@@ -175,6 +175,13 @@ impl Fleet for FleetApi {
             .map(Response::new)
     }
 
+    async fn explain_application(
+        &self,
+        request: Request<wire::ExplainApplicationRequest>,
+    ) -> Answer<wire::ExplainApplicationResponse> {
+        self.why(request.get_ref()).map(Response::new)
+    }
+
     async fn get_trace(
         &self,
         request: Request<wire::GetTraceRequest>,

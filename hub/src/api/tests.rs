@@ -2,6 +2,7 @@
 
 mod apply;
 mod clusters;
+mod explaining;
 mod holding;
 mod listing;
 mod people;

@@ -2236,6 +2236,39 @@ pub struct Trace {
     #[prost(bool, tag = "21")]
     pub pinned: bool,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExplainApplicationRequest {
+    #[prost(string, tag = "1")]
+    pub project: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExplainApplicationResponse {
+    #[prost(message, optional, tag = "1")]
+    pub application: ::core::option::Option<Application>,
+    /// Number of the set's latest release; what the application is told may be older.
+    #[prost(uint64, tag = "2")]
+    pub latest_release: u64,
+    /// The latest run of the set, and where the application is in it. Empty if it is not in it.
+    #[prost(string, tag = "3")]
+    pub run_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub run_state: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub wave: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub member_state: ::prost::alloc::string::String,
+    /// Everything that is in its way, nearest to the cluster first; empty if nothing is. `code` is
+    /// that of a run's explanation, or NotJoined, Disconnected, Removing, NotAssigned, Rejected,
+    /// NotApplied, ObjectProblem, Drift, SourceError, SetProblem, Pinned, Held, Denied, WaitsForTurn,
+    /// RunEnded.
+    #[prost(message, repeated, tag = "7")]
+    pub reasons: ::prost::alloc::vec::Vec<Blocking>,
+    /// Reasons that are left out.
+    #[prost(uint32, tag = "8")]
+    pub more: u32,
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum ApplyOutcome {
@@ -2897,6 +2930,31 @@ pub mod fleet_client {
             self.inner.unary(req, path, codec).await
         }
         /// From an object in a cluster to the commit that brought it.
+        /// Why an application is in its state, and what would change that.
+        pub async fn explain_application(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExplainApplicationRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExplainApplicationResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tidegate.v1.Fleet/ExplainApplication",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tidegate.v1.Fleet", "ExplainApplication"));
+            self.inner.unary(req, path, codec).await
+        }
         pub async fn get_trace(
             &mut self,
             request: impl tonic::IntoRequest<super::GetTraceRequest>,
@@ -3290,6 +3348,14 @@ pub mod fleet_server {
             tonic::Status,
         >;
         /// From an object in a cluster to the commit that brought it.
+        /// Why an application is in its state, and what would change that.
+        async fn explain_application(
+            &self,
+            request: tonic::Request<super::ExplainApplicationRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExplainApplicationResponse>,
+            tonic::Status,
+        >;
         async fn get_trace(
             &self,
             request: tonic::Request<super::GetTraceRequest>,
@@ -4250,6 +4316,51 @@ pub mod fleet_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DiffReleasesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tidegate.v1.Fleet/ExplainApplication" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExplainApplicationSvc<T: Fleet>(pub Arc<T>);
+                    impl<
+                        T: Fleet,
+                    > tonic::server::UnaryService<super::ExplainApplicationRequest>
+                    for ExplainApplicationSvc<T> {
+                        type Response = super::ExplainApplicationResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExplainApplicationRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Fleet>::explain_application(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExplainApplicationSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
