@@ -11,6 +11,7 @@ mod release;
 mod run;
 mod set;
 mod trace;
+mod tree;
 mod wait;
 mod why;
 
@@ -27,6 +28,7 @@ pub use set::{
     Apply, Delete, DeleteCommand, HoldApprove, HoldCommand, Refresh, Rollback, Sync, Unpin,
 };
 pub use trace::Trace;
+pub use tree::Tree;
 pub use wait::{Subject, Wait};
 pub use why::Why;
 
@@ -165,6 +167,8 @@ pub enum Command {
     Release(ReleaseCommand),
     /// Show things.
     Get(Get),
+    /// Show the objects of an application with their live state.
+    Tree(Tree),
     /// Say why an application is in its state, and what would change that.
     Why(Why),
     /// Say which commit an object in a cluster comes from.

@@ -15,6 +15,7 @@ mod render;
 mod runs;
 mod sets;
 mod trace;
+mod tree;
 mod users;
 mod view;
 mod wait;
@@ -58,6 +59,7 @@ pub(crate) async fn run(cli: &Cli, output: &mut Output) -> Result<(), Error> {
             diff::releases(&hub, options, output).await
         }
         Command::Why(options) => why::why(&hub, options, output).await,
+        Command::Tree(options) => tree::tree(&hub, options, output).await,
         Command::Trace(options) => trace::trace(&hub, options, output).await,
         Command::Rollback(options) => sets::rollback(&hub, options, output).await,
         Command::Unpin(options) => sets::unpin(&hub, options, output).await,

@@ -18,6 +18,7 @@ mod sync;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod tree;
 mod why;
 
 pub(crate) use self::apply::sources;

@@ -11,6 +11,7 @@ use tidegate_model::{
     digest::Digest,
     ids::{AppUid, Epoch, Generation},
     report::Report,
+    tree::Objects,
 };
 
 use super::session::Outcome;
@@ -59,6 +60,9 @@ pub trait Reconcile: Clone + Send + Sync + 'static {
 
     /// Reconciles one application now; `false` if it is not held.
     fn sync_now(&self, app: AppUid) -> bool;
+
+    /// The objects of one application as they are seen now; `None` if it is not held.
+    fn objects(&self, app: AppUid) -> Option<Objects>;
 
     /// Labels that the agent reports about its cluster.
     fn facts(&self) -> BTreeMap<String, String>;
@@ -135,6 +139,10 @@ impl Reconcile for ReconcilerHandle {
 
     fn sync_now(&self, app: AppUid) -> bool {
         Self::sync_now(self, app)
+    }
+
+    fn objects(&self, app: AppUid) -> Option<Objects> {
+        Self::objects(self, app)
     }
 
     fn facts(&self) -> BTreeMap<String, String> {

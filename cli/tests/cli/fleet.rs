@@ -434,6 +434,14 @@ impl Fleet for Canned {
         Ok(Response::new(insight::why(&request.name)))
     }
 
+    async fn list_objects(
+        &self,
+        request: Request<wire::ListObjectsRequest>,
+    ) -> Result<Response<wire::ListObjectsResponse>, Status> {
+        let request = self.hear(request, |request| &request.name).await?;
+        Ok(Response::new(insight::objects(&request)))
+    }
+
     async fn approve_run(
         &self,
         request: Request<wire::ApproveRunRequest>,

@@ -10,6 +10,8 @@ const COMMANDS: &[&str] = &[
     "trace cm/old --cluster prod-eu-1",
     "why web-prod-eu-central-1",
     "why fine",
+    "tree web-dev-eu-central-1",
+    "tree offline",
     "get sets",
     "get set web",
     "get set ingress-controllers",

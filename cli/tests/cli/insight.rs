@@ -218,6 +218,82 @@ pub(crate) fn why(name: &str) -> wire::ExplainApplicationResponse {
     }
 }
 
+/// Two objects a page. `offline` has an agent that cannot be asked, `cut` one that goes away.
+pub(crate) fn objects(request: &wire::ListObjectsRequest) -> wire::ListObjectsResponse {
+    let state =
+        |id, standing: wire::Standing, health: wire::Health, message: &str| wire::ObjectState {
+            object: Some(id),
+            version: "v1".to_owned(),
+            standing: standing.into(),
+            health: health.into(),
+            message: message.to_owned(),
+            drifted: Vec::new(),
+        };
+    let (fine, bad) = (wire::Health::Healthy, wire::Health::Degraded);
+    let mut all = vec![
+        state(
+            object("", "ConfigMap", "flags"),
+            wire::Standing::Drifted,
+            fine,
+            "",
+        ),
+        state(
+            object("apps", "Deployment", "web"),
+            wire::Standing::Synced,
+            bad,
+            "pod web-6d4cf: container web: ImagePullBackOff: no such image, and this is long",
+        ),
+        state(
+            object("", "Service", "web"),
+            wire::Standing::Foreign,
+            bad,
+            "it belongs to helm",
+        ),
+    ];
+    all[0].drifted = vec!["/data/a".to_owned(), "/data/b".to_owned()];
+    let offline =
+        request.name == "offline" || request.name == "cut" && !request.page_token.is_empty();
+    if offline {
+        for object in &mut all {
+            object.standing = 0;
+            object.health = wire::Health::Unknown.into();
+        }
+    }
+    let first = request.page_token.parse().unwrap_or(0);
+    wire::ListObjectsResponse {
+        application: Some(data::apps().remove(0)),
+        generation: 4,
+        next_page_token: if first == 0 {
+            "2".to_owned()
+        } else {
+            String::new()
+        },
+        total: 3,
+        items: all.into_iter().skip(first).take(2).collect(),
+        not_live: if offline {
+            "cluster dev-1 has no session".to_owned()
+        } else {
+            String::new()
+        },
+    }
+}
+
+#[tokio::test]
+async fn objects_are_told_whole_or_it_is_said_that_they_are_not() {
+    let world = World::new().await;
+    let names = world.line("tree web -o name").await.ok();
+    assert_eq!(names, "configmap/flags\ndeployment.apps/web\nservice/web\n");
+    let some = world.line("tree web --limit 1").await;
+    assert!(some.err.contains("1 of 3 objects"), "{some:?}");
+    let offline = world.line("tree offline").await;
+    assert!(
+        offline.err.contains("not live") && offline.err.contains("no session"),
+        "{offline:?}"
+    );
+    let cut = world.line("tree cut").await.failed(1);
+    assert!(cut.contains("failed to list all 3 objects"), "{cut}");
+}
+
 #[tokio::test]
 async fn the_exit_code_tells_a_difference_only_where_it_is_wanted() {
     let world = World::new().await;

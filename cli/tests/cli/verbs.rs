@@ -77,6 +77,10 @@ const REQUESTS: &[(&str, &[&str])] = &[
         "why application/web-1 -p shop",
         &["name: \"web-1\"", "project: \"shop\""],
     ),
+    (
+        "tree application/offline --limit 2 -p shop",
+        &["name: \"offline\"", "project: \"shop\"", "page_token: \"\""],
+    ),
     ("refresh web", &["set: \"web\""]),
     (
         "sync application/web-dev-1",

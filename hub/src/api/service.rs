@@ -182,6 +182,13 @@ impl Fleet for FleetApi {
         self.why(request.get_ref()).map(Response::new)
     }
 
+    async fn list_objects(
+        &self,
+        request: Request<wire::ListObjectsRequest>,
+    ) -> Answer<wire::ListObjectsResponse> {
+        self.tree(request.get_ref()).await.map(Response::new)
+    }
+
     async fn get_trace(
         &self,
         request: Request<wire::GetTraceRequest>,

@@ -5,6 +5,7 @@ mod clusters;
 mod explaining;
 mod holding;
 mod listing;
+mod objects;
 mod people;
 mod previewing;
 mod running;

@@ -31,26 +31,13 @@ impl FleetApi {
         request: &wire::ExplainApplicationRequest,
     ) -> Result<wire::ExplainApplicationResponse, Status> {
         let state = self.db.read();
-        let project = project_or_default(&request.project);
-        let mut named = state.apps.under(&format!("{project}/"));
-        let app = named
-            .find(|row| row.record.app.name == request.name)
-            .map(|row| &*row.record)
-            .ok_or_else(|| {
-                Status::not_found(format!(
-                    "no application {:?} in project {project}; `tidegate get applications` lists \
-                     them",
-                    request.name
-                ))
-            })?;
+        let app = find_app(&state, &request.project, &request.name)?;
         let set = state.set_by_uid(app.set).map(AsRef::as_ref);
         let run = set
             .and_then(|set| set.latest_run)
             .and_then(|id| state.run(id));
         let run = run.map(|row| &*row.record);
-        let members = run.into_iter().flat_map(|run| state.members_of(run));
-        let mut members = members.map(|row| &row.record.member);
-        let member = members.find(|member| member.apps.contains_key(&app.uid));
+        let member = run.and_then(|run| member_of(&state, run, app));
         let mut why = Why {
             state: &state,
             evidence: &self.evidence,
@@ -92,6 +79,27 @@ impl FleetApi {
             more,
         })
     }
+}
+
+/// The application of that name, which is unique in its project.
+pub(super) fn find_app<'a>(
+    state: &'a State,
+    project: &str,
+    name: &str,
+) -> Result<&'a AppRecord, Status> {
+    let project = project_or_default(project);
+    let mut named = state.apps.under(&format!("{project}/"));
+    let app = named.find(|row| row.record.app.name == name);
+    app.map(|row| &*row.record).ok_or_else(|| {
+        Status::not_found(format!(
+            "no application {name:?} in project {project}; `tidegate get applications` lists them"
+        ))
+    })
+}
+
+fn member_of<'a>(state: &'a State, run: &RunRecord, app: &AppRecord) -> Option<&'a Member> {
+    let mut members = state.members_of(run).map(|row| &row.record.member);
+    members.find(|member| member.apps.contains_key(&app.uid))
 }
 
 fn wave(run: &RunRecord, member: &Member) -> String {

@@ -51,6 +51,7 @@ const TABLE: &[(&str, Requirement)] = &[
     ("/tidegate.v1.Fleet/Preview", VIEWER),
     ("/tidegate.v1.Fleet/DiffReleases", VIEWER),
     ("/tidegate.v1.Fleet/GetTrace", VIEWER),
+    ("/tidegate.v1.Fleet/ListObjects", VIEWER),
     ("/tidegate.v1.Fleet/ExplainApplication", VIEWER),
     // The documents may name any repository that the hub's credentials open: as much as applying.
     ("/tidegate.v1.Fleet/PreviewApply", OPERATOR),

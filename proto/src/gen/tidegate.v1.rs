@@ -70,6 +70,24 @@ pub struct Report {
     #[prost(message, optional, tag = "9")]
     pub held_prune: ::core::option::Option<HeldPrune>,
 }
+/// One object of an application. Never carries values.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ObjectState {
+    #[prost(message, optional, tag = "1")]
+    pub object: ::core::option::Option<ObjectId>,
+    #[prost(string, tag = "2")]
+    pub version: ::prost::alloc::string::String,
+    #[prost(enumeration = "Standing", tag = "3")]
+    pub standing: i32,
+    #[prost(enumeration = "Health", tag = "4")]
+    pub health: i32,
+    /// Why it is not healthy.
+    #[prost(string, tag = "5")]
+    pub message: ::prost::alloc::string::String,
+    /// JSON pointers of fields that somebody changed.
+    #[prost(string, repeated, tag = "6")]
+    pub drifted: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
 /// Health of an object, application or cluster. The zero value is never healthy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -184,6 +202,52 @@ impl Drift {
             "DRIFT_HEAL" => Some(Self::Heal),
             "DRIFT_WARN" => Some(Self::Warn),
             "DRIFT_OFF" => Some(Self::Off),
+            _ => None,
+        }
+    }
+}
+/// Where an object stands compared with its manifest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Standing {
+    Unspecified = 0,
+    Synced = 1,
+    /// For its turn, or for something else.
+    Waiting = 2,
+    /// It could not be applied.
+    Failed = 3,
+    /// It belongs to somebody else.
+    Foreign = 4,
+    Missing = 5,
+    /// Somebody changed it in the cluster.
+    Drifted = 6,
+}
+impl Standing {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "STANDING_UNSPECIFIED",
+            Self::Synced => "STANDING_SYNCED",
+            Self::Waiting => "STANDING_WAITING",
+            Self::Failed => "STANDING_FAILED",
+            Self::Foreign => "STANDING_FOREIGN",
+            Self::Missing => "STANDING_MISSING",
+            Self::Drifted => "STANDING_DRIFTED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "STANDING_UNSPECIFIED" => Some(Self::Unspecified),
+            "STANDING_SYNCED" => Some(Self::Synced),
+            "STANDING_WAITING" => Some(Self::Waiting),
+            "STANDING_FAILED" => Some(Self::Failed),
+            "STANDING_FOREIGN" => Some(Self::Foreign),
+            "STANDING_MISSING" => Some(Self::Missing),
+            "STANDING_DRIFTED" => Some(Self::Drifted),
             _ => None,
         }
     }
@@ -785,7 +849,7 @@ pub struct HubHeartbeat {}
 pub struct Command {
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
-    #[prost(oneof = "command::Command", tags = "2, 3")]
+    #[prost(oneof = "command::Command", tags = "2, 3, 4")]
     pub command: ::core::option::Option<command::Command>,
 }
 /// Nested message and enum types in `Command`.
@@ -798,9 +862,35 @@ pub mod command {
         /// Send every report again: the hub's evidence differs from the status root.
         #[prost(bool, tag = "3")]
         ReportAll(bool),
+        /// Tell the objects of this application, a page at a time; for a person who looks.
+        #[prost(message, tag = "4")]
+        ListObjects(super::ListObjects),
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListObjects {
+    #[prost(string, tag = "1")]
+    pub app_uid: ::prost::alloc::string::String,
+    /// The last object of the page before; unset for the first page.
+    #[prost(message, optional, tag = "2")]
+    pub after: ::core::option::Option<ObjectId>,
+}
+/// At most 100 objects, in the order of their names.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ObjectPage {
+    /// What they are told of.
+    #[prost(uint64, tag = "1")]
+    pub generation: u64,
+    #[prost(message, repeated, tag = "2")]
+    pub items: ::prost::alloc::vec::Vec<ObjectState>,
+    /// How many there are in all.
+    #[prost(uint32, tag = "3")]
+    pub total: u32,
+    /// There are more behind the last of these.
+    #[prost(bool, tag = "4")]
+    pub more: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CommandResult {
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
@@ -808,6 +898,9 @@ pub struct CommandResult {
     pub ok: bool,
     #[prost(string, tag = "3")]
     pub message: ::prost::alloc::string::String,
+    /// The answer to `list_objects`.
+    #[prost(message, optional, tag = "4")]
+    pub objects: ::core::option::Option<ObjectPage>,
 }
 /// The hub asks the agent to reconnect.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2269,6 +2362,36 @@ pub struct ExplainApplicationResponse {
     #[prost(uint32, tag = "8")]
     pub more: u32,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListObjectsRequest {
+    #[prost(string, tag = "1")]
+    pub project: ::prost::alloc::string::String,
+    /// The application.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// From the previous page; a page has 100 objects at most.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListObjectsResponse {
+    #[prost(message, optional, tag = "1")]
+    pub application: ::core::option::Option<Application>,
+    /// What the objects are told of.
+    #[prost(uint64, tag = "2")]
+    pub generation: u64,
+    #[prost(message, repeated, tag = "3")]
+    pub items: ::prost::alloc::vec::Vec<ObjectState>,
+    #[prost(string, tag = "4")]
+    pub next_page_token: ::prost::alloc::string::String,
+    /// How many there are in all.
+    #[prost(uint32, tag = "5")]
+    pub total: u32,
+    /// Why the agent could not be asked; then the objects are those that it was told, with what its
+    /// last report says of them, and their health is not known.
+    #[prost(string, tag = "6")]
+    pub not_live: ::prost::alloc::string::String,
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum ApplyOutcome {
@@ -2955,6 +3078,31 @@ pub mod fleet_client {
                 .insert(GrpcMethod::new("tidegate.v1.Fleet", "ExplainApplication"));
             self.inner.unary(req, path, codec).await
         }
+        /// The objects of an application with their live state, as its agent sees them now.
+        pub async fn list_objects(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListObjectsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListObjectsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tidegate.v1.Fleet/ListObjects",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tidegate.v1.Fleet", "ListObjects"));
+            self.inner.unary(req, path, codec).await
+        }
         pub async fn get_trace(
             &mut self,
             request: impl tonic::IntoRequest<super::GetTraceRequest>,
@@ -3354,6 +3502,14 @@ pub mod fleet_server {
             request: tonic::Request<super::ExplainApplicationRequest>,
         ) -> std::result::Result<
             tonic::Response<super::ExplainApplicationResponse>,
+            tonic::Status,
+        >;
+        /// The objects of an application with their live state, as its agent sees them now.
+        async fn list_objects(
+            &self,
+            request: tonic::Request<super::ListObjectsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListObjectsResponse>,
             tonic::Status,
         >;
         async fn get_trace(
@@ -4361,6 +4517,49 @@ pub mod fleet_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ExplainApplicationSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tidegate.v1.Fleet/ListObjects" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListObjectsSvc<T: Fleet>(pub Arc<T>);
+                    impl<T: Fleet> tonic::server::UnaryService<super::ListObjectsRequest>
+                    for ListObjectsSvc<T> {
+                        type Response = super::ListObjectsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListObjectsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Fleet>::list_objects(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListObjectsSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
