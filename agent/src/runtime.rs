@@ -7,7 +7,10 @@ pub mod log;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{
+    Client,
+    config::{KubeConfigOptions, Kubeconfig},
+};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -99,6 +102,30 @@ fn stop_on_signals(cancel: &CancellationToken) -> Result<(), Error> {
 
 /// Runs the agent until `cancel`, and returns when its parts have ended or ten seconds later.
 pub async fn serve(options: Cli, cancel: CancellationToken) -> Result<(), Error> {
+    let client = client(&options).await?;
+    Box::pin(serve_in(client, options, cancel)).await
+}
+
+/// A client of the agent's own cluster, as the options say.
+///
+/// # Errors
+///
+/// The kubeconfig cannot be used, or there is no service account.
+pub async fn client(options: &Cli) -> Result<Client, Error> {
+    Ok(cluster::connect(kube_config(options).await?)?)
+}
+
+/// Like [`serve`], in the cluster of this client: what a process has that embeds the agent. Its
+/// client should have no hidden retries, as [`client`] makes it.
+///
+/// # Errors
+///
+/// Those of [`serve`].
+pub async fn serve_in(
+    client: Client,
+    options: Cli,
+    cancel: CancellationToken,
+) -> Result<(), Error> {
     let address = options.health_listen;
     let listener = TcpListener::bind(address)
         .await
@@ -110,7 +137,7 @@ pub async fn serve(options: Cli, cancel: CancellationToken) -> Result<(), Error>
     let health = Health::default();
     let parts = TaskTracker::new();
     parts.spawn(health::serve(listener, health.clone(), cancel.clone()));
-    let started = Box::pin(start(&options, &health, &parts, &cancel)).await;
+    let started = Box::pin(start(client, &options, &health, &parts, &cancel)).await;
     if started.is_ok() {
         cancel.cancelled().await;
     }
@@ -133,12 +160,12 @@ pub async fn serve(options: Cli, cancel: CancellationToken) -> Result<(), Error>
 
 /// Starts everything; `None` if it was stopped before it had begun.
 async fn start(
+    client: Client,
     options: &Cli,
     health: &Health,
     parts: &TaskTracker,
     cancel: &CancellationToken,
 ) -> Result<Option<ReconcilerHandle>, Error> {
-    let client = cluster::connect(kube_config(options).await?)?;
     let mut reconcile = port::Options::new(options.state_dir.clone());
     reconcile.namespace.clone_from(&options.namespace);
     let starting = Reconciler::start(reconcile, client.clone(), cancel.clone());

@@ -12,6 +12,7 @@ mod run;
 mod set;
 mod trace;
 mod tree;
+mod up;
 mod wait;
 mod why;
 
@@ -29,6 +30,7 @@ pub use set::{
 };
 pub use trace::Trace;
 pub use tree::Tree;
+pub use up::{Down, Example, NamedContext, Up};
 pub use wait::{Subject, Wait};
 pub use why::Why;
 
@@ -154,6 +156,10 @@ pub struct Reason {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Bring up a whole fleet on this machine, to look at and to play with.
+    Up(Up),
+    /// Remove a fleet that `up` made.
+    Down(Down),
     /// Write application sets from files: all of them or, if one is wrong, none.
     Apply(Apply),
     /// Show the applications that sets make; asks no hub.

@@ -17,7 +17,7 @@ mod sets;
 mod trace;
 mod tree;
 mod users;
-mod view;
+pub(crate) mod view;
 mod wait;
 mod why;
 
@@ -26,13 +26,18 @@ use crate::{
     connect::{self, Hub},
     error::Error,
     output::Output,
+    up,
 };
+
+pub(crate) use follow::outcome;
 
 /// Does what the command line says.
 pub(crate) async fn run(cli: &Cli, output: &mut Output) -> Result<(), Error> {
     match &cli.command {
         Command::Version => return about::version(output),
         Command::Completion { shell } => return about::completion(*shell, output),
+        Command::Up(options) => return Box::pin(up::up(options, output)).await,
+        Command::Down(options) => return up::down(options, output),
         Command::Expand(options) => return expand::expand(options, output),
         Command::Render(options) => return render::render(options, output),
         // Input is read before the hub is asked for: what is wrong here needs no network.
@@ -74,6 +79,8 @@ pub(crate) async fn run(cli: &Cli, output: &mut Output) -> Result<(), Error> {
         Command::Whoami => about::whoami(&hub, output).await,
         Command::Apply(_)
         | Command::Diff(_)
+        | Command::Up(_)
+        | Command::Down(_)
         | Command::Expand(_)
         | Command::Render(_)
         | Command::Version

@@ -7,7 +7,7 @@ use std::io;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use crate::{config, connect, exit::Exit};
+use crate::{config, connect, exit::Exit, up};
 
 /// Why a command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +48,9 @@ pub enum Error {
     /// An agent could not be asked.
     #[error("failed to sync: {0}")]
     Sync(String),
+    /// The demo.
+    #[error(transparent)]
+    Up(#[from] up::Error),
     /// A file of the user's.
     #[error("failed to {action} {path}: {source}")]
     File {
@@ -91,6 +94,7 @@ impl Error {
             Self::RunFailed(_) => Exit::RunFailed,
             Self::Output(_) if self.is_silent() => Exit::Ok,
             Self::Differs => Exit::Differs,
+            Self::Up(error) => error.exit(),
             Self::Incomplete(_)
             | Self::Refresh(_)
             | Self::Sync(_)

@@ -1,7 +1,7 @@
 //! The command line: talks the gRPC API, or runs the hub's own pure code over files.
 //!
 //! [`run`] is the whole program: [`args`] says what may be asked, [`config`] and [`connect`] reach
-//! the hub, [`commands`] ask it, [`offline`] reads what stands in for it, [`output`] alone prints.
+//! the hub, [`commands`] ask it, [`offline`] reads what stands in for it, [`output`] alone prints. `up` runs a fleet of its own.
 //! Never decides anything that the hub decides: what it shows is what the hub says, or would say.
 
 pub mod args;
@@ -13,12 +13,19 @@ pub mod error;
 pub mod exit;
 pub mod offline;
 pub mod output;
+mod up;
 
 use std::{ffi::OsString, process::ExitCode};
 
 use clap::Parser as _;
 
-use crate::{args::Cli, clock::Clock, error::Error, exit::Exit, output::Output};
+use crate::{
+    args::{Cli, Command},
+    clock::Clock,
+    error::Error,
+    exit::Exit,
+    output::Output,
+};
 
 /// Runs one command line, the program's name included, and says with what to exit.
 ///
@@ -40,7 +47,7 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut output = Output::standard(cli.global.output, Clock::default());
     let result = tokio::select! {
         result = commands::run(&cli, &mut output) => result,
-        _ = tokio::signal::ctrl_c() => Err(Error::Interrupted),
+        () = interrupted(&cli) => Err(Error::Interrupted),
     };
     match result.and_then(|()| Ok(output.flush()?)) {
         Ok(()) => Exit::Ok.into(),
@@ -48,5 +55,12 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             output.error(&error);
             error.exit().into()
         }
+    }
+}
+
+/// Until Ctrl-C. A fleet ends in order, so `up` hears it for itself.
+async fn interrupted(cli: &Cli) {
+    if matches!(cli.command, Command::Up(_)) || tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
     }
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-#[tokio::main(flavor = "current_thread")]
+#[tokio::main]
 async fn main() -> ExitCode {
     // Fails only if another provider was installed before, which then serves as well.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();

@@ -9,6 +9,7 @@ use std::{
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use serde::Serialize;
@@ -26,6 +27,10 @@ use crate::{
     records::{FLEET, Role, UserRecord},
     storage,
 };
+
+/// How often, and how many times, it is looked whether the new store is closed.
+const RELEASE_LOOK: Duration = Duration::from_millis(1);
+const RELEASE_LOOKS: u32 = 5_000;
 
 /// Why there is no new hub.
 #[derive(Debug, thiserror::Error)]
@@ -120,7 +125,23 @@ pub async fn run(options: &InitOptions) -> Result<(), Error> {
     db.commit(changes).await?;
     storage::finish(&layout, &options.store)?;
     cancel.cancel();
+    drop(db);
+    released(&layout.store()).await;
     Ok(())
+}
+
+/// Waits until nobody has the store's file any more: a process that makes a hub may go on to run it,
+/// and the store's own threads end a moment after its last user. redb locks its file as this does.
+async fn released(path: &Path) {
+    for _ in 0..RELEASE_LOOKS {
+        let free = fs::File::open(path).map(|file| file.try_lock().is_ok());
+        // An etcd leaves no file.
+        if free.unwrap_or(true) {
+            return;
+        }
+        tokio::time::sleep(RELEASE_LOOK).await;
+    }
+    tracing::warn!("the store is still open after the hub was made");
 }
 
 /// Says what was made and what comes next, on standard output.

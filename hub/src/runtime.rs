@@ -102,6 +102,20 @@ fn signals(cancel: CancellationToken) -> io::Result<impl Future<Output = ()>> {
 /// On a store that several hubs may have it first waits until it leads, and steps down when it no
 /// longer does.
 pub async fn serve(options: ServeOptions, cancel: CancellationToken) -> Result<(), Error> {
+    Box::pin(serve_on(options, None, cancel)).await
+}
+
+/// Like [`serve`], on a gRPC port that is bound already: a process that embeds the hub learns the
+/// port before it runs. Without one, `options.listen` is bound when the hub leads.
+///
+/// # Errors
+///
+/// Those of [`serve`].
+pub async fn serve_on(
+    options: ServeOptions,
+    listener: Option<TcpListener>,
+    cancel: CancellationToken,
+) -> Result<(), Error> {
     let layout = Layout::new(&options.state_dir);
     storage::check_made(&layout, &options.store)?;
     // What a flag can have wrong is found before a standby waits.
@@ -116,6 +130,7 @@ pub async fn serve(options: ServeOptions, cancel: CancellationToken) -> Result<(
         authority,
         git,
         holder,
+        listener,
     };
     let health = listen(ready.options.health_listen, "--health-listen").await?;
     let opened = storage::open(&ready.layout, &ready.options.store).await?;
@@ -150,6 +165,7 @@ struct Ready {
     authority: Authority,
     git: Git,
     holder: String,
+    listener: Option<TcpListener>,
 }
 
 /// Takes the term and works until `cancel`.
@@ -166,8 +182,9 @@ async fn work(
         authority,
         git,
         holder,
+        listener,
     } = ready;
-    let listener = listen(options.listen, "--listen").await?;
+    let listener = bound(listener, options.listen).await?;
     let authority = Arc::new(authority);
     let key = ServerKey::new(
         &authority,
@@ -327,6 +344,14 @@ async fn renew(
         if let Err(error) = renewed {
             tracing::error!(%error, "failed to renew the listener's certificate; trying again");
         }
+    }
+}
+
+/// The gRPC port, bound now unless it is already.
+async fn bound(listener: Option<TcpListener>, address: SocketAddr) -> Result<TcpListener, Error> {
+    match listener {
+        Some(listener) => Ok(listener),
+        None => listen(address, "--listen").await,
     }
 }
 

@@ -56,6 +56,8 @@ pub(crate) struct Cluster {
     pub(crate) options: Options,
     custom: BTreeMap<Arc<str>, Arc<Resource>>,
     made: u64,
+    /// Whether no workload becomes available for now.
+    pub(crate) held: bool,
     /// Objects that controllers have not looked at since they changed.
     pub(crate) touched: BTreeSet<(Arc<str>, Key)>,
     /// What controllers do later.
@@ -65,14 +67,7 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// A cluster as it is right after its start.
     pub(crate) fn new(options: Options, now: Timestamp) -> Self {
-        let mut cluster = Self {
-            store: Store::default(),
-            options,
-            custom: BTreeMap::new(),
-            made: 0,
-            touched: BTreeSet::new(),
-            due: BTreeMap::new(),
-        };
+        let mut cluster = Self::restored(options, Store::default(), 0);
         let namespaces = built_in_kinds().iter().find(|it| &*it.id == "namespaces");
         for name in NAMESPACES {
             if let Some(resource) = namespaces {
@@ -88,6 +83,24 @@ impl Cluster {
             }
         }
         cluster
+    }
+
+    /// A cluster with these objects, whose custom kinds are not served yet.
+    pub(crate) fn restored(options: Options, store: Store, made: u64) -> Self {
+        Self {
+            store,
+            options,
+            custom: BTreeMap::new(),
+            made,
+            held: false,
+            touched: BTreeSet::new(),
+            due: BTreeMap::new(),
+        }
+    }
+
+    /// How many numbers were given out.
+    pub(crate) fn made(&self) -> u64 {
+        self.made
     }
 
     /// Every kind that is served.

@@ -23,14 +23,25 @@ mod workloads;
 /// Work that is due at a time, for one generation of an object.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Due {
-    at: Timestamp,
-    generation: i64,
+    pub(crate) at: Timestamp,
+    pub(crate) generation: i64,
+    /// Whether the object becomes available; else it turns out that it never will.
+    pub(crate) completes: bool,
+}
+
+impl Due {
+    /// Whether a held cluster waits with it.
+    fn is_held(&self, cluster: &Cluster) -> bool {
+        cluster.held && self.completes
+    }
 }
 
 /// Does everything that is due; when the next work is due, if some is known.
 pub(crate) fn step(cluster: &mut Cluster, now: Timestamp) -> Option<Timestamp> {
     // Everything follows from a change or from time.
-    let mut busy = !cluster.touched.is_empty() || cluster.due.values().any(|due| due.at <= now);
+    let is_due = |due: &Due, cluster: &Cluster| due.at <= now && !due.is_held(cluster);
+    let mut busy =
+        !cluster.touched.is_empty() || cluster.due.values().any(|due| is_due(due, cluster));
     while busy {
         let touched = std::mem::take(&mut cluster.touched);
         for (id, key) in &touched {
@@ -39,7 +50,7 @@ pub(crate) fn step(cluster: &mut Cluster, now: Timestamp) -> Option<Timestamp> {
         let due: Vec<_> = cluster
             .due
             .iter()
-            .filter(|(_, due)| due.at <= now)
+            .filter(|(_, due)| is_due(due, cluster))
             .map(|(at, _)| at.clone())
             .collect();
         for at in due {
@@ -49,7 +60,8 @@ pub(crate) fn step(cluster: &mut Cluster, now: Timestamp) -> Option<Timestamp> {
         }
         busy = gc::collect(cluster, now) || !cluster.touched.is_empty();
     }
-    cluster.due.values().map(|due| due.at).min()
+    let waiting = cluster.due.values().filter(|due| !due.is_held(cluster));
+    waiting.map(|due| due.at).min()
 }
 
 /// A changed object gets the status of work that has begun.
@@ -78,10 +90,12 @@ fn look(cluster: &mut Cluster, id: &Arc<str>, key: &Key, now: Timestamp) {
         return;
     }
     let wait = workloads::begin(&resource, &mut object, cluster.options.delay, now);
-    let at = now.checked_add(wait).unwrap_or(now);
-    cluster
-        .due
-        .insert((id.clone(), key.clone()), Due { at, generation });
+    let due = Due {
+        at: now.checked_add(wait).unwrap_or(now),
+        generation,
+        completes: !workloads::is_bad(&object),
+    };
+    cluster.due.insert((id.clone(), key.clone()), due);
     write(cluster, &resource, object, now);
 }
 

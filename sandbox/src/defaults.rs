@@ -98,6 +98,15 @@ pub(crate) fn carry_over(resource: &Resource, live: &Value, object: &mut Value) 
     }
 }
 
+/// How many addresses there are for Services.
+pub(crate) const ADDRESSES: usize = 250 * 250;
+
+/// The address of a number.
+pub(crate) fn address(number: u64) -> String {
+    let (high, low) = (number / 250 % 250, number % 250 + 1);
+    format!("10.0.{high}.{low}")
+}
+
 /// Chooses the addresses of a new Service.
 pub(crate) fn allocate(service: &mut Value, number: u64) {
     if service["spec"]["type"] == "ExternalName" || !service["spec"].is_object() {
@@ -105,8 +114,7 @@ pub(crate) fn allocate(service: &mut Value, number: u64) {
     }
     let spec = &mut service["spec"];
     if spec.get("clusterIP").is_none_or(Value::is_null) {
-        let (high, low) = (number / 250 % 250, number % 250 + 1);
-        spec["clusterIP"] = json!(format!("10.0.{high}.{low}"));
+        spec["clusterIP"] = json!(address(number));
     }
     spec["clusterIPs"] = json!([spec["clusterIP"]]);
     spec["ipFamilies"] = json!(["IPv4"]);

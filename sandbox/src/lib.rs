@@ -7,6 +7,7 @@
 //! difference. Never touches a disk.
 
 pub use sandbox::{Options, Sandbox};
+pub use snapshot::Error as SnapshotError;
 
 mod admission;
 mod answer;
@@ -23,6 +24,7 @@ mod resources;
 mod sandbox;
 mod schema;
 mod service;
+mod snapshot;
 mod store;
 mod watches;
 mod writes;

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::{clock, cluster::Cluster, controllers, service};
+use crate::{clock, cluster::Cluster, controllers, service, snapshot};
 
 /// How a cluster behaves.
 #[derive(Clone, Debug)]
@@ -53,8 +53,22 @@ struct Inner {
 impl Sandbox {
     /// A fresh cluster with the usual namespaces.
     pub fn new(options: Options) -> Self {
-        let bookmarks = options.bookmarks;
-        let cluster = Cluster::new(options, clock::wall());
+        Self::of(Cluster::new(options, clock::wall()))
+    }
+
+    /// The cluster of a [`Sandbox::snapshot`]: its objects with their uids, managed fields and
+    /// resourceVersions, its custom kinds, and what workloads wait for. Revisions go on far beyond
+    /// the snapshot's, so that a watch from before is told to list again (410).
+    ///
+    /// # Errors
+    ///
+    /// [`snapshot::Error`]: it cannot be read, is of a newer program, or of another cluster.
+    pub fn restored(options: Options, snapshot: &[u8]) -> Result<Self, snapshot::Error> {
+        snapshot::read(options, snapshot).map(Self::of)
+    }
+
+    fn of(cluster: Cluster) -> Self {
+        let bookmarks = cluster.options.bookmarks;
         let changed = watch::Sender::new(cluster.store.revision());
         Self {
             inner: Arc::new(Inner {
@@ -63,6 +77,39 @@ impl Sandbox {
                 bookmarks,
             }),
         }
+    }
+
+    /// The whole state as bytes for [`Sandbox::restored`]. Whether workloads are held is no part of
+    /// it, nor is history.
+    pub fn snapshot(&self) -> Vec<u8> {
+        self.with(|cluster, _| snapshot::write(cluster))
+    }
+
+    /// The latest resourceVersion; as long as it stays, nothing changed. Read before a snapshot, it
+    /// is never newer than that.
+    pub fn revision(&self) -> u64 {
+        *self.inner.changed.borrow()
+    }
+
+    /// Waits until the revision is another than this one, and tells it.
+    pub async fn changed_since(&self, revision: u64) -> u64 {
+        let mut changed = self.inner.changed.subscribe();
+        // Never closed: this very sandbox holds the sender.
+        let seen = changed.wait_for(|it| *it != revision).await;
+        seen.map_or(revision, |it| *it)
+    }
+
+    /// From now on no workload becomes available; what is available stays so, and what never will
+    /// be still fails at its deadline.
+    pub fn hold(&self) {
+        self.with(|cluster, _| cluster.held = true);
+    }
+
+    /// Ends [`Sandbox::hold`]: workloads whose time has come become available at once.
+    pub fn release(&self) {
+        self.with(|cluster, _| cluster.held = false);
+        // What is due later is news to `run`, although nothing has changed.
+        self.inner.changed.send_modify(|_| {});
     }
 
     /// Lets controllers do what is due until cancelled. Without it workloads become available only

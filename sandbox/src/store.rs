@@ -126,6 +126,19 @@ impl Store {
         Some(object)
     }
 
+    /// Puts back an object under the resourceVersion that it carries.
+    pub(crate) fn restore(&mut self, resource: &Arc<str>, object: &Value) {
+        let revision = meta(object, "resourceVersion").parse().unwrap_or_default();
+        let kind = self.objects.entry(resource.clone()).or_default();
+        kind.insert(key_of(object), Arc::new(Stored::new(object, revision)));
+    }
+
+    /// Goes on from a resourceVersion; nothing before it is remembered.
+    pub(crate) fn resume(&mut self, revision: u64) {
+        self.revision = revision;
+        self.forgotten = revision;
+    }
+
     fn next(&mut self, object: &mut Value) -> Arc<Stored> {
         self.revision += 1;
         let version = json!(self.revision.to_string());

@@ -3,6 +3,8 @@
 //! Owns the order of the steps, which is the server's: form, owners, namespace, rules, write. With
 //! dry run all of it but the last step. Never speaks HTTP.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -11,7 +13,7 @@ use crate::{
     admission,
     answer::{Cause, Refusal},
     cluster::{Cluster, Target, bump, stamp},
-    defaults::{allocate, carry_over, complete, drop_unknown},
+    defaults::{ADDRESSES, address, allocate, carry_over, complete, drop_unknown},
     fields::{self, Frame, Manager, Part},
     object::{finalizers, is_terminating, meta, set_meta, take},
     resources::api_version,
@@ -115,13 +117,28 @@ fn insert(
         return Err(Refusal::already_exists(&target.resource, &name));
     }
     if &*target.resource.id == "services" {
-        let number = cluster.count();
+        let number = free_address(cluster);
         allocate(&mut object, number);
     }
     if !options.dry_run {
         cluster.put(&target.resource, &mut object);
     }
     Ok(object)
+}
+
+/// A number whose address no Service has.
+fn free_address(cluster: &mut Cluster) -> u64 {
+    let services = cluster.store.all("services");
+    let taken: BTreeSet<String> = services
+        .filter_map(|(_, stored)| Some(stored.value()["spec"]["clusterIP"].as_str()?.to_owned()))
+        .collect();
+    loop {
+        let number = cluster.count();
+        // All are taken only when there are more Services than addresses.
+        if taken.len() >= ADDRESSES || !taken.contains(&address(number)) {
+            return number;
+        }
+    }
 }
 
 /// Replaces an object.

@@ -18,6 +18,8 @@ mod applies;
 mod discovers;
 #[path = "sandbox/exceptions.rs"]
 mod exceptions;
+#[path = "sandbox/keeps.rs"]
+mod keeps;
 #[path = "sandbox/lives.rs"]
 mod lives;
 #[path = "sandbox/recorder.rs"]

@@ -147,6 +147,10 @@ fn arrows() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
                 "tidegate-generators",
                 "tidegate-waves",
                 "tidegate-render",
+                // Only for `tidegate up`, see `only_up_uses_the_fleet`.
+                "tidegate-hub",
+                "tidegate-agent",
+                "tidegate-sandbox",
             ],
         ),
         ("tidegate-tests", &[]),
@@ -179,6 +183,29 @@ fn crates_use_only_what_their_arrows_say() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn only_up_uses_the_fleet() {
+    let uses = |text: &str| {
+        ["tidegate_hub", "tidegate_agent", "tidegate_sandbox"]
+            .iter()
+            .any(|name| text.contains(name))
+    };
+    let mut wrong: Vec<_> = files(".rs")
+        .into_iter()
+        .filter(|(path, text)| path.starts_with("cli/src/") && uses(text))
+        .map(|(path, _)| path)
+        .collect();
+    assert!(
+        wrong.iter().any(|path| path.starts_with("cli/src/up/")),
+        "the check finds nothing any more"
+    );
+    wrong.retain(|path| !path.starts_with("cli/src/up/"));
+    assert!(
+        wrong.is_empty(),
+        "hub, agent and sandbox are for `up` alone, not for {wrong:?}"
+    );
 }
 
 /// What makes a crate impure: it must not even be reachable from the pure ones.

@@ -59,7 +59,7 @@ pub(super) async fn watch(hub: &Hub, options: &Watch, output: &mut Output) -> Re
 }
 
 /// A run that ended otherwise than well is an error.
-pub(super) fn outcome(run: &wire::Run) -> Result<(), Error> {
+pub(crate) fn outcome(run: &wire::Run) -> Result<(), Error> {
     if run.state == "Succeeded" {
         return Ok(());
     }

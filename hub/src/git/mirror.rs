@@ -3,7 +3,8 @@
 //! `<dir>/<hash of the address>/<number>`. The highest number is current. Each fetch adds a pack
 //! and nothing here repacks, so a mirror with many packs is left behind and a new one begun; the
 //! one before stays until the next change, for commits that are not in the new one yet. A mirror
-//! that does not open is left behind too: everything in it can be fetched again.
+//! that does not open is left behind too: everything in it can be fetched again. Lock files that a
+//! killed hub left in one are removed: the mirrors are this hub's alone.
 
 use std::{
     fs, io,
@@ -33,12 +34,14 @@ impl Mirror {
         &self.options
     }
 
-    /// The repository to fetch into: the current one, or a new one if that is full or broken.
+    /// The repository to fetch into: the current one, or a new one if that is full or broken. Called
+    /// under the repository's lock: nobody else writes into it.
     pub(super) fn current(&self) -> Result<Repository, Error> {
         make_directory(&self.dir)?;
         let numbers = self.numbers()?;
         let last = numbers.last().copied();
         if let Some(last) = last {
+            remove_locks(&self.path(last));
             match self.open(last) {
                 Ok(repository) if packs(&repository) < self.options.packs => return Ok(repository),
                 Ok(_) => {}
@@ -163,6 +166,24 @@ pub(super) fn has_commit(repository: &Repository, id: ObjectId) -> bool {
     repository
         .find_header(id)
         .is_ok_and(|header| header.kind() == gix::objs::Kind::Commit)
+}
+
+/// Removes lock files that a fetch left which was killed, or nothing could be fetched ever again.
+/// What cannot be removed, the fetch that follows complains of.
+fn remove_locks(directory: &Path) {
+    let Ok(entries) = fs::read_dir(directory) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if is_directory && entry.file_name() != "objects" {
+            remove_locks(&path);
+        } else if !is_directory && path.extension().is_some_and(|it| it == "lock") {
+            tracing::info!(path = %path.display(), "removing a lock that a killed hub left");
+            let _ = fs::remove_file(&path);
+        }
+    }
 }
 
 fn packs(repository: &Repository) -> usize {

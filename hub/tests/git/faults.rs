@@ -213,3 +213,18 @@ fn options_that_cannot_work_are_told_at_the_start() {
         );
     }
 }
+
+/// A hub that is killed while it fetches leaves lock files, and nothing else may write while they
+/// are there.
+#[tokio::test]
+async fn locks_of_a_killed_hub_do_not_keep_the_next_one_out() {
+    let (hub, repo) = (Hub::new(), Repo::new());
+    hub.fetch(&repo, "main").await.unwrap();
+    let mirror = hub.mirrors().pop().unwrap();
+    for lock in ["shallow.lock", "packed-refs.lock", "HEAD.lock"] {
+        fs::write(mirror.join(lock), "").unwrap();
+    }
+    let commit = repo.commit("app/a.yaml", "two");
+    assert_eq!(hub.fetch(&repo, "main").await.unwrap(), commit);
+    assert_eq!(hub.mirrors(), [mirror], "the mirror was left behind");
+}

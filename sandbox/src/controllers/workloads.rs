@@ -21,7 +21,7 @@ pub(super) fn is_workload(resource: &Resource) -> bool {
 }
 
 /// Whether some container can never run.
-fn is_bad(object: &Value) -> bool {
+pub(super) fn is_bad(object: &Value) -> bool {
     let spec = object.pointer("/spec/template/spec");
     let lists = ["containers", "initContainers"];
     let containers = lists

@@ -15,7 +15,8 @@ use std::{
 
 use tokio::process::Command;
 
-use self::installation::{Agent, Hub, product};
+pub use self::installation::product;
+use self::installation::{Agent, Hub};
 use crate::harness::{Binaries, Cluster, Error, Fleet, User, command_for};
 
 /// No command of a story takes longer.

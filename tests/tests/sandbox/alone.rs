@@ -27,7 +27,7 @@ use super::{
 const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/NS/deployments";
 
 /// A running sandbox, a client of it, and what ends it.
-fn start(name: &str, delay: Duration) -> (Sandbox, kube::Client, DropGuard) {
+pub(crate) fn start(name: &str, delay: Duration) -> (Sandbox, kube::Client, DropGuard) {
     let mut options = Options::named(name);
     options.delay = delay;
     let cancel = CancellationToken::new();
@@ -37,7 +37,7 @@ fn start(name: &str, delay: Duration) -> (Sandbox, kube::Client, DropGuard) {
     (sandbox, client, cancel.drop_guard())
 }
 
-fn condition<'a>(object: &'a Value, kind: &str) -> &'a Value {
+pub(crate) fn condition<'a>(object: &'a Value, kind: &str) -> &'a Value {
     let all = object["status"]["conditions"].as_array();
     let mut all = all.into_iter().flatten();
     all.find(|it| it["type"] == kind).unwrap_or(&Value::Null)

@@ -190,7 +190,7 @@ fn namespace_life(r: &mut Recorder) -> BoxFuture<'_, ()> {
     })
 }
 
-fn definition() -> Value {
+pub(crate) fn definition() -> Value {
     json!({
         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
         "metadata": {"name": "gadgets.conformance.example"},
@@ -217,7 +217,7 @@ fn definition() -> Value {
     clippy::needless_pass_by_value,
     reason = "written in place by each caller"
 )]
-fn gadget(spec: Value) -> Value {
+pub(crate) fn gadget(spec: Value) -> Value {
     json!({"apiVersion": "conformance.example/v1", "kind": "Gadget", "metadata": {"name": "a"}, "spec": spec})
 }
 

@@ -50,6 +50,11 @@ impl Recorder {
         recorder
     }
 
+    /// The same case on another server, which has its namespace already.
+    pub(crate) fn on(self, client: kube::Client) -> Self {
+        Self { client, ..self }
+    }
+
     /// Asks without writing down.
     pub(crate) async fn ask(
         &self,

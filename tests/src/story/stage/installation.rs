@@ -20,7 +20,11 @@ use crate::harness::{Error, Port, Process, Signal, command_for, eventually};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Path of a binary of the product, built as the tests are.
-pub(super) fn product(name: &str) -> Result<PathBuf, Error> {
+///
+/// # Errors
+///
+/// When it cannot be built.
+pub fn product(name: &str) -> Result<PathBuf, Error> {
     static FOLDER: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let folder = FOLDER
         .get_or_init(build)

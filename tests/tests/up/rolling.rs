@@ -1,0 +1,207 @@
+//! What goes well: a first run, each example, what is printed to be tried next.
+
+use std::{collections::BTreeMap, fs, process::Command};
+
+use serde_json::{Value, json};
+use tidegate_tests::harness::{Signal, eventually, require_real};
+
+use super::demo::{Demo, PATIENCE, end, hear, told};
+
+/// Names and sizes of a summary's waves.
+fn waves(summary: &Value) -> Vec<(String, u64)> {
+    let waves = summary["run"]["waves"].as_array().unwrap();
+    let read = |wave: &Value| {
+        assert!(wave["seconds"].as_f64().unwrap() > 0.0, "{summary}");
+        let name = wave["name"].as_str().unwrap().to_owned();
+        (name, wave["members"].as_u64().unwrap())
+    };
+    waves.iter().map(read).collect()
+}
+
+#[test]
+fn one_command_rolls_a_fleet_and_another_goes_on_with_it_and_the_last_removes_it() {
+    let demo = Demo::new();
+    let summary = demo.once(&[]);
+    assert_eq!(
+        (&summary["clusters"], &summary["applications"]),
+        (&json!(6), &json!(6))
+    );
+    assert_eq!(summary["run"]["state"], "Succeeded", "{summary}");
+    let expected = ["dev", "staging", "prod"].map(|name| (name.to_owned(), 2));
+    assert_eq!(waves(&summary), expected);
+
+    let again = demo.once(&["--clusters", "6"]);
+    assert_eq!(again["run"]["id"], summary["run"]["id"], "{again}");
+
+    let other = demo.run(&["up", "--clusters", "3"]);
+    assert_eq!(other.status.code(), Some(2), "{}", told(&other));
+    assert!(
+        told(&other).contains("6 simulated clusters"),
+        "{}",
+        told(&other)
+    );
+
+    let down = demo.run(&["down"]);
+    assert!(down.status.success(), "{}", told(&down));
+    assert!(!demo.fleet().exists());
+    assert_eq!(demo.run(&["down"]).status.code(), Some(3));
+}
+
+/// A fleet of each example reaches its end; the waves are those of its set.
+fn rolls(example: &str, clusters: u64, applications: u64, expected: &[(&str, u64)]) {
+    let demo = Demo::new();
+    let summary = demo.once(&["--example", example]);
+    assert_eq!(summary["clusters"], clusters, "{summary}");
+    assert_eq!(summary["applications"], applications, "{summary}");
+    let expected: Vec<_> = expected
+        .iter()
+        .map(|(name, members)| ((*name).to_owned(), *members))
+        .collect();
+    assert_eq!(waves(&summary), expected);
+}
+
+#[test]
+fn an_add_on_reaches_every_cluster() {
+    rolls("addon", 6, 6, &[("first", 1), ("rest", 5)]);
+}
+
+#[test]
+fn each_directory_is_an_application() {
+    rolls("directories", 6, 7, &[("dev", 1), ("rest", 2)]);
+}
+
+#[test]
+fn a_canary_goes_first_and_shares_follow() {
+    let expected = [("canary", 1), ("tenth", 1), ("half", 2), ("rest", 2)];
+    rolls("canary", 6, 6, &expected);
+}
+
+#[tokio::test]
+async fn an_environment_that_asks_for_it_waits_for_an_approval() {
+    let demo = Demo::new();
+    let up = demo.start(&["up", "--once", "--example", "environments"]);
+    hear(&up, "wave/prod WaitingGate").await;
+    // Without the word of a person nothing comes, however long one waits for it.
+    let explained = eventually("the approval is asked for", PATIENCE, || async {
+        let said = told(&demo.ask(&["run", "explain", "--set", "shop"]));
+        if said.contains("approv") {
+            Ok(())
+        } else {
+            Err(said)
+        }
+    });
+    explained.await.unwrap();
+    let arguments = [
+        "run",
+        "approve",
+        "--set",
+        "shop",
+        "--reason",
+        "looked at staging",
+    ];
+    let approved = demo.ask(&arguments);
+    assert!(approved.status.success(), "{}", told(&approved));
+    let ended = eventually("the end of up", PATIENCE, || async {
+        up.status().unwrap().ok_or_else(|| up.log_tail())
+    });
+    assert_eq!(ended.await.unwrap().code(), Some(0), "{}", up.log_tail());
+    assert!(
+        up.log_tail()
+            .contains("6 applications in 6 clusters: Succeeded")
+    );
+}
+
+/// What is to be seen after the commands under a heading.
+fn sights() -> BTreeMap<&'static str, &'static str> {
+    let image = "test \"$(kubectl --context prod-1 get deployment guestbook \
+                 -o jsonpath='{.spec.template.spec.containers[0].image}')\" =";
+    [
+        (
+            "# Change something",
+            format!(
+                "tidegate wait set guestbook --for succeeded --commit \"$(git rev-parse HEAD)\" \
+                 --timeout 60s; {image} nginx:1.30"
+            ),
+        ),
+        (
+            "# Break an image",
+            format!("tidegate get pins -o name | grep guestbook-dev; {image} nginx:1.30"),
+        ),
+        (
+            "# Mend it",
+            format!(
+                "tidegate wait set guestbook --for succeeded --commit \"$(git rev-parse HEAD)\" \
+                 --timeout 60s; {image} nginx:1.31"
+            ),
+        ),
+        (
+            "# Roll back",
+            format!("for i in $(seq 100); do {image} nginx:1.30 && break; sleep 0.3; done; {image} nginx:1.30"),
+        ),
+        (
+            "# Cut a cluster",
+            "tidegate wait cluster prod-2 --for connected --timeout 60s".to_owned(),
+        ),
+    ]
+    .into_iter()
+    .map(|(heading, sight)| (heading, &*Box::leak(sight.into_boxed_str())))
+    .collect()
+}
+
+#[tokio::test]
+async fn what_is_printed_to_be_tried_works_as_printed() {
+    let Some(binaries) = require_real("what_is_printed_to_be_tried_works_as_printed") else {
+        return;
+    };
+    let demo = Demo::new();
+    let up = demo.start(&["up"]);
+    let told = hear(&up, "Ctrl-C stops the fleet").await;
+    let (_, next) = told.split_once("# What to try next").unwrap();
+    let mut script = "set -eux\n# What to try next".to_owned();
+    let mut sights = sights();
+    for block in next.split("\n\n").filter(|block| !block.contains("Ctrl-C")) {
+        script.push_str(block);
+        script.push('\n');
+        let sight = sights.keys().copied().find(|it| block.starts_with(it));
+        if let Some(sight) = sight.and_then(|heading| sights.remove(heading)) {
+            script.push_str(sight);
+            script.push('\n');
+        }
+    }
+    assert!(sights.is_empty(), "not printed any more: {sights:?}");
+    let kubectl = binaries.kubectl.unwrap();
+    let path = std::env::var("PATH").unwrap();
+    let bin = demo.folder().join("bin");
+    fs::create_dir(&bin).unwrap();
+    std::os::unix::fs::symlink(kubectl, bin.join("kubectl")).unwrap();
+    let tried = Command::new("bash")
+        .args(["-c", &script])
+        .env("PATH", format!("{}:{path}", bin.display()))
+        .env("HOME", demo.folder())
+        .output()
+        .unwrap();
+    assert!(tried.status.success(), "{}", super::demo::told(&tried));
+    let seen = String::from_utf8_lossy(&tried.stdout);
+    assert!(seen.contains("Disconnected"), "{seen}");
+
+    assert_eq!(end(&up, Signal::Terminate).await, Some(0));
+    let told = fs::read_to_string(up.log()).unwrap();
+    for words in [
+        "cluster prod-2 is cut off",
+        "cluster prod-2 reaches the hub again",
+        "RolledBack",
+        "`tidegate down",
+    ] {
+        assert!(told.contains(words), "not told: {words}\n{told}");
+    }
+    // What was rolled back is still so for who goes on.
+    let again = demo.run(&["up", "--once", "-o", "json"]);
+    assert_eq!(
+        again.status.code(),
+        Some(7),
+        "{}",
+        super::demo::told(&again)
+    );
+    let summary: Value = serde_json::from_slice(&again.stdout).unwrap();
+    assert_eq!(summary["run"]["state"], "RolledBack", "{summary}");
+}
