@@ -3,7 +3,10 @@
 //! Owns names, aliases, environment variables and help texts. Never asks anybody anything.
 
 mod admin;
+mod audit;
 mod condition;
+mod config;
+mod describe;
 mod diff;
 mod get;
 mod offline;
@@ -14,16 +17,20 @@ mod trace;
 mod tree;
 mod up;
 mod wait;
+mod watching;
 mod why;
 
 pub use admin::{
     ClusterCommand, JoinToken, Label, LabelChange, Remove, RoleName, UserCommand, UserCreate,
 };
+pub use audit::{AuditCommand, AuditLog, AuditVerify, Noted, Pattern, Since};
 pub use condition::Condition;
+pub use config::{AddContexts, ConfigCommand, ContextName, RenameContext};
+pub use describe::{Describe, Thing};
 pub use diff::{Diff, Only};
 pub use get::{Get, What};
 pub use offline::{Expand, Inputs, Render};
-pub use release::{ReleaseCommand, ReleaseDiff};
+pub use release::{ReleaseCommand, ReleaseDiff, ReleaseList, ReleaseShow};
 pub use run::{Approve, Control, RunCommand, RunName, Watch};
 pub use set::{
     Apply, Delete, DeleteCommand, HoldApprove, HoldCommand, Refresh, Rollback, Sync, Unpin,
@@ -32,6 +39,7 @@ pub use trace::Trace;
 pub use tree::Tree;
 pub use up::{Down, Example, NamedContext, Up};
 pub use wait::{Subject, Wait};
+pub use watching::Watching;
 pub use why::Why;
 
 use std::path::PathBuf;
@@ -168,9 +176,6 @@ pub enum Command {
     Render(Render),
     /// Show what a commit or a file would change; changes nothing.
     Diff(Diff),
-    /// Look at releases.
-    #[command(subcommand)]
-    Release(ReleaseCommand),
     /// Show things.
     Get(Get),
     /// Show the objects of an application with their live state.
@@ -179,6 +184,8 @@ pub enum Command {
     Why(Why),
     /// Say which commit an object in a cluster comes from.
     Trace(Trace),
+    /// Show one thing with everything that is known about it and its neighbours.
+    Describe(Describe),
     /// Delete things.
     #[command(subcommand)]
     Delete(DeleteCommand),
@@ -201,9 +208,18 @@ pub enum Command {
     /// Let clusters join, label and forget them.
     #[command(subcommand)]
     Cluster(ClusterCommand),
+    /// Look at releases.
+    #[command(subcommand)]
+    Release(ReleaseCommand),
+    /// Read and check what was decided, by whom and why.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Let people use the hub.
     #[command(subcommand)]
     User(UserCommand),
+    /// Look at and change the contexts of the configuration file.
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Show who you are to the hub.
     Whoami,
     /// Show the version of this command.

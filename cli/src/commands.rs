@@ -4,13 +4,17 @@
 
 mod about;
 mod apply;
+mod audit;
 mod clusters;
+mod contexts;
+mod describe;
 mod diff;
 mod expand;
 mod explain;
 mod follow;
 mod get;
 mod list;
+mod release;
 mod render;
 mod runs;
 mod sets;
@@ -19,10 +23,11 @@ mod tree;
 mod users;
 pub(crate) mod view;
 mod wait;
+mod watch;
 mod why;
 
 use crate::{
-    args::{Cli, Command, DeleteCommand, HoldCommand, ReleaseCommand, RunCommand},
+    args::{Cli, Command, DeleteCommand, HoldCommand, RunCommand},
     connect::{self, Hub},
     error::Error,
     output::Output,
@@ -36,14 +41,22 @@ pub(crate) async fn run(cli: &Cli, output: &mut Output) -> Result<(), Error> {
     match &cli.command {
         Command::Version => return about::version(output),
         Command::Completion { shell } => return about::completion(*shell, output),
+        Command::Config(command) => return contexts::run(&cli.global, command, output).await,
+        Command::Expand(options) => {
+            output.progress().say("expanding");
+            return expand::expand(options, output);
+        }
+        Command::Render(options) => {
+            output.progress().say("rendering");
+            return render::render(options, output);
+        }
         Command::Up(options) => return Box::pin(up::up(options, output)).await,
         Command::Down(options) => return up::down(options, output),
-        Command::Expand(options) => return expand::expand(options, output),
-        Command::Render(options) => return render::render(options, output),
         // Input is read before the hub is asked for: what is wrong here needs no network.
         Command::Apply(options) => {
             let files = apply::read(&options.files, options.recursive)?;
             let hub = reach(cli, output).await?;
+            output.progress().say(waiting_for(&cli.command));
             return apply::send(&hub, files, options.dry_run, output).await;
         }
         Command::Diff(options) => {
@@ -53,16 +66,17 @@ pub(crate) async fn run(cli: &Cli, output: &mut Output) -> Result<(), Error> {
         }
         Command::Get(options) => get::check(options)?,
         Command::Wait(options) => options.condition.check(options)?,
+        Command::Describe(options) => options.one().map(drop)?,
+        Command::Audit(command) => audit::check_options(command)?,
         _ => {}
     }
     let hub = reach(cli, output).await?;
+    output.progress().say(waiting_for(&cli.command));
     match &cli.command {
         Command::Get(options) => get::get(&hub, options, output).await,
+        Command::Describe(options) => describe::describe(&hub, options, output).await,
         Command::Delete(DeleteCommand::Set(options)) => sets::delete(&hub, options, output).await,
         Command::Run(command) => run_command(&hub, command, output).await,
-        Command::Release(ReleaseCommand::Diff(options)) => {
-            diff::releases(&hub, options, output).await
-        }
         Command::Why(options) => why::why(&hub, options, output).await,
         Command::Tree(options) => tree::tree(&hub, options, output).await,
         Command::Trace(options) => trace::trace(&hub, options, output).await,
@@ -75,10 +89,13 @@ pub(crate) async fn run(cli: &Cli, output: &mut Output) -> Result<(), Error> {
         }
         Command::Wait(options) => wait::wait(&hub, options, output).await,
         Command::Cluster(command) => clusters::run(&hub, command, output).await,
+        Command::Release(command) => release::run(&hub, command, output).await,
+        Command::Audit(command) => audit::run(&hub, command, output).await,
         Command::User(command) => users::run(&hub, command, output).await,
         Command::Whoami => about::whoami(&hub, output).await,
         Command::Apply(_)
         | Command::Diff(_)
+        | Command::Config(_)
         | Command::Up(_)
         | Command::Down(_)
         | Command::Expand(_)
@@ -89,8 +106,23 @@ pub(crate) async fn run(cli: &Cli, output: &mut Output) -> Result<(), Error> {
 }
 
 async fn reach(cli: &Cli, output: &mut Output) -> Result<Hub, Error> {
+    output.progress().say("connecting to the hub");
     let now_ms = output.now_ms();
     connect::hub(&cli.global, now_ms, |warning| output.note(warning)).await
+}
+
+/// What takes long when a command takes long.
+fn waiting_for(command: &Command) -> &'static str {
+    match command {
+        Command::Apply(_) => "waiting for the hub to check and write the sets",
+        Command::Delete(_) => "waiting for the hub to begin deleting",
+        Command::Rollback(_) => "waiting for the hub to begin the rollback",
+        Command::Diff(_) => "waiting for the hub to fetch, render and compare",
+        Command::Refresh(_) => "waiting for the hub to fetch the sources",
+        Command::Sync(_) => "waiting for the hub to reach the agents",
+        Command::Audit(_) => "reading the audit log",
+        _ => "waiting for the hub to answer",
+    }
 }
 
 async fn run_command(hub: &Hub, command: &RunCommand, output: &mut Output) -> Result<(), Error> {

@@ -3,6 +3,8 @@
 //! Owns its form, where it is looked for, and reading and writing it. Private keys are in it, so it
 //! is written for its owner alone and never printed. `tidegate-hub init` writes the same form.
 
+pub mod edit;
+
 use std::{
     fmt, fs,
     io::{self, Write as _},
@@ -99,10 +101,48 @@ pub enum Error {
         /// What is wrong in it.
         problem: String,
     },
+    /// Another program holds the file.
+    #[error(
+        "failed to change the configuration file {path}: another command has been changing it for \
+         10 s and holds {lock}; end it or try again"
+    )]
+    Locked {
+        /// The file.
+        path: PathBuf,
+        /// What is held.
+        lock: PathBuf,
+    },
+    /// There is one of that name already.
+    #[error("failed to add to {path}: it has a context {names} already; {hint}")]
+    Taken {
+        /// The names.
+        names: String,
+        /// The file.
+        path: PathBuf,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// Nobody could write it on a command line.
+    #[error("failed to use {name:?} as the name of a context: write letters, digits, - and .")]
+    Name {
+        /// What was written.
+        name: String,
+    },
+    /// No context is current.
+    #[error(
+        "failed to choose a context: {path} has no currentContext; `tidegate config use-context \
+         NAME` sets it, --context names one for once; there are {known}"
+    )]
+    NoCurrent {
+        /// The file.
+        path: PathBuf,
+        /// The names there are.
+        known: String,
+    },
     /// No context of that name.
     #[error(
-        "failed to find context {name:?} in {path}: it has {known}; choose with --context or \
-         currentContext"
+        "failed to find context {name:?} in {path}: it has {known}; choose with --context, or \
+         `tidegate config use-context`"
     )]
     UnknownContext {
         /// The name asked for.
@@ -166,18 +206,22 @@ impl Config {
             .iter()
             .find(|context| context.name == name)
             .ok_or_else(|| {
-                let known: Vec<_> = self
+                let names: Vec<_> = self
                     .contexts
                     .iter()
                     .map(|context| context.name.as_str())
                     .collect();
-                Error::UnknownContext {
-                    name: name.to_owned(),
-                    path: path.to_owned(),
-                    known: if known.is_empty() {
-                        "none".to_owned()
-                    } else {
-                        known.join(", ")
+                let known = match names.as_slice() {
+                    [] => "none".to_owned(),
+                    names => names.join(", "),
+                };
+                let path = path.to_owned();
+                match name {
+                    "" => Error::NoCurrent { path, known },
+                    name => Error::UnknownContext {
+                        name: name.to_owned(),
+                        path,
+                        known,
                     },
                 }
             })
@@ -240,6 +284,14 @@ impl Drop for Reserved {
             // Best effort: an empty file left behind only makes the next attempt refuse.
             let _ = fs::remove_file(&self.path);
         }
+    }
+}
+
+/// Where the file is: as an option says, or the environment.
+pub fn path(option: Option<&Path>) -> Result<PathBuf, Error> {
+    match option {
+        Some(path) => Ok(path.to_owned()),
+        None => default_path(|name| std::env::var_os(name).map(Into::into)),
     }
 }
 

@@ -50,7 +50,8 @@ pub enum Error {
     /// The user's certificate is over.
     #[error(
         "failed to use the certificate of context {context:?}: it expired on {at}; ask an \
-         administrator for a new one (`tidegate user create`)"
+         administrator for a new one (`tidegate user create`), and take it over with `tidegate config \
+         add FILE --as {context} --overwrite`"
     )]
     Expired {
         /// The context.
@@ -278,7 +279,7 @@ fn check_identity(context: &Context, now_ms: i64) -> Result<(), Error> {
         if field == "certificateData" && end.timestamp().saturating_mul(1000) < now_ms {
             return Err(Error::Expired {
                 context: context.name.clone(),
-                at: end.to_string(),
+                at: diagnose::moment(end.timestamp()),
             });
         }
     }
@@ -294,10 +295,7 @@ pub async fn hub(
     now_ms: i64,
     warn: impl FnOnce(&str),
 ) -> Result<Hub, error::Error> {
-    let path = match &global.config {
-        Some(path) => path.clone(),
-        None => crate::config::default_path(|name| std::env::var_os(name).map(Into::into))?,
-    };
+    let path = crate::config::path(global.config.as_deref())?;
     let config = crate::config::Config::load(&path)?;
     warn_if_exposed(&path, warn);
     let context = config.context(global.context.as_deref(), &path)?;

@@ -48,6 +48,9 @@ pub enum Error {
     /// An agent could not be asked.
     #[error("failed to sync: {0}")]
     Sync(String),
+    /// An audit chain does not hold.
+    #[error("{0}")]
+    Audit(String),
     /// The demo.
     #[error(transparent)]
     Up(#[from] up::Error),
@@ -98,6 +101,7 @@ impl Error {
             Self::Incomplete(_)
             | Self::Refresh(_)
             | Self::Sync(_)
+            | Self::Audit(_)
             | Self::File { .. }
             | Self::Key(_)
             | Self::Output(_)

@@ -5,10 +5,13 @@
 //! hub.
 
 pub mod age;
+pub mod block;
 pub mod differences;
 pub mod manifest;
 pub mod message;
+pub mod progress;
 pub mod rows;
+pub mod sheet;
 pub mod table;
 pub mod text;
 
@@ -22,7 +25,9 @@ use crate::{
     error::Error,
     output::{
         message::Described,
+        progress::Progress,
         rows::Row,
+        table::Pieces,
         text::{Paint, plain},
     },
 };
@@ -41,6 +46,7 @@ pub struct Output {
     screen: Screen,
     /// Lines of the view that the next redraw replaces.
     drawn: usize,
+    progress: Progress,
 }
 
 /// What standard output is.
@@ -48,6 +54,8 @@ pub struct Output {
 pub struct Screen {
     /// It is a terminal: views are drawn anew instead of told line by line.
     pub terminal: bool,
+    /// Somebody said how wide it is: what is wider may be laid out otherwise.
+    pub narrow: bool,
     /// Columns.
     pub width: u16,
     /// Lines.
@@ -61,15 +69,16 @@ impl Screen {
     fn of_stdout() -> Self {
         let terminal = io::stdout().is_terminal();
         let size = terminal.then(terminal_size::terminal_size).flatten();
-        let (width, height) = size.map_or((DEFAULT_WIDTH, DEFAULT_HEIGHT), |(width, height)| {
-            (width.0, height.0)
-        });
+        let height = size.map_or(DEFAULT_HEIGHT, |(_, height)| height.0);
+        let columns = std::env::var("COLUMNS").ok();
+        let told = width(columns.as_deref(), size.map(|(width, _)| width.0));
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let terminal = terminal && !dumb;
         Self {
             terminal,
-            width,
+            narrow: told.is_some(),
+            width: told.unwrap_or(DEFAULT_WIDTH),
             height,
             paint: Paint {
                 on: terminal && !no_colour,
@@ -78,16 +87,22 @@ impl Screen {
     }
 }
 
+/// How wide the screen is, if `COLUMNS` or the terminal says so. A terminal that does not know says 0.
+fn width(columns: Option<&str>, terminal: Option<u16>) -> Option<u16> {
+    let columns = columns.and_then(|columns| columns.trim().parse().ok());
+    columns
+        .filter(|width| *width > 0)
+        .or(terminal.filter(|width| *width > 0))
+}
+
 impl Output {
     /// Prints to the process's own streams.
     pub fn standard(format: Format, clock: Clock) -> Self {
-        Self::to(
-            Box::new(io::stdout()),
-            Box::new(io::stderr()),
-            format,
-            clock,
-            Screen::of_stdout(),
-        )
+        let (out, err) = (Box::new(io::stdout()), Box::new(io::stderr()));
+        Self {
+            progress: Progress::of_stderr(),
+            ..Self::to(out, err, format, clock, Screen::of_stdout())
+        }
     }
 
     /// Prints to these streams.
@@ -105,6 +120,7 @@ impl Output {
             clock,
             screen,
             drawn: 0,
+            progress: Progress::default(),
         }
     }
 
@@ -188,12 +204,24 @@ impl Output {
     /// One state of something that is followed: JSON on one line, YAML as one document.
     pub fn state<T: Described>(&mut self, state: &T) -> Result<(), Error> {
         match self.format {
-            Format::Json => self.line(&message::value(state)?.to_string()),
+            Format::Json | Format::Yaml => self.document(&message::value(state)?),
+            Format::Table | Format::Name => Ok(()),
+        }
+    }
+
+    /// The things as rows of one table.
+    pub fn pieces<T: Row>(&self, items: &[T]) -> Pieces {
+        table::pieces(items, self.now_ms(), self.screen)
+    }
+
+    /// One of several documents: JSON on one line, YAML after a mark.
+    pub fn document(&mut self, value: &serde_json::Value) -> Result<(), Error> {
+        match self.format {
             Format::Yaml => {
                 self.line("---")?;
-                self.yaml(&message::value(state)?)
+                self.yaml(value)
             }
-            Format::Table | Format::Name => Ok(()),
+            _ => self.line(&value.to_string()),
         }
     }
 
@@ -206,18 +234,26 @@ impl Output {
         }
     }
 
+    /// What is told while there is no result yet.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
     /// Bytes as they are.
     pub fn raw(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.progress.end();
         Ok(self.out.write_all(bytes)?)
     }
 
     /// A line of the result.
     pub fn line(&mut self, line: &str) -> Result<(), Error> {
+        self.progress.end();
         Ok(writeln!(self.out, "{line}")?)
     }
 
     /// A line of progress. That nobody reads it is no failure.
     pub fn note(&mut self, line: &str) {
+        self.progress.clear();
         let _ = writeln!(self.err, "{line}");
         // On a screen the note stands below the view, which is no longer where it was.
         self.drawn = 0;
@@ -225,6 +261,7 @@ impl Output {
 
     /// Replaces the view that the last call drew.
     pub fn redraw(&mut self, lines: &[String]) -> Result<(), Error> {
+        self.progress.end();
         if self.drawn > 0 {
             // Up to the view's first line, then clear to the end of the screen (ECMA-48 CPL, ED).
             write!(self.out, "\x1b[{}F\x1b[J", self.drawn)?;
@@ -238,11 +275,13 @@ impl Output {
 
     /// Writes out what is buffered.
     pub fn flush(&mut self) -> io::Result<()> {
+        self.progress.end();
         self.out.flush()
     }
 
     /// Tells why the command failed, unless there is nobody to tell.
     pub fn error(&mut self, error: &Error) {
+        self.progress.end();
         if !error.is_silent() {
             let _ = self.out.flush();
             let lines: Vec<_> = error.to_string().lines().map(text::harmless).collect();
@@ -263,14 +302,14 @@ impl Output {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
 
     /// What was written, for a test to look at.
     #[derive(Clone, Default)]
-    struct Sheet(Arc<Mutex<Vec<u8>>>);
+    pub(super) struct Sheet(Arc<Mutex<Vec<u8>>>);
 
     impl Write for Sheet {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -286,7 +325,7 @@ mod tests {
     }
 
     impl Sheet {
-        fn text(&self) -> String {
+        pub(super) fn text(&self) -> String {
             String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
         }
     }
@@ -294,6 +333,7 @@ mod tests {
     fn output(out: &Sheet, err: &Sheet) -> Output {
         let screen = Screen {
             terminal: true,
+            narrow: true,
             width: 80,
             height: 24,
             paint: Paint { on: false },

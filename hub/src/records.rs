@@ -35,6 +35,11 @@ use tidegate_model::{
     source::RepoRevision,
 };
 
+/// The end of a chain. Key: `<project>/head`.
+pub use tidegate_model::audit::Head as AuditHead;
+/// One decision. Key: `<project>/<sequence, 20 digits>`. Hash-chained per project.
+pub use tidegate_model::audit::Record as AuditRecord;
+
 /// Why a stored record could not be read.
 #[derive(Debug, thiserror::Error)]
 #[error("failed to read the record {key}: {field}: {problem}")]
@@ -336,44 +341,6 @@ pub struct HoldRecord {
     pub approvable: bool,
     /// Who let it through.
     pub approved_by: Option<String>,
-}
-
-/// One decision. Key: `<project>/<sequence, 20 digits>`. Hash-chained per project.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AuditRecord {
-    /// The chain.
-    pub project: String,
-    /// Rises by one from 1.
-    pub sequence: u64,
-    /// When, by the hub's clock.
-    pub at: Timestamp,
-    /// Who: a user's name, `cluster/<name>` or `system`.
-    pub actor: String,
-    /// What was done, for example `run.approve`.
-    pub action: String,
-    /// To what, for example `set/default/web`.
-    pub subject: String,
-    /// Why.
-    pub reason: String,
-    /// Digest before, if any.
-    pub before: String,
-    /// Digest after, if any.
-    pub after: String,
-    /// Digest over this record and `previous`.
-    pub hash: Digest,
-    /// The hash of the record before; zeros for the first.
-    pub previous: Digest,
-}
-
-/// The end of a chain. Key: `<project>/head`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AuditHead {
-    /// The chain.
-    pub project: String,
-    /// Sequence of its last record.
-    pub sequence: u64,
-    /// Hash of its last record.
-    pub hash: Digest,
 }
 
 impl HoldKind {

@@ -8,6 +8,7 @@
 pub mod application;
 pub mod application_set;
 pub mod assignment;
+pub mod audit;
 pub mod bundle;
 pub mod canonical;
 pub mod cluster;

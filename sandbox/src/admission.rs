@@ -9,12 +9,17 @@ use crate::{
     answer::{Cause, Refusal},
     cluster::{Cluster, Target},
     object::{finalizers, is_terminating, meta},
-    resources::api_version,
-    schema::unknown_or_mistyped,
+    quantity::Quantity,
+    resources::{DEFINITIONS, api_version},
+    schema::{Scalar, Type, resolve, unknown_or_mistyped, value_causes},
     writes::{Validation, WriteOptions},
 };
 
+mod kinds;
+mod metadata;
 mod names;
+mod pods;
+mod syntax;
 
 /// Fields of a spec that never change, by kind.
 const IMMUTABLE: [(&str, &str); 7] = [
@@ -36,6 +41,13 @@ pub(crate) fn identity(target: &Target, object: &mut Value) -> Result<(), Refusa
     let wanted = api_version(&resource.group, &target.version);
     for (field, wanted) in [("apiVersion", &wanted), ("kind", &resource.kind)] {
         let found = object[field].as_str().unwrap_or_default();
+        if found.is_empty() && resource.custom {
+            // Only of built-in kinds a server knows by the path what is meant.
+            return Err(Refusal::bad_request(format!(
+                "the object provided is unrecognized (must be of type {}): {field} is missing",
+                resource.kind
+            )));
+        }
         if found.is_empty() {
             object[field] = Value::String(wanted.clone());
         } else if found != wanted {
@@ -78,35 +90,70 @@ pub(crate) fn decoded(
     let findings = unknown_or_mistyped(&target.served()?.ty, object);
     let (kind, version) = (&target.resource.kind, &target.version);
     let cannot = format!("{kind} in version \"{version}\" cannot be handled as a {kind}");
-    if let Some((path, wanted, found)) = findings.mistyped.first() {
-        if target.resource.custom {
-            let causes = findings.mistyped.iter().map(|(path, wanted, found)| Cause {
-                field: path.clone(),
-                reason: "FieldValueTypeInvalid",
-                words: format!("Invalid value: {found:?}: {path} must be of type {wanted}"),
-            });
-            let causes: Vec<_> = causes.collect();
-            return Err(Refusal::invalid(
-                &target.resource,
-                meta(object, "name"),
-                &causes,
-            ));
-        }
+    // What a definition types is judged with its other rules, when defaults are filled in.
+    let mut mistyped = findings
+        .mistyped
+        .iter()
+        .filter(|(path, ..)| !target.resource.custom || path.split('.').next() == Some("metadata"));
+    if let Some((path, wanted, found)) = mistyped.next() {
         return Err(Refusal::bad_request(format!(
             "{cannot}: json: cannot unmarshal {found} into field {path} of type {wanted}"
         )));
     }
+    let words = unreadable(&target.served()?.ty, object);
+    if let Some(words) = words.or_else(|| kinds::unreadable(&target.resource, object)) {
+        return Err(Refusal::bad_request(format!("{cannot}: {words}")));
+    }
     if options.validation == Validation::Strict && !findings.unknown.is_empty() {
-        let unknown: Vec<_> = findings
-            .unknown
-            .iter()
-            .map(|path| format!("unknown field {path:?}"))
-            .collect();
-        let unknown = unknown.join(", ");
+        let unknown = unknown_fields(&findings.unknown);
         let message = format!("{cannot}: strict decoding error: {unknown}");
         return Err(Refusal::bad_request(message));
     }
     Ok(())
+}
+
+/// What Go cannot read although its JSON type is right.
+fn unreadable(ty: &Type, value: &Value) -> Option<String> {
+    match (resolve(ty).0, value) {
+        (Type::Scalar(Scalar::Quantity), Value::String(text)) => {
+            let words = "quantities must match the regular expression \
+                '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
+            Quantity::read(text).is_none().then(|| words.to_owned())
+        }
+        (Type::Struct(it), Value::Object(map)) => map
+            .iter()
+            .find_map(|(name, value)| unreadable(&it.fields.get(&**name)?.ty, value)),
+        (Type::Map(below), Value::Object(map)) => {
+            map.values().find_map(|value| unreadable(below, value))
+        }
+        (Type::List(_, item), Value::Array(items)) => {
+            items.iter().find_map(|value| unreadable(item, value))
+        }
+        _ => None,
+    }
+}
+
+/// Unknown fields of what a strategic merge patch made.
+pub(crate) fn patched(
+    target: &Target,
+    options: &WriteOptions,
+    patch: &Value,
+    object: &Value,
+) -> Result<(), Refusal> {
+    let findings = unknown_or_mistyped(&target.served()?.ty, object);
+    if options.validation != Validation::Strict || findings.unknown.is_empty() {
+        return Ok(());
+    }
+    let patch = patch.to_string();
+    let unknown = unknown_fields(&findings.unknown);
+    Err(Refusal::strict_patch(&format!(
+        "Invalid value: {patch:?}: strict decoding error: {unknown}"
+    )))
+}
+
+fn unknown_fields(paths: &[String]) -> String {
+    let unknown = paths.iter().map(|path| format!("unknown field {path:?}"));
+    unknown.collect::<Vec<_>>().join(", ")
 }
 
 /// JSON types and unknown fields, in the words for what is applied.
@@ -156,22 +203,46 @@ pub(crate) fn namespace(cluster: &Cluster, target: &Target, name: &str) -> Resul
     }
 }
 
-/// A new object has a good name and everything its kind requires.
-pub(crate) fn new_object(target: &Target, object: &Value) -> Result<(), Refusal> {
+/// A written object has a good name, everything its kind requires and no value that it refuses. What
+/// it was before is not judged again.
+pub(crate) fn written(
+    cluster: &Cluster,
+    target: &Target,
+    live: Option<&Value>,
+    object: &Value,
+) -> Result<(), Refusal> {
     let resource = &target.resource;
     let name = meta(object, "name");
-    let mut causes: Vec<Cause> = names::cause(resource, name).into_iter().collect();
-    causes.extend(missing(target, object)?);
+    let mut causes = metadata::causes(resource, object);
+    if resource.custom {
+        let schema = schema(cluster, target);
+        causes.extend(value_causes(&schema, object, live));
+    } else {
+        causes.extend(missing(target, object)?);
+        causes.extend(kinds::causes(resource, object));
+    }
     if causes.is_empty() {
         return Ok(());
     }
     Err(Refusal::invalid(resource, name, &causes))
 }
 
+/// The schema of a custom kind's version.
+fn schema(cluster: &Cluster, target: &Target) -> Value {
+    let stored = cluster.store.get(DEFINITIONS, "", &target.resource.id);
+    let definition = stored.map(|stored| stored.value()).unwrap_or_default();
+    let versions = definition["spec"]["versions"].as_array();
+    let mut versions = versions.into_iter().flatten();
+    let version = versions.find(|it| it["name"] == *target.version);
+    version
+        .map(|it| it["schema"]["openAPIV3Schema"].clone())
+        .unwrap_or_default()
+}
+
 fn missing(target: &Target, object: &Value) -> Result<Vec<Cause>, Refusal> {
     let findings = unknown_or_mistyped(&target.served()?.ty, object);
     // Go writes what is required and empty: only what must have content is missing.
-    let must = |path: &String| target.resource.custom || names::must_have_content(path);
+    let must = |path: &String| names::must_have_content(path);
     let missing = findings.missing.into_iter().filter(must);
     let causes = missing.map(|field| Cause {
         field,

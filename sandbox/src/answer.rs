@@ -142,10 +142,10 @@ impl Refusal {
 
     /// Content that the kind's rules refuse: (field, cause, words) each.
     pub(crate) fn invalid(resource: &Resource, name: &str, causes: &[Cause]) -> Self {
-        let mut kind = resource.kind.clone();
-        if !resource.group.is_empty() {
-            kind = format!("{kind}.{}", resource.group);
-        }
+        Self::causes(&resource.group, &resource.kind, name, causes)
+    }
+
+    fn causes(group: &str, kind: &str, name: &str, causes: &[Cause]) -> Self {
         let words: Vec<_> = causes
             .iter()
             .map(|cause| format!("{}: {}", cause.field, cause.words))
@@ -158,10 +158,16 @@ impl Refusal {
             .iter()
             .map(|cause| json!({"reason": cause.reason, "message": cause.words, "field": cause.field}))
             .collect();
-        let mut details = details(resource, name);
-        details["kind"] = json!(resource.kind);
-        details["causes"] = json!(causes);
-        let message = format!("{kind} {name:?} is invalid: {text}");
+        let mut details = json!({"kind": kind, "causes": causes});
+        if !name.is_empty() {
+            details["name"] = json!(name);
+        }
+        let mut what = kind.to_owned();
+        if !group.is_empty() {
+            what = format!("{kind}.{group}");
+            details["group"] = json!(group);
+        }
+        let message = format!("{what} {name:?} is invalid: {text}");
         Self::new(422, "Invalid", message, Some(details))
     }
 
@@ -201,12 +207,36 @@ impl Refusal {
         Self::new(405, "MethodNotAllowed", message.to_owned(), details)
     }
 
+    /// A patch that cannot be understood.
+    pub(crate) fn unprocessable(message: String) -> Self {
+        Self::new(422, "", message, None)
+    }
+
+    /// A patch that brings fields which the kind does not have.
+    pub(crate) fn strict_patch(words: &str) -> Self {
+        let message = format!(" \"\" is invalid: patch: {words}");
+        let causes = json!([{"reason": "FieldValueInvalid", "message": words, "field": "patch"}]);
+        Self::new(422, "Invalid", message, Some(json!({"causes": causes})))
+    }
+
+    /// A `Scale` whose content is refused.
+    pub(crate) fn invalid_scale(name: &str, causes: &[Cause]) -> Self {
+        Self::causes("autoscaling", "Scale", name, causes)
+    }
+
     pub(crate) fn unsupported_media(found: &str) -> Self {
         let message = format!(
             "the body of the request was in an unknown format ({found:?}); the sandbox takes JSON \
-             and YAML, merge patch, JSON patch and apply"
+             and YAML, merge patch, JSON patch, apply, and strategic merge patch of built-in kinds"
         );
         Self::new(415, "UnsupportedMediaType", message, None)
+    }
+
+    /// What kubectl's own makers send (`kubectl create configmap`, `kubectl autoscale`).
+    pub(crate) fn protobuf() -> Self {
+        let message = "the sandbox does not read protobuf; let kubectl write the manifest and apply \
+             that: kubectl create ... --dry-run=client -o yaml | kubectl apply -f -";
+        Self::new(415, "UnsupportedMediaType", message.to_owned(), None)
     }
 
     /// An apply without a name for its manager.
@@ -238,6 +268,87 @@ pub(crate) struct Cause {
     pub(crate) field: String,
     pub(crate) reason: &'static str,
     pub(crate) words: String,
+}
+
+impl Cause {
+    fn new(field: &str, reason: &'static str, words: String) -> Self {
+        Self {
+            field: field.to_owned(),
+            reason,
+            words,
+        }
+    }
+
+    fn with(kind: &str, value: &str, detail: &str) -> String {
+        let mut words = kind.to_owned();
+        for part in [value, detail].iter().filter(|part| !part.is_empty()) {
+            words = format!("{words}: {part}");
+        }
+        words
+    }
+
+    /// A value that is there and not good.
+    pub(crate) fn invalid(field: &str, value: &Value, detail: &str) -> Self {
+        let words = Self::with("Invalid value", &value.to_string(), detail);
+        Self::new(field, "FieldValueInvalid", words)
+    }
+
+    /// A value of another JSON type.
+    pub(crate) fn mistyped(field: &str, found: &str, detail: &str) -> Self {
+        let words = Self::with("Invalid value", &format!("{found:?}"), detail);
+        Self::new(field, "FieldValueTypeInvalid", words)
+    }
+
+    /// A value that must be there.
+    pub(crate) fn required(field: &str, detail: &str) -> Self {
+        let words = Self::with("Required value", "", detail);
+        Self::new(field, "FieldValueRequired", words)
+    }
+
+    /// A value that is none of those there are.
+    pub(crate) fn unsupported(field: &str, value: &Value, values: &[&str]) -> Self {
+        let values: Vec<_> = values.iter().map(|it| format!("{it:?}")).collect();
+        let detail = format!("supported values: {}", values.join(", "));
+        let words = Self::with("Unsupported value", &value.to_string(), &detail);
+        Self::new(field, "FieldValueNotSupported", words)
+    }
+
+    /// A second one of what there may be one of.
+    pub(crate) fn duplicate(field: &str, value: &Value) -> Self {
+        let words = Self::with("Duplicate value", &value.to_string(), "");
+        Self::new(field, "FieldValueDuplicate", words)
+    }
+
+    /// A value that may not be there.
+    pub(crate) fn forbidden(field: &str, detail: &str) -> Self {
+        let words = Self::with("Forbidden", "", detail);
+        Self::new(field, "FieldValueForbidden", words)
+    }
+
+    /// A name of something that is not there.
+    pub(crate) fn not_found(field: &str, value: &Value) -> Self {
+        let words = Self::with("Not found", &value.to_string(), "");
+        Self::new(field, "FieldValueNotFound", words)
+    }
+
+    /// More bytes than there may be.
+    pub(crate) fn too_long(field: &str, most: usize) -> Self {
+        let unit = if most == 1 { "byte" } else { "bytes" };
+        let detail = format!("may not be more than {most} {unit}");
+        Self::new(
+            field,
+            "FieldValueTooLong",
+            Self::with("Too long", "", &detail),
+        )
+    }
+
+    /// More items than there may be.
+    pub(crate) fn too_many(field: &str, found: usize, most: u64) -> Self {
+        let unit = if most == 1 { "item" } else { "items" };
+        let detail = format!("must have at most {most} {unit}");
+        let words = Self::with("Too many", &found.to_string(), &detail);
+        Self::new(field, "FieldValueTooMany", words)
+    }
 }
 
 fn details(resource: &Resource, name: &str) -> Value {

@@ -15,8 +15,9 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     answer::Refusal,
     controllers::Due,
+    defaults::{complete, drop_unknown},
     object::set_meta,
-    resources::{DEFINITIONS, Resource, Version, built_in_kinds, defined},
+    resources::{DEFINITIONS, Resource, Version, api_version, built_in_kinds, defined},
     sandbox::Options,
     store::{Key, Store},
 };
@@ -147,10 +148,11 @@ impl Cluster {
 
     /// The object of a target.
     pub(crate) fn live(&self, target: &Target) -> Option<Value> {
-        let stored = self
-            .store
-            .get(&target.resource.id, &target.namespace, &target.name);
-        stored.map(|stored| stored.value())
+        let (id, namespace) = (&target.resource.id, &target.namespace);
+        let stored = self.store.get(id, namespace, &target.name)?;
+        let mut object = stored.value();
+        converted(target, &mut object);
+        Some(object)
     }
 
     /// Writes an object.
@@ -170,6 +172,25 @@ impl Cluster {
             self.forget(&key.1);
         }
         gone
+    }
+}
+
+/// Brings a stored object into the version that is spoken: without what that version does not have.
+pub(crate) fn converted(target: &Target, object: &mut Value) {
+    if let Some(version) = target.resource.version(&target.version)
+        && target.resource.custom
+    {
+        object["apiVersion"] = json!(api_version(&target.resource.group, &version.name));
+        drop_unknown(&version.ty, object);
+    }
+}
+
+/// Brings a written object into the version that is stored: without what that version does not
+/// have, with its defaults.
+pub(crate) fn settled(target: &Target, object: &mut Value) {
+    if let Some(stored) = &target.resource.stored {
+        drop_unknown(stored, object);
+        complete(&target.resource, stored, object);
     }
 }
 

@@ -116,7 +116,7 @@ fn find(cluster: &Cluster, id: &str, key: &Key) -> Option<(Arc<Resource>, Value)
 }
 
 /// Writes a status as its controller would, with its field manager.
-fn write(cluster: &mut Cluster, resource: &Resource, mut object: Value, now: Timestamp) {
+pub(crate) fn write(cluster: &mut Cluster, resource: &Resource, mut object: Value, now: Timestamp) {
     let key = |field| meta(&object, field).to_owned();
     let live = cluster
         .store

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     object::{meta, set_meta, take},
+    quantity::Quantity,
     resources::Resource,
     schema::{Scalar, Type, resolve},
 };
@@ -49,6 +50,7 @@ const CHOSEN: [&str; 4] = ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPol
 /// Brings an object of a kind into the form that is kept.
 pub(crate) fn complete(resource: &Resource, ty: &Type, object: &mut Value) {
     if resource.custom {
+        whole_numbers(object);
         custom(ty, object);
         return;
     }
@@ -117,6 +119,12 @@ pub(crate) fn allocate(service: &mut Value, number: u64) {
         spec["clusterIP"] = json!(address(number));
     }
     spec["clusterIPs"] = json!([spec["clusterIP"]]);
+    let bare = spec["selector"].as_object().is_none_or(Map::is_empty);
+    if spec["clusterIP"] == "None" && bare {
+        spec["ipFamilies"] = json!(["IPv4", "IPv6"]);
+        spec["ipFamilyPolicy"] = json!("RequireDualStack");
+        return;
+    }
     spec["ipFamilies"] = json!(["IPv4"]);
     spec["ipFamilyPolicy"] = json!("SingleStack");
 }
@@ -145,12 +153,31 @@ pub(crate) fn drop_unknown(ty: &Type, value: &mut Value) {
     }
 }
 
+/// Go writes a float without a fraction as a whole number.
+fn whole_numbers(value: &mut Value) {
+    match value {
+        Value::Object(map) => map.values_mut().for_each(whole_numbers),
+        Value::Array(items) => items.iter_mut().for_each(whole_numbers),
+        Value::Number(number) if number.is_f64() => {
+            let text = number.as_f64().map(|it| format!("{it:.0}"));
+            let whole = text.and_then(|it| it.parse::<i64>().ok());
+            if let Some(whole) = whole.filter(|it| json!(*it).as_f64() == number.as_f64()) {
+                *value = json!(whole);
+            }
+        }
+        _ => {}
+    }
+}
+
 /// Defaults of a custom kind's schema, where what holds them is there.
 fn custom(ty: &Type, value: &mut Value) {
     match (resolve(ty).0, value) {
         (Type::Struct(it), Value::Object(map)) => {
             for (name, field) in &it.fields {
-                let missing = map.get(&**name).is_none_or(Value::is_null);
+                let missing = match map.get(&**name) {
+                    Some(Value::Null) => !field.nullable,
+                    other => other.is_none(),
+                };
                 match &field.default {
                     Some(default) if missing => {
                         map.insert(name.to_string(), default.clone());
@@ -212,6 +239,14 @@ fn form(ty: &Type, value: &mut Value) {
         (Type::List(_, item), Value::Array(items)) => {
             for value in items {
                 form(item, value);
+            }
+        }
+        (Type::Scalar(Scalar::Quantity), value) => {
+            let text = value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned);
+            if let Some(quantity) = Quantity::read(&text) {
+                *value = json!(quantity.canonical());
             }
         }
         (Type::Any, Value::Object(_)) | (_, _) => {}

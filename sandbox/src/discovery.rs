@@ -24,7 +24,22 @@ const VERBS: [&str; 8] = [
 ];
 const STATUS_VERBS: [&str; 3] = ["get", "patch", "update"];
 
+/// In the order in which the server of custom kinds tells them.
+const CUSTOM_VERBS: [&str; 8] = [
+    "delete",
+    "deletecollection",
+    "get",
+    "list",
+    "patch",
+    "create",
+    "update",
+    "watch",
+];
+
 fn verbs(resource: &Resource) -> Vec<&'static str> {
+    if resource.custom {
+        return CUSTOM_VERBS.to_vec();
+    }
     // Namespaces are deleted one at a time.
     let all = VERBS.into_iter();
     all.filter(|verb| &*resource.id != "namespaces" || *verb != "deletecollection")
@@ -113,6 +128,16 @@ pub(crate) fn resource_list(cluster: &Cluster, group: &str, version: &str) -> Op
         rows.push(row);
         if resource
             .version(version)
+            .is_some_and(|version| version.scale.is_some())
+        {
+            rows.push(json!({
+                "name": format!("{}/scale", resource.plural), "singularName": "",
+                "namespaced": resource.namespaced, "kind": "Scale", "verbs": STATUS_VERBS,
+                "group": "autoscaling", "version": "v1",
+            }));
+        }
+        if resource
+            .version(version)
             .is_some_and(|version| version.status)
         {
             rows.push(json!({
@@ -179,12 +204,20 @@ fn aggregated_version(group: &str, version: &str, kinds: &[&Arc<Resource>]) -> V
             "singularResource": resource.singular, "verbs": verbs(resource),
         });
         names(&mut row, resource);
-        if resource
-            .version(version)
-            .is_some_and(|version| version.status)
-        {
-            row["subresources"] =
-                json!([{"subresource": "status", "responseKind": kind, "verbs": STATUS_VERBS}]);
+        let at = resource.version(version);
+        let mut below = Vec::new();
+        if at.is_some_and(|it| it.scale.is_some()) {
+            let kind = json!({"group": "autoscaling", "version": "v1", "kind": "Scale"});
+            below
+                .push(json!({"subresource": "scale", "responseKind": kind, "verbs": STATUS_VERBS}));
+        }
+        if at.is_some_and(|it| it.status) {
+            below.push(
+                json!({"subresource": "status", "responseKind": kind, "verbs": STATUS_VERBS}),
+            );
+        }
+        if !below.is_empty() {
+            row["subresources"] = below.into();
         }
         row
     });

@@ -102,6 +102,24 @@ pub(crate) fn managers(object: &Value) -> Managers {
     entries.collect()
 }
 
+/// The managers that an update begins with: those that it says, or else those of the live object. A
+/// single empty entry stands for none; a subresource cannot say any.
+pub(crate) fn said(live: &Value, new: &Value, subresource: bool) -> Managers {
+    let entries = new["metadata"]["managedFields"].as_array();
+    match entries.map(Vec::as_slice) {
+        Some([one]) if one.as_object().is_some_and(serde_json::Map::is_empty) && !subresource => {
+            Managers::new()
+        }
+        Some([_, ..]) if !subresource => managers(new),
+        _ => managers(live),
+    }
+}
+
+/// The fields that a configuration says something about, as conflicts name them.
+pub(crate) fn names(ty: &Type, config: &Value) -> std::collections::BTreeSet<String> {
+    field_set(ty, config).paths().into_iter().collect()
+}
+
 /// Writes `metadata.managedFields` in the server's order: applies, then updates, each by time.
 pub(crate) fn set_managers(object: &mut Value, managers: &Managers) {
     let mut entries: Vec<_> = managers.iter().collect();

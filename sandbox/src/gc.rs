@@ -4,69 +4,82 @@
 //! Owns the decisions of the garbage collector and the namespace controller, made at once instead
 //! of some time later. Pure. Never touches an object whose owner it cannot tell to be gone.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
     cluster::{Cluster, mark_terminating},
-    object::{finalizers, is_terminating, set_meta},
+    object::{finalizers, is_terminating, meta, set_meta},
     resources::{DEFINITIONS, Resource},
-    store::Key,
+    store::{Key, Place, Stored},
 };
+
+mod namespaces;
 
 /// Deletes what must go now; whether something changed, so that more may have to.
 pub(crate) fn collect(cluster: &mut Cluster, now: Timestamp) -> bool {
+    let mut doomed = orphans(cluster);
+    doomed.extend(contents(cluster));
     let mut changed = false;
-    for (id, key) in doomed(cluster) {
+    for (id, key) in doomed {
         if let Some(resource) = cluster.resource(&id).cloned() {
             changed |= end(cluster, &resource, &key, now);
         }
     }
-    changed | holders(cluster) | namespaces(cluster)
+    changed | holders(cluster) | namespaces::settle(cluster, now)
 }
 
-/// Objects whose every owner is gone, and contents of what is being deleted.
-fn doomed(cluster: &Cluster) -> Vec<(Arc<str>, Key)> {
-    let uids: BTreeSet<&str> = cluster
-        .store
-        .everything()
-        .map(|(_, _, stored)| &*stored.uid)
-        .collect();
-    let waiting: BTreeSet<&str> = terminating_owners(cluster);
-    let ending = cluster.store.all("namespaces");
-    let ending: BTreeSet<&str> = ending
-        .filter(|(_, stored)| stored.terminating)
-        .map(|(key, _)| &*key.1)
-        .collect();
-    let definitions = cluster.store.all(DEFINITIONS);
-    let undefined: BTreeSet<&str> = definitions
-        .filter(|(_, stored)| stored.terminating)
-        .map(|(key, _)| &*key.1)
-        .collect();
-    let all = cluster.store.everything();
-    let doomed = all.filter(|(id, key, stored)| {
-        let owners = &stored.owners;
-        let orphaned = !owners.is_empty()
-            && owners
-                .iter()
-                .all(|uid| !uids.contains(&**uid) || waiting.contains(&**uid));
-        let inside = !key.0.is_empty() && ending.contains(&*key.0);
-        !stored.terminating && (orphaned || inside || undefined.contains(&***id))
-    });
-    doomed
-        .map(|(id, key, _)| (id.clone(), key.clone()))
-        .collect()
+fn stored<'a>(cluster: &'a Cluster, (id, key): &Place) -> Option<&'a Arc<Stored>> {
+    cluster.store.get(id, &key.0, &key.1)
 }
 
-/// Owners that are being deleted and wait for their dependents.
-fn terminating_owners(cluster: &Cluster) -> BTreeSet<&str> {
-    let all = cluster.store.everything();
-    let waiting = all.filter(|(_, _, stored)| {
-        stored.terminating && finalizers(&stored.value()).contains(&"foregroundDeletion")
+/// Objects whose every owner is gone, or waits for them.
+fn orphans(cluster: &mut Cluster) -> Vec<Place> {
+    let suspects = cluster.store.index_mut().take_suspects();
+    let cluster = &*cluster;
+    let gone = |uid: &str| match cluster.store.index().by_uid(uid) {
+        None => true,
+        Some(place) => stored(cluster, place).is_some_and(|owner| waits(owner)),
+    };
+    let suspects = suspects.into_iter().filter(|place| {
+        let found = stored(cluster, place);
+        found.is_some_and(|it| {
+            !it.terminating && !it.owners.is_empty() && it.owners.iter().all(|uid| gone(uid))
+        })
     });
-    waiting.map(|(_, _, stored)| &*stored.uid).collect()
+    suspects.collect()
+}
+
+/// Whether an owner is being deleted and waits for its dependents.
+fn waits(owner: &Stored) -> bool {
+    owner.terminating && finalizers(&owner.value()).contains(&"foregroundDeletion")
+}
+
+/// What is in a namespace, or of a definition, that is being deleted.
+fn contents(cluster: &Cluster) -> Vec<Place> {
+    let mut found = Vec::new();
+    for (id, key) in cluster.store.index().terminating() {
+        match &**id {
+            "namespaces" => found.extend(inside(cluster, &key.1)),
+            DEFINITIONS => {
+                let kind: Arc<str> = (*key.1).into();
+                let all = cluster.store.all(&key.1);
+                found.extend(all.map(|(key, _)| (kind.clone(), key.clone())));
+            }
+            _ => {}
+        }
+    }
+    found.retain(|place| stored(cluster, place).is_some_and(|it| !it.terminating));
+    found
+}
+
+/// What is in a namespace.
+fn inside<'a>(cluster: &'a Cluster, namespace: &'a str) -> impl Iterator<Item = Place> + 'a {
+    let all = cluster.store.everything();
+    let inside = all.filter(move |(_, key, _)| &*key.0 == namespace);
+    inside.map(|(id, key, _)| (id.clone(), key.clone()))
 }
 
 /// Deletes one object in the background way.
@@ -89,22 +102,27 @@ fn end(cluster: &mut Cluster, resource: &Resource, key: &Key, now: Timestamp) ->
 
 /// Takes the finalizers of the collector and of definitions when their work is done.
 fn holders(cluster: &mut Cluster) -> bool {
-    let held: Vec<(Arc<str>, Key, Value)> = cluster
+    let held: Vec<Place> = cluster
         .store
-        .everything()
-        .filter(|(_, _, stored)| stored.terminating)
-        .map(|(id, key, stored)| (id.clone(), key.clone(), stored.value()))
+        .index()
+        .terminating()
+        .iter()
+        .cloned()
         .collect();
     let mut changed = false;
-    for (id, key, mut object) in held {
-        let Some(resource) = cluster.resource(&id).cloned() else {
+    for place in held {
+        let (id, key) = &place;
+        let Some(mut object) = stored(cluster, &place).map(|it| it.value()) else {
             continue;
         };
-        let uid = crate::object::meta(&object, "uid").to_owned();
+        let Some(resource) = cluster.resource(id).cloned() else {
+            continue;
+        };
+        let uid = meta(&object, "uid").to_owned();
         let all = finalizers(&object);
         let owned = |it: &&str| match *it {
             "orphan" => true,
-            "foregroundDeletion" => !has_dependents(cluster, &uid),
+            "foregroundDeletion" => cluster.store.index().dependents(&uid).next().is_none(),
             "customresourcecleanup.apiextensions.k8s.io" => {
                 cluster.store.all(&key.1).next().is_none()
             }
@@ -125,7 +143,7 @@ fn holders(cluster: &mut Cluster) -> bool {
         let last = kept.is_empty();
         set_meta(&mut object, "finalizers", (!last).then(|| kept.into()));
         if last && &*resource.id != "namespaces" {
-            cluster.remove(&resource, &key);
+            cluster.remove(&resource, key);
         } else {
             cluster.put(&resource, &mut object);
         }
@@ -133,21 +151,14 @@ fn holders(cluster: &mut Cluster) -> bool {
     changed
 }
 
-fn has_dependents(cluster: &Cluster, uid: &str) -> bool {
-    let mut all = cluster.store.everything();
-    all.any(|(_, _, stored)| stored.owners.iter().any(|owner| **owner == *uid))
-}
-
 /// Removes an owner from its dependents, which then stay.
 fn let_go(cluster: &mut Cluster, uid: &str) {
-    let dependents: Vec<(Arc<str>, Value)> = cluster
-        .store
-        .everything()
-        .filter(|(_, _, stored)| stored.owners.iter().any(|owner| **owner == *uid))
-        .map(|(id, _, stored)| (id.clone(), stored.value()))
-        .collect();
-    for (id, mut object) in dependents {
-        let Some(resource) = cluster.resource(&id).cloned() else {
+    let dependents: Vec<Place> = cluster.store.index().dependents(uid).cloned().collect();
+    for place in dependents {
+        let Some(mut object) = stored(cluster, &place).map(|it| it.value()) else {
+            continue;
+        };
+        let Some(resource) = cluster.resource(&place.0).cloned() else {
             continue;
         };
         let owners = object["metadata"]["ownerReferences"].as_array();
@@ -157,27 +168,4 @@ fn let_go(cluster: &mut Cluster, uid: &str) {
         set_meta(&mut object, "ownerReferences", rest);
         cluster.put(&resource, &mut object);
     }
-}
-
-/// Ends namespaces that are empty at last.
-fn namespaces(cluster: &mut Cluster) -> bool {
-    let Some(resource) = cluster.resource("namespaces").cloned() else {
-        return false;
-    };
-    let inhabited: BTreeSet<Box<str>> = cluster
-        .store
-        .everything()
-        .map(|(_, key, _)| key.0.clone())
-        .collect();
-    let empty: Vec<Key> = cluster
-        .store
-        .all("namespaces")
-        .filter(|(key, stored)| stored.terminating && !inhabited.contains(&key.1))
-        .filter(|(_, stored)| finalizers(&stored.value()).is_empty())
-        .map(|(key, _)| key.clone())
-        .collect();
-    for key in &empty {
-        cluster.remove(&resource, key);
-    }
-    !empty.is_empty()
 }

@@ -4,13 +4,15 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
     answer::Refusal,
-    cluster::{Cluster, Target},
-    resources::api_version,
+    cluster::{Cluster, Target, converted},
+    resources::{Resource, api_version},
     store::{Key, Stored},
+    tables::{self, cells, columns},
 };
 
 /// What a list or a watch is about.
@@ -22,10 +24,70 @@ pub(crate) struct Selection {
     fields: Vec<(Field, bool, String)>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 enum Field {
     Name,
     Namespace,
+    /// A JSON pointer.
+    Inside(String),
+}
+
+/// What objects of a kind are selected by besides name and namespace, as on the real server.
+const SELECTABLE: [(&str, &[&str]); 8] = [
+    (
+        "events",
+        &[
+            "involvedObject.kind",
+            "involvedObject.namespace",
+            "involvedObject.name",
+            "involvedObject.uid",
+            "involvedObject.apiVersion",
+            "involvedObject.resourceVersion",
+            "involvedObject.fieldPath",
+            "reason",
+            "reportingComponent",
+            "type",
+        ],
+    ),
+    (
+        "pods",
+        &[
+            "spec.nodeName",
+            "spec.restartPolicy",
+            "spec.schedulerName",
+            "spec.serviceAccountName",
+            "status.phase",
+            "status.podIP",
+            "status.nominatedNodeName",
+        ],
+    ),
+    ("secrets", &["type"]),
+    ("services", &["spec.clusterIP", "spec.type"]),
+    ("namespaces", &["status.phase"]),
+    ("nodes", &["spec.unschedulable"]),
+    ("replicasets.apps", &["status.replicas"]),
+    ("jobs.batch", &["status.successful"]),
+];
+
+impl Field {
+    fn read(resource: &Resource, name: &str) -> Result<Self, Refusal> {
+        match name {
+            "metadata.name" => return Ok(Self::Name),
+            "metadata.namespace" if resource.namespaced => return Ok(Self::Namespace),
+            _ => {}
+        }
+        let mut rows = SELECTABLE.iter();
+        let known = rows.find(|(id, _)| *id == &*resource.id);
+        if !known.is_some_and(|(_, fields)| fields.contains(&name)) {
+            return Err(Refusal::bad_request(format!(
+                "field label not supported: {name}"
+            )));
+        }
+        Ok(match name {
+            "status.successful" => Self::Inside("/status/succeeded".to_owned()),
+            name => Self::Inside(format!("/{}", name.replace('.', "/"))),
+        })
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -38,7 +100,7 @@ enum Requirement {
 
 impl Selection {
     /// Reads `labelSelector` and `fieldSelector`.
-    pub(crate) fn read(namespace: &str, labels: &str, fields: &str) -> Result<Self, Refusal> {
+    pub(crate) fn read(target: &Target, labels: &str, fields: &str) -> Result<Self, Refusal> {
         let fields = fields.split(',').filter(|it| !it.is_empty());
         let mut found = Vec::new();
         for text in fields {
@@ -51,19 +113,11 @@ impl Selection {
                     "invalid field selector {text:?}"
                 )));
             };
-            let field = match name {
-                "metadata.name" => Field::Name,
-                "metadata.namespace" => Field::Namespace,
-                _ => {
-                    return Err(Refusal::unsupported(&format!(
-                        "the field selector {name:?}"
-                    )));
-                }
-            };
+            let field = Field::read(&target.resource, name)?;
             found.push((field, equal, value.to_owned()));
         }
         Ok(Self {
-            namespace: namespace.to_owned(),
+            namespace: target.namespace.clone(),
             labels: requirements(labels)?,
             fields: found,
         })
@@ -89,13 +143,25 @@ impl Selection {
             }
         };
         let field = |(field, equal, value): &(Field, bool, String)| {
-            let found = match field {
-                Field::Name => name,
-                Field::Namespace => namespace,
+            let same = match field {
+                Field::Name => name == value,
+                Field::Namespace => namespace == value,
+                Field::Inside(pointer) => inside(stored, pointer) == *value,
             };
-            (found == value) == *equal
+            same == *equal
         };
         place && self.labels.iter().all(fits) && self.fields.iter().all(field)
+    }
+}
+
+/// A field of an object as text; a number that is left out is zero, and false.
+fn inside(stored: &Stored, pointer: &str) -> String {
+    match stored.value().pointer(pointer) {
+        Some(Value::String(text)) => text.clone(),
+        Some(value) => value.to_string(),
+        None if ["/status/replicas", "/status/succeeded"].contains(&pointer) => "0".to_owned(),
+        None if pointer == "/spec/unschedulable" => "false".to_owned(),
+        None => String::new(),
     }
 }
 
@@ -154,19 +220,99 @@ pub(crate) enum Form {
     Whole,
     /// `PartialObjectMetadata`.
     Metadata,
+    /// `Table`, at a time; a later part of a watch has no heads.
+    Table {
+        now: Timestamp,
+        heads: bool,
+        /// What comes with each row.
+        with: With,
+    },
+}
+
+impl Form {
+    /// What comes after the first object.
+    pub(crate) fn continues(&mut self) {
+        if let Self::Table { heads, .. } = self {
+            *heads = false;
+        }
+    }
+
+    /// The same at another time.
+    pub(crate) fn at(self, time: Timestamp) -> Self {
+        match self {
+            Self::Table { heads, with, .. } => Self::Table {
+                now: time,
+                heads,
+                with,
+            },
+            other => other,
+        }
+    }
+}
+
+/// What comes with a row of a table (`includeObject`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum With {
+    Nothing,
+    Metadata,
+    Object,
 }
 
 /// One object in the version and form that was asked for.
 pub(crate) fn shown(target: &Target, form: Form, stored: &Stored) -> Value {
-    let mut object = stored.value();
-    if form == Form::Metadata {
-        return json!({
-            "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1",
-            "metadata": object["metadata"].take(),
-        });
+    show(target, form, stored.value())
+}
+
+/// As [`shown`], of an object that is at hand.
+pub(crate) fn show(target: &Target, form: Form, mut object: Value) -> Value {
+    match form {
+        Form::Metadata => metadata(&object["metadata"]),
+        Form::Whole => {
+            object["apiVersion"] = json!(api_version(&target.resource.group, &target.version));
+            converted(target, &mut object);
+            object
+        }
+        Form::Table { .. } => {
+            let version = object["metadata"]["resourceVersion"].clone();
+            let about = json!({"resourceVersion": version});
+            table(target, form, &about, vec![object])
+        }
     }
-    object["apiVersion"] = json!(api_version(&target.resource.group, &target.version));
-    object
+}
+
+fn metadata(metadata: &Value) -> Value {
+    json!({
+        "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata,
+    })
+}
+
+/// A table of objects of a kind that has one.
+fn table(target: &Target, form: Form, about: &Value, objects: Vec<Value>) -> Value {
+    let version = target.resource.version(&target.version);
+    let columns = version.and_then(|it| columns(&target.resource, it));
+    let columns = columns.unwrap_or_default();
+    let Form::Table { now, heads, with } = form else {
+        return Value::Null;
+    };
+    let rows = objects.into_iter().map(|object| {
+        let mut row = json!({"cells": cells(&columns, &object, now)});
+        row["object"] = match with {
+            With::Nothing => Value::Null,
+            With::Metadata => metadata(&object["metadata"]),
+            With::Object => show(target, Form::Whole, object),
+        };
+        row
+    });
+    let rows: Vec<Value> = rows.collect();
+    let heads = if heads {
+        tables::heads(&columns)
+    } else {
+        Value::Null
+    };
+    json!({
+        "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": about,
+        "columnDefinitions": heads, "rows": rows,
+    })
 }
 
 /// A page of a list.
@@ -202,6 +348,9 @@ pub(crate) fn list(
         page.limit.min(chosen.len())
     };
     let items = chosen[..end].iter().map(|(_, stored)| {
+        if matches!(form, Form::Table { .. }) {
+            return stored.value();
+        }
         let mut item = shown(target, form, stored);
         if form == Form::Whole && !target.resource.custom {
             crate::object::take(&mut item, "kind");
@@ -219,6 +368,7 @@ pub(crate) fn list(
         metadata["remainingItemCount"] = json!(chosen.len() - end);
     }
     let (kind, version) = match form {
+        Form::Table { .. } => return Ok(table(target, form, &metadata, items)),
         Form::Metadata => (
             "PartialObjectMetadataList".to_owned(),
             "meta.k8s.io/v1".to_owned(),

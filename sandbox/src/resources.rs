@@ -6,7 +6,10 @@ use std::sync::{Arc, LazyLock};
 
 use serde_json::Value;
 
-use crate::schema::{Type, custom_type, table};
+use crate::{
+    schema::{Type, custom_type, table},
+    tables::default_column,
+};
 
 /// The kind of definitions, which add kinds.
 pub(crate) const DEFINITIONS: &str = "customresourcedefinitions.apiextensions.k8s.io";
@@ -52,6 +55,10 @@ pub(crate) struct Resource {
     /// The served versions, the preferred one first.
     pub(crate) versions: Vec<Version>,
     pub(crate) custom: bool,
+    /// The only version that can be spoken, where others are converted by a webhook.
+    pub(crate) only: Option<String>,
+    /// The type of the version in which objects are kept, where there are several.
+    pub(crate) stored: Option<Type>,
 }
 
 /// One served version.
@@ -61,6 +68,39 @@ pub(crate) struct Version {
     pub(crate) ty: Type,
     /// Whether status is a subresource.
     pub(crate) status: bool,
+    /// Where replicas are, if scale is a subresource.
+    pub(crate) scale: Option<Scale>,
+    /// A definition's own columns of tables.
+    pub(crate) columns: Vec<Value>,
+}
+
+/// JSON pointers of the parts of an object that its `Scale` shows.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Scale {
+    pub(crate) spec: String,
+    pub(crate) status: String,
+    /// A label selector, or one in a line.
+    pub(crate) selector: Option<String>,
+}
+
+impl Scale {
+    fn built_in() -> Self {
+        Self {
+            spec: "/spec/replicas".to_owned(),
+            status: "/status/replicas".to_owned(),
+            selector: Some("/spec/selector".to_owned()),
+        }
+    }
+
+    /// As a definition says it, in simple JSON paths.
+    fn defined(scale: &Value) -> Option<Self> {
+        let pointer = |field: &str| Some(scale[field].as_str()?.replace('.', "/"));
+        Some(Self {
+            spec: pointer("specReplicasPath")?,
+            status: pointer("statusReplicasPath")?,
+            selector: pointer("labelSelectorPath"),
+        })
+    }
 }
 
 impl Resource {
@@ -133,11 +173,22 @@ fn built_in(row: &Value) -> Resource {
             name: text(row, "version"),
             ty: Type::Named(text(row, "type").into()),
             status: row["status"] == true,
+            scale: (row["scale"] == true).then(Scale::built_in),
+            columns: Vec::new(),
         }],
         custom: false,
+        only: None,
+        stored: None,
         group,
         kind,
         plural,
+    }
+}
+
+fn columns(said: &Value) -> Vec<Value> {
+    match said.as_array() {
+        Some(columns) if !columns.is_empty() => columns.clone(),
+        _ => vec![default_column()],
     }
 }
 
@@ -146,13 +197,22 @@ pub(crate) fn defined(definition: &Value) -> Resource {
     let spec = &definition["spec"];
     let names = &spec["names"];
     let (group, plural) = (text(spec, "group"), text(names, "plural"));
-    let versions = spec["versions"].as_array().into_iter().flatten();
-    let versions = versions
+    let versions = || spec["versions"].as_array().into_iter().flatten();
+    let mut kept = versions().filter(|version| version["storage"] == true);
+    let kept = kept.next();
+    let stored = kept.map(|version| text(version, "name"));
+    let several = versions().count() > 1;
+    let stored_type = kept
+        .filter(|_| several)
+        .map(|version| custom_type(&version["schema"]["openAPIV3Schema"]));
+    let versions = versions()
         .filter(|version| version["served"] == true)
         .map(|version| Version {
             name: text(version, "name"),
             ty: custom_type(&version["schema"]["openAPIV3Schema"]),
             status: version["subresources"]["status"].is_object(),
+            scale: Scale::defined(&version["subresources"]["scale"]),
+            columns: columns(&version["additionalPrinterColumns"]),
         });
     let kind = text(names, "kind");
     let or = |found: String, default: String| if found.is_empty() { default } else { found };
@@ -165,6 +225,8 @@ pub(crate) fn defined(definition: &Value) -> Resource {
         categories: texts(&names["categories"]),
         versions: versions.collect(),
         custom: true,
+        stored: stored_type,
+        only: stored.filter(|_| spec["conversion"]["strategy"] == "Webhook"),
         group,
         kind,
         plural,

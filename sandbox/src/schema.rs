@@ -11,11 +11,12 @@ use std::{
 
 use serde_json::Value;
 
-pub(crate) use self::{check::unknown_or_mistyped, custom::custom_type};
+pub(crate) use self::{check::unknown_or_mistyped, custom::custom_type, values::value_causes};
 
 mod check;
 mod custom;
 mod read;
+mod values;
 
 /// The table, made from a real server's OpenAPI by the conformance suite.
 const BUILTIN: &str = include_str!("schema/builtin.json");
@@ -75,6 +76,23 @@ pub(crate) struct Field {
     pub(crate) ty: Type,
     pub(crate) required: bool,
     pub(crate) default: Option<Value>,
+    /// Whether nothing (`null`) is a value of it.
+    pub(crate) nullable: bool,
+    /// What a strategic merge patch does with it, unless it replaces or goes below.
+    pub(crate) merge: Option<Box<Merge>>,
+}
+
+/// How a strategic merge patch treats a field (`x-kubernetes-patch-strategy`).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Merge {
+    /// A list's items are merged, not replaced.
+    pub(crate) merges: bool,
+    /// Fields that the patch does not name go (`$retainKeys`).
+    pub(crate) retains: bool,
+    /// A map is replaced, not merged.
+    pub(crate) replaces: bool,
+    /// What tells items apart (`x-kubernetes-patch-merge-key`); none for plain values.
+    pub(crate) key: Option<Box<str>>,
 }
 
 /// Everything built in.
@@ -91,6 +109,11 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| read::table(BUILTIN));
 /// The table of built-in kinds.
 pub(crate) fn table() -> &'static Table {
     &TABLE
+}
+
+/// A type of the table.
+pub(crate) fn named(name: &str) -> Option<&'static Type> {
+    TABLE.types.get(name)
 }
 
 /// What a type is when names and atomic wrappers are looked through.

@@ -15,8 +15,10 @@ use crate::{
     answer::Refusal,
     cluster::{Cluster, Target},
     discovery,
-    lists::{Form, Page, Selection, list, shown},
+    lists::{Form, Page, Selection, With, list, shown},
+    openapi,
     sandbox::Sandbox,
+    tables,
     watches::Watch,
     writes::{self, DeleteOptions, Patch, Validation, WriteOptions},
 };
@@ -51,10 +53,34 @@ enum Answer {
 /// Answers one request.
 pub(crate) async fn answer(sandbox: &Sandbox, request: Request<Body>) -> Response<Body> {
     let path = request.uri().path().to_owned();
+    let mut warning = None;
     let result = match read(request).await {
-        Ok(call) => sandbox.with(|cluster, now| dispatch(cluster, &path, &call, now)),
+        Ok(call) => {
+            warning = unjudged(&path, &call);
+            sandbox.with(|cluster, now| dispatch(cluster, &path, &call, now))
+        }
         Err(refusal) => Err(refusal),
     };
+    let mut response = respond(sandbox, result);
+    if let Some(warning) = warning.filter(|_| response.status().is_success()) {
+        let warning = header::HeaderValue::from_static(warning);
+        response.headers_mut().insert(header::WARNING, warning);
+    }
+    response
+}
+
+/// What a good answer does not tell: rules of a definition that the sandbox does not judge by.
+fn unjudged(path: &str, call: &Call) -> Option<&'static str> {
+    let definition = path.contains("/customresourcedefinitions") && call.method != Method::GET;
+    let said = |what: &str| {
+        let mut parts = call.body.windows(what.len());
+        parts.any(|part| part == what.as_bytes())
+    };
+    (definition && said("x-kubernetes-validations"))
+        .then_some("299 - \"the sandbox does not evaluate x-kubernetes-validations\"")
+}
+
+fn respond(sandbox: &Sandbox, result: Result<Answer, Refusal>) -> Response<Body> {
     match result {
         Ok(Answer::Document(code, document)) => json_response(code, &document),
         Ok(Answer::Aggregated(document)) => {
@@ -120,26 +146,84 @@ impl Call {
         matches!(self.says(name), "true" | "1")
     }
 
-    fn form(&self) -> Form {
-        if self.accept.contains("as=PartialObjectMetadata") {
-            Form::Metadata
-        } else {
-            Form::Whole
+    /// The first form of `accept` that the kind has.
+    fn form(&self, target: &Target, now: Timestamp) -> Result<Form, Refusal> {
+        for kind in self.accept.split(',') {
+            if kind.contains("as=PartialObjectMetadata") {
+                return Ok(Form::Metadata);
+            }
+            if !kind.contains("as=Table") {
+                return Ok(Form::Whole);
+            }
+            let version = target.served()?;
+            if tables::columns(&target.resource, version).is_some() {
+                let with = match self.says("includeObject") {
+                    "None" => With::Nothing,
+                    "Object" => With::Object,
+                    _ => With::Metadata,
+                };
+                return Ok(Form::Table {
+                    now,
+                    heads: true,
+                    with,
+                });
+            }
         }
+        let id = &target.resource.id;
+        Err(Refusal::unsupported(&format!("tables of {id}")))
     }
 
     fn selection(&self, target: &Target) -> Result<Selection, Refusal> {
         let (labels, fields) = (self.says("labelSelector"), self.says("fieldSelector"));
-        Selection::read(&target.namespace, labels, fields)
+        Selection::read(target, labels, fields)
     }
 
     /// The body, which is JSON or YAML.
     fn document(&self) -> Result<Value, Refusal> {
+        let kind = self.content.split(';').next().unwrap_or_default();
+        if kind.ends_with("protobuf") {
+            return Err(Refusal::protobuf());
+        }
+        if kind.ends_with("cbor") {
+            return Err(Refusal::unsupported_media(kind));
+        }
         if let Ok(value) = serde_json::from_slice(&self.body) {
             return Ok(value);
         }
         serde_yaml::from_slice(&self.body)
             .map_err(|error| Refusal::bad_request(format!("the body cannot be read: {error}")))
+    }
+
+    /// A patch that is no apply.
+    fn patch(&self, target: &Target, kind: &str) -> Result<Patch, Refusal> {
+        Ok(match kind {
+            "application/merge-patch+json" => Patch::Merge(self.document()?),
+            "application/strategic-merge-patch+json" if !target.resource.custom => {
+                Patch::Strategic(self.document()?)
+            }
+            "application/json-patch+json" => {
+                let patch = serde_json::from_slice(&self.body);
+                let patch = patch.map_err(|error| Refusal::bad_request(error.to_string()))?;
+                Patch::Json(patch)
+            }
+            other => return Err(Refusal::unsupported_media(other)),
+        })
+    }
+
+    /// How to delete: in the body, or in the query.
+    fn delete_options(
+        &self,
+        mut options: WriteOptions,
+    ) -> Result<(DeleteOptions, WriteOptions), Refusal> {
+        let body = if self.body.is_empty() {
+            Value::Null
+        } else {
+            self.document()?
+        };
+        let mut delete = DeleteOptions::read(&body)?;
+        delete.propagate(self.says("propagationPolicy"))?;
+        options.dry_run |= body["dryRun"][0] == "All";
+        Ok((delete, options))
     }
 
     fn write_options(&self, now: Timestamp) -> Result<WriteOptions, Refusal> {
@@ -187,6 +271,7 @@ fn dispatch(
     let document = match route(cluster, path)? {
         Route::Healthy => return Ok(Answer::Text("ok")),
         Route::Object(target) => return object(cluster, &target, call, now),
+        Route::Scale(target) => return scale(cluster, &target, call, now),
         Route::Collection(target) => return collection(cluster, &target, call, now),
         _ if call.method != Method::GET => return Err(Refusal::method_not_allowed()),
         Route::Version => discovery::version(),
@@ -203,6 +288,11 @@ fn dispatch(
             group["kind"] = json!("APIGroup");
             group["apiVersion"] = json!("v1");
             group
+        }
+        Route::OpenApi => openapi::index(cluster),
+        Route::Schemas(group, version) => {
+            let document = openapi::document(cluster, &group, &version);
+            document.ok_or_else(Refusal::nowhere)?
         }
         Route::Kinds(group, version) => found(discovery::resource_list(cluster, &group, &version))?,
     };
@@ -223,7 +313,7 @@ fn object(
                 .store
                 .get(&target.resource.id, &target.namespace, &target.name)
                 .ok_or_else(|| Refusal::not_found(&target.resource, &target.name))?;
-            (200, shown(target, call.form(), stored))
+            (200, shown(target, call.form(target, now)?, stored))
         }
         Method::PUT => {
             let object = call.document()?;
@@ -231,15 +321,7 @@ fn object(
         }
         Method::PATCH => patch(cluster, target, call, &options)?,
         Method::DELETE if !target.status => {
-            let body = if call.body.is_empty() {
-                Value::Null
-            } else {
-                call.document()?
-            };
-            let mut delete = DeleteOptions::read(&body)?;
-            delete.propagate(call.says("propagationPolicy"))?;
-            let mut options = options;
-            options.dry_run |= body["dryRun"][0] == "All";
+            let (delete, options) = call.delete_options(options)?;
             (200, writes::delete(cluster, target, &delete, &options)?)
         }
         _ => return Err(Refusal::method_not_allowed()),
@@ -254,23 +336,43 @@ fn patch(
     options: &WriteOptions,
 ) -> Result<(u16, Value), Refusal> {
     let kind = call.content.split(';').next().unwrap_or_default();
-    let patch = match kind {
-        "application/apply-patch+yaml" => {
-            if call.says("fieldManager").is_empty() {
-                return Err(Refusal::unmanaged());
-            }
-            let (object, new) = writes::apply(cluster, target, call.document()?, options)?;
-            return Ok((if new { 201 } else { 200 }, object));
+    if kind == "application/apply-patch+yaml" {
+        if call.says("fieldManager").is_empty() {
+            return Err(Refusal::unmanaged());
         }
-        "application/merge-patch+json" => Patch::Merge(call.document()?),
-        "application/json-patch+json" => {
-            let patch = serde_json::from_slice(&call.body);
-            let patch = patch.map_err(|error| Refusal::bad_request(error.to_string()))?;
-            Patch::Json(patch)
-        }
-        other => return Err(Refusal::unsupported_media(other)),
-    };
+        let (object, new) = writes::apply(cluster, target, call.document()?, options)?;
+        return Ok((if new { 201 } else { 200 }, object));
+    }
+    let patch = call.patch(target, kind)?;
     Ok((200, writes::patch(cluster, target, &patch, options)?))
+}
+
+/// Requests about the replicas of one object.
+fn scale(
+    cluster: &mut Cluster,
+    target: &Target,
+    call: &Call,
+    now: Timestamp,
+) -> Result<Answer, Refusal> {
+    let options = call.write_options(now)?;
+    let kind = call.content.split(';').next().unwrap_or_default();
+    let scale = match call.method {
+        Method::GET => writes::scale::read(cluster, target)?,
+        Method::PUT => {
+            let scale = call.document()?;
+            writes::scale::write(cluster, target, |_| Ok(scale), &options)?
+        }
+        Method::PATCH if kind == "application/apply-patch+yaml" => {
+            return Err(Refusal::unsupported("server-side apply of a scale"));
+        }
+        Method::PATCH => {
+            let patch = call.patch(target, kind)?;
+            let change = |scale| writes::scale::patched(scale, &patch);
+            writes::scale::write(cluster, target, change, &options)?
+        }
+        _ => return Err(Refusal::method_not_allowed()),
+    };
+    Ok(Answer::Document(200, scale))
 }
 
 /// Requests about the objects of a kind.
@@ -281,14 +383,14 @@ fn collection(
     now: Timestamp,
 ) -> Result<Answer, Refusal> {
     match call.method {
-        Method::GET if call.yes("watch") => watch(cluster, target, call),
+        Method::GET if call.yes("watch") => watch(cluster, target, call, now),
         Method::GET => {
             let selection = call.selection(target)?;
             let page = Page {
                 limit: call.says("limit").parse().unwrap_or(0),
                 after: call.says("continue").to_owned(),
             };
-            let list = list(cluster, target, &selection, call.form(), &page)?;
+            let list = list(cluster, target, &selection, call.form(target, now)?, &page)?;
             Ok(Answer::Document(200, list))
         }
         Method::POST => {
@@ -299,16 +401,30 @@ fn collection(
             let object = writes::create(cluster, target, call.document()?, &options)?;
             Ok(Answer::Document(201, object))
         }
-        Method::DELETE => Err(Refusal::unsupported("deleting a collection at once")),
+        Method::DELETE => {
+            let everywhere = target.resource.namespaced && target.namespace.is_empty();
+            if everywhere || &*target.resource.id == "namespaces" {
+                return Err(Refusal::method_not_allowed());
+            }
+            let (how, options) = call.delete_options(call.write_options(now)?)?;
+            let selection = call.selection(target)?;
+            let list = writes::collection(cluster, target, &selection, &how, &options)?;
+            Ok(Answer::Document(200, list))
+        }
         _ => Err(Refusal::method_not_allowed()),
     }
 }
 
-fn watch(cluster: &Cluster, target: &Target, call: &Call) -> Result<Answer, Refusal> {
+fn watch(
+    cluster: &Cluster,
+    target: &Target,
+    call: &Call,
+    now: Timestamp,
+) -> Result<Answer, Refusal> {
     let mut watch = Watch {
         target: target.clone(),
         selection: call.selection(target)?,
-        form: call.form(),
+        form: call.form(target, now)?,
         bookmarks: call.yes("allowWatchBookmarks"),
         position: 0,
     };

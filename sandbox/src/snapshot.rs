@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -109,9 +110,9 @@ pub(crate) fn read(options: Options, bytes: &[u8]) -> Result<Cluster, Error> {
         if line.is_empty() {
             continue;
         }
-        let (id, body) = object(line)
+        let (id, object, body) = object(line)
             .map_err(|error| Error::Unreadable(format!("line {}: {error}", index + 2)))?;
-        store.restore(&id, &body);
+        store.restore(&id, &object, body);
     }
     store.resume(revision.saturating_add(JUMP));
     let mut cluster = Cluster::restored(options, store, made.saturating_add(JUMP));
@@ -137,10 +138,17 @@ fn serve(cluster: &mut Cluster) -> Result<(), Error> {
     }
 }
 
-fn object(line: &[u8]) -> Result<(Arc<str>, Value), serde_json::Error> {
+/// A kind, an object of it and its text.
+fn object(line: &[u8]) -> Result<(Arc<str>, Value, Bytes), serde_json::Error> {
     let mut row: Value = serde_json::from_slice(line)?;
-    let id = row["kind"].as_str().unwrap_or_default().into();
-    Ok((id, row["object"].take()))
+    let id: Arc<str> = row["kind"].as_str().unwrap_or_default().into();
+    let object = row["object"].take();
+    // The line ends with the text as it was written; another writer's is written anew.
+    let start = b"{\"kind\":\"\",\"object\":".len() + id.len();
+    let body = line.get(start..line.len().saturating_sub(1));
+    let body = body.filter(|body| body.first() == Some(&b'{') && body.last() == Some(&b'}'));
+    let body = body.map_or_else(|| object.to_string().into(), Bytes::copy_from_slice);
+    Ok((id, object, body))
 }
 
 fn due(row: &Value) -> Option<(Arc<str>, crate::store::Key, Due)> {

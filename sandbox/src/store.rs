@@ -8,10 +8,14 @@ use std::{
     sync::Arc,
 };
 
+pub(crate) use self::index::{Index, Place};
+
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::object::{meta, set_meta};
+
+mod index;
 
 /// Bytes of history that are kept; older events end in "410 Expired".
 const HISTORY: usize = 512 * 1024;
@@ -33,13 +37,18 @@ pub(crate) struct Stored {
 
 impl Stored {
     fn new(object: &Value, revision: u64) -> Self {
+        Self::of(object.to_string().into(), object, revision)
+    }
+
+    /// An object that is written already.
+    fn of(body: Bytes, object: &Value, revision: u64) -> Self {
         let text = |value: &Value| value.as_str().unwrap_or_default().into();
         let labels = object["metadata"]["labels"].as_object();
         let labels = labels.into_iter().flatten();
         let owners = object["metadata"]["ownerReferences"].as_array();
         let owners = owners.into_iter().flatten();
         Self {
-            body: object.to_string().into(),
+            body,
             revision,
             uid: meta(object, "uid").into(),
             labels: labels
@@ -77,6 +86,7 @@ pub(crate) struct Store {
     objects: BTreeMap<Arc<str>, BTreeMap<Key, Arc<Stored>>>,
     history: VecDeque<Event>,
     bytes: usize,
+    index: Index,
     /// The latest revision whose event is no longer kept.
     forgotten: u64,
 }
@@ -85,6 +95,15 @@ impl Store {
     /// The latest resourceVersion.
     pub(crate) fn revision(&self) -> u64 {
         self.revision
+    }
+
+    /// Who belongs to whom.
+    pub(crate) fn index(&self) -> &Index {
+        &self.index
+    }
+
+    pub(crate) fn index_mut(&mut self) -> &mut Index {
+        &mut self.index
     }
 
     pub(crate) fn get(&self, resource: &str, namespace: &str, name: &str) -> Option<&Arc<Stored>> {
@@ -110,6 +129,8 @@ impl Store {
         let key = key_of(object);
         let kind = self.objects.entry(resource.clone()).or_default();
         let before = kind.insert(key.clone(), stored.clone());
+        let place = (resource.clone(), key.clone());
+        self.index.put(&place, &stored, before.as_deref());
         self.remember(resource, key, stored, before, false);
     }
 
@@ -120,6 +141,7 @@ impl Store {
         if kind.is_empty() {
             self.objects.remove(resource);
         }
+        self.index.remove(&(resource.clone(), key.clone()), &before);
         let mut object = before.value();
         let stored = self.next(&mut object);
         self.remember(resource, key.clone(), stored, Some(before), true);
@@ -127,10 +149,13 @@ impl Store {
     }
 
     /// Puts back an object under the resourceVersion that it carries.
-    pub(crate) fn restore(&mut self, resource: &Arc<str>, object: &Value) {
+    pub(crate) fn restore(&mut self, resource: &Arc<str>, object: &Value, body: Bytes) {
         let revision = meta(object, "resourceVersion").parse().unwrap_or_default();
-        let kind = self.objects.entry(resource.clone()).or_default();
-        kind.insert(key_of(object), Arc::new(Stored::new(object, revision)));
+        let stored = Arc::new(Stored::of(body, object, revision));
+        let place = (resource.clone(), key_of(object));
+        self.index.put(&place, &stored, None);
+        let kind = self.objects.entry(place.0).or_default();
+        kind.insert(place.1, stored);
     }
 
     /// Goes on from a resourceVersion; nothing before it is remembered.

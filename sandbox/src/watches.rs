@@ -2,12 +2,13 @@
 //!
 //! Owns the lines of a watch. A watch keeps a number, never objects. Never waits.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
     answer::Refusal,
     cluster::{Cluster, Target},
-    lists::{Form, Selection, shown},
+    lists::{Form, Selection, show, shown},
     resources::api_version,
     store::{Event, Stored},
 };
@@ -39,6 +40,7 @@ impl Watch {
         for (key, stored) in cluster.store.all(&self.target.resource.id) {
             if self.selection.has(&key.0, &key.1, stored) {
                 line(&mut lines, "ADDED", &shown(&self.target, self.form, stored));
+                self.form.continues();
             }
         }
         self.position = cluster.store.revision();
@@ -49,7 +51,7 @@ impl Watch {
     }
 
     /// What happened since the position.
-    pub(crate) fn next(&mut self, cluster: &Cluster) -> Next {
+    pub(crate) fn next(&mut self, cluster: &Cluster, now: Timestamp) -> Next {
         let mut lines = Vec::new();
         let events = match cluster.store.since(self.position) {
             Ok(events) => events,
@@ -59,11 +61,14 @@ impl Watch {
                 return Next::End(lines);
             }
         };
+        let mut form = self.form.at(now);
         for event in events.filter(|event| event.resource == self.target.resource.id) {
-            if let Some((what, object)) = self.seen(event) {
+            if let Some((what, object)) = self.seen(event, form) {
                 line(&mut lines, what, &object);
+                form.continues();
             }
         }
+        self.form = form;
         self.position = cluster.store.revision();
         Next::Lines(lines)
     }
@@ -78,7 +83,7 @@ impl Watch {
     }
 
     /// How an event looks through the selection: what leaves it is deleted, what enters is added.
-    fn seen(&self, event: &Event) -> Option<(&'static str, Value)> {
+    fn seen(&self, event: &Event, form: Form) -> Option<(&'static str, Value)> {
         let has = |stored: &Stored| self.selection.has(&event.namespace, &event.name, stored);
         let now = !event.gone && has(&event.object);
         let before = event.before.as_deref().filter(|stored| has(stored));
@@ -90,17 +95,18 @@ impl Watch {
         };
         let mut object = match before {
             // Its last form inside the selection, at the revision at which it left.
-            Some(before) if !now => shown(&self.target, self.form, before),
-            _ => shown(&self.target, self.form, &event.object),
+            Some(before) if !now => before.value(),
+            _ => event.object.value(),
         };
         object["metadata"]["resourceVersion"] = json!(event.revision.to_string());
-        Some((what, object))
+        Some((what, show(&self.target, form, object)))
     }
 
     fn bookmark(&self, initial: bool) -> Value {
         let resource = &self.target.resource;
         let (kind, version) = match self.form {
             Form::Metadata => ("PartialObjectMetadata", "meta.k8s.io/v1".to_owned()),
+            Form::Table { .. } => ("Table", "meta.k8s.io/v1".to_owned()),
             Form::Whole => (
                 &*resource.kind,
                 api_version(&resource.group, &self.target.version),

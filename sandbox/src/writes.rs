@@ -8,18 +8,23 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-pub(crate) use self::delete::{DeleteOptions, delete};
+pub(crate) use self::apply::apply;
+pub(crate) use self::delete::{DeleteOptions, collection, delete};
 use crate::{
     admission,
     answer::{Cause, Refusal},
-    cluster::{Cluster, Target, bump, stamp},
+    cluster::{Cluster, Target, bump, settled, stamp},
     defaults::{ADDRESSES, address, allocate, carry_over, complete, drop_unknown},
     fields::{self, Frame, Manager, Part},
     object::{finalizers, is_terminating, meta, set_meta, take},
     resources::api_version,
+    strategic,
 };
 
+mod apply;
 mod delete;
+mod last_applied;
+pub(crate) mod scale;
 
 /// What happens to fields that the kind does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +48,8 @@ pub(crate) struct WriteOptions {
 #[derive(Clone, Debug)]
 pub(crate) enum Patch {
     Merge(Value),
+    /// By the types of a built-in kind.
+    Strategic(Value),
     Json(json_patch::Patch),
 }
 
@@ -70,7 +77,8 @@ pub(crate) fn create(
     admission::namespace(cluster, target, &name)?;
     prepare_new(cluster, target, &mut object, options);
     complete(&target.resource, &version.ty, &mut object);
-    admission::new_object(target, &object)?;
+    settled(target, &mut object);
+    admission::written(cluster, target, None, &object)?;
     let manager = manager(target, options, false);
     let frame = frame(target, &manager, options.now)?;
     let owners = fields::update(&frame.borrow(), &nothing(target)?, &object, before);
@@ -169,6 +177,14 @@ pub(crate) fn patch(
     object["apiVersion"] = json!(api_version(&target.resource.group, &target.version));
     match patch {
         Patch::Merge(patch) => json_patch::merge(&mut object, patch),
+        Patch::Strategic(patch) => {
+            let patched = strategic::patch(&target.served()?.ty, &mut object, patch.clone());
+            patched.map_err(|error| match error {
+                strategic::Error::Retain => Refusal::bad_request(error.to_string()),
+                // So the real server says it.
+                other => Refusal::untyped(other.to_string()),
+            })?;
+        }
         Patch::Json(patch) => {
             let patched = json_patch::patch(&mut object, patch);
             patched.map_err(|error| {
@@ -182,6 +198,9 @@ pub(crate) fn patch(
         }
     }
     admission::identity(target, &mut object)?;
+    if let Patch::Strategic(patch) = patch {
+        admission::patched(target, options, patch, &object)?;
+    }
     admission::decoded(target, options, &object)?;
     same_uid(target, &live, &object)?;
     change(cluster, target, &live, object, options)
@@ -190,75 +209,6 @@ pub(crate) fn patch(
 fn existing(cluster: &Cluster, target: &Target) -> Result<Value, Refusal> {
     let live = cluster.live(target);
     live.ok_or_else(|| Refusal::not_found(&target.resource, &target.name))
-}
-
-/// Server-side apply: makes the object or brings it to what is said. The flag tells that it is new.
-pub(crate) fn apply(
-    cluster: &mut Cluster,
-    target: &Target,
-    mut config: Value,
-    options: &WriteOptions,
-) -> Result<(Value, bool), Refusal> {
-    let namespace = meta(&config, "namespace").to_owned();
-    if config["metadata"]
-        .get("managedFields")
-        .is_some_and(|it| !it.is_null())
-    {
-        return Err(Refusal::bad_request("metadata.managedFields must be nil"));
-    }
-    admission::identity(target, &mut config)?;
-    admission::typed(target, &namespace, &config)?;
-    let version = target.served()?;
-    let manager = manager(target, options, true);
-    let frame = frame(target, &manager, options.now)?;
-    let Some(live) = cluster.live(target) else {
-        if target.status {
-            return Err(Refusal::not_found(&target.resource, &target.name));
-        }
-        guard_absent(target, &config)?;
-        admission::namespace(cluster, target, &target.name)?;
-        let nothing = nothing(target)?;
-        let result = fields::apply(
-            &frame.borrow(),
-            &nothing,
-            &config,
-            fields::Managers::new(),
-            true,
-        );
-        let (mut object, owners) = result.map_err(|taken| Refusal::owned(&taken))?;
-        prepare_new(cluster, target, &mut object, options);
-        set_meta(&mut object, "resourceVersion", None);
-        complete(&target.resource, &version.ty, &mut object);
-        admission::new_object(target, &object)?;
-        fields::set_managers(&mut object, &owners);
-        return Ok((insert(cluster, target, object, options)?, true));
-    };
-    same_uid(target, &live, &config)?;
-    let owners = fields::managers(&live);
-    let result = fields::apply(&frame.borrow(), &live, &config, owners, options.force);
-    let (mut object, owners) = result.map_err(|taken| Refusal::owned(&taken))?;
-    for field in ["uid", "resourceVersion"] {
-        if let Some(said) = config["metadata"].get(field) {
-            set_meta(&mut object, field, Some(said.clone()));
-        }
-    }
-    let object = merge_change(target, &live, object)?;
-    Ok((
-        keep(cluster, target, &live, object, &owners, options),
-        false,
-    ))
-}
-
-/// What must exist already cannot be made by an apply.
-fn guard_absent(target: &Target, config: &Value) -> Result<(), Refusal> {
-    let uid = meta(config, "uid");
-    if uid.is_empty() {
-        return Ok(());
-    }
-    let why = format!(
-        "uid mismatch: the provided object specified uid {uid}, and no existing object was found"
-    );
-    Err(Refusal::conflict(&target.resource, &target.name, &why))
 }
 
 /// A patch cannot make an object another one.
@@ -282,16 +232,26 @@ fn change(
     object: Value,
     options: &WriteOptions,
 ) -> Result<Value, Refusal> {
-    let object = merge_change(target, live, object)?;
+    let owners = fields::said(live, &object, target.status);
+    let object = merge_change(cluster, target, live, object)?;
     let manager = manager(target, options, false);
     let frame = frame(target, &manager, options.now)?;
-    let owners = fields::managers(live);
-    let owners = fields::update(&frame.borrow(), live, &object, owners);
+    // An object whose owners were taken away has none until somebody applies it again.
+    let owners = if owners.is_empty() {
+        owners
+    } else {
+        fields::update(&frame.borrow(), live, &object, owners)
+    };
     Ok(keep(cluster, target, live, object, &owners, options))
 }
 
 /// The changed object with everything that a writer cannot change as it was.
-fn merge_change(target: &Target, live: &Value, mut object: Value) -> Result<Value, Refusal> {
+fn merge_change(
+    cluster: &Cluster,
+    target: &Target,
+    live: &Value,
+    mut object: Value,
+) -> Result<Value, Refusal> {
     let resource = &target.resource;
     let version = target.served()?;
     drop_unknown(&version.ty, &mut object);
@@ -333,9 +293,11 @@ fn merge_change(target: &Target, live: &Value, mut object: Value) -> Result<Valu
     }
     carry_over(resource, live, &mut object);
     complete(resource, &version.ty, &mut object);
+    settled(target, &mut object);
     admission::change(target, live, &object)?;
-    if !target.status {
-        admission::new_object(target, &object)?;
+    // Of a change of status only a definition says what is good.
+    if !target.status || resource.custom {
+        admission::written(cluster, target, Some(live), &object)?;
     }
     if resource.counts_generations() && !target.status && is_new_content(target, live, &object) {
         bump(&mut object);

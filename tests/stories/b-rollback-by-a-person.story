@@ -77,3 +77,7 @@ $ sleep 2; k dev-1 get deployment web -o jsonpath='{.spec.template.spec.containe
 $ tidegate unpin web --reason 'mended in Git'
 ~90s $ for c in dev-1 prod-1 prod-2; do k $c get deployment web -o jsonpath='{.spec.template.spec.containers[0].image} '; done
 > good:3 good:3 good:3
+
+# Every decision is in the chain, and anybody can compute it anew.
+$ tidegate audit verify -o json | jq -r '.items[] | select(.project == "default") | "\(.records > 3) \(.problem)"'
+> true null

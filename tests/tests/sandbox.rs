@@ -20,15 +20,27 @@ mod discovers;
 mod exceptions;
 #[path = "sandbox/keeps.rs"]
 mod keeps;
+#[path = "sandbox/kubectl.rs"]
+mod kubectl;
 #[path = "sandbox/lives.rs"]
 mod lives;
+#[path = "sandbox/patches.rs"]
+mod patches;
 #[path = "sandbox/recorder.rs"]
 mod recorder;
+#[path = "sandbox/refuses.rs"]
+mod refuses;
+#[path = "sandbox/rules.rs"]
+mod rules;
 #[path = "sandbox/suite.rs"]
 mod suite;
 #[path = "sandbox/table.rs"]
 mod table;
+#[path = "sandbox/tables.rs"]
+mod tables;
 #[path = "sandbox/watching.rs"]
 mod watching;
+#[path = "sandbox/weighs.rs"]
+mod weighs;
 #[path = "sandbox/writes.rs"]
 mod writes;

@@ -6,17 +6,28 @@ use clap::{Args, Subcommand, ValueEnum};
 use tidegate_model::duration::Span;
 use tidegate_proto::v1 as wire;
 
-use super::Reason;
+use super::{Reason, Watching};
 
 /// Let clusters join, label and forget them.
 #[derive(Clone, Debug, Subcommand)]
 pub enum ClusterCommand {
+    /// Show the clusters.
+    #[command(after_help = "Examples:\n  tidegate cluster list")]
+    List(ClusterList),
     /// Register a cluster and print a one-time token with which its agent joins.
     JoinToken(JoinToken),
     /// Set and remove labels of a cluster.
     Label(Label),
     /// Forget a cluster; what runs there stays.
     Remove(Remove),
+}
+
+/// Options of `cluster list`.
+#[derive(Clone, Debug, Args)]
+pub struct ClusterList {
+    /// Whether to go on.
+    #[command(flatten)]
+    pub watching: Watching,
 }
 
 /// Options of `cluster join-token`.

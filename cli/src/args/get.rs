@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use super::Project;
+use super::{Project, Watching};
 
 /// Options of `get`.
 #[derive(Clone, Debug, Args)]
@@ -26,12 +26,31 @@ pub struct Get {
     /// At most so many; all when absent.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: Option<u32>,
+    /// Whether to go on.
+    #[command(flatten)]
+    pub watching: Watching,
+}
+
+impl Get {
+    /// All of a kind.
+    pub fn of(what: What) -> Self {
+        Self {
+            what,
+            name: None,
+            project: Project { project: None },
+            set: None,
+            cluster: None,
+            limit: None,
+            watching: Watching::default(),
+        }
+    }
 }
 
 const EXAMPLES: &str = "\
 Examples:
   tidegate get apps --set web --cluster prod-eu
   tidegate get runs --set web --limit 5
+  tidegate get apps --set web --watch
   tidegate get run 0197f1c2-6a90-7cc3-98c5-aeb0cf6f5c0e -o yaml
   tidegate get sets -o json | jq '.items[].name'";
 
@@ -76,6 +95,14 @@ impl What {
     /// Whether things of this kind are in one cluster.
     pub fn has_cluster(self) -> bool {
         matches!(self, Self::Applications | Self::Clusters | Self::Pins)
+    }
+
+    /// The singular, as `-o name` prints it.
+    pub fn singular(self) -> &'static str {
+        match self {
+            Self::Audit => "audit",
+            other => other.plural().trim_end_matches('s'),
+        }
     }
 
     /// The plural, as the user may write it.

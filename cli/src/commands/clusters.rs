@@ -1,11 +1,12 @@
-//! `cluster join-token`, `label`, `remove`.
+//! `cluster list`, `join-token`, `label`, `remove`.
 
 use std::{fs, path::Path};
 
 use tidegate_proto::v1 as wire;
 
+use super::get;
 use crate::{
-    args::{ClusterCommand, Format, JoinToken, Label, LabelChange, Remove},
+    args::{ClusterCommand, Format, Get, JoinToken, Label, LabelChange, Remove, What},
     connect::Hub,
     error::Error,
     output::{Output, age::length, rows::Row as _, text::plain},
@@ -17,6 +18,11 @@ pub(super) async fn run(
     output: &mut Output,
 ) -> Result<(), Error> {
     match command {
+        ClusterCommand::List(options) => {
+            let mut all = Get::of(What::Clusters);
+            all.watching = options.watching.clone();
+            get::get(hub, &all, output).await
+        }
         ClusterCommand::JoinToken(options) => join_token(hub, options, output).await,
         ClusterCommand::Label(options) => label(hub, options, output).await,
         ClusterCommand::Remove(options) => remove(hub, options, output).await,

@@ -9,6 +9,7 @@ use crate::{
     output::{
         Output, Screen,
         age::age,
+        block::wrap,
         rows::Row,
         table::{column, flexible, render},
         text::{or_dash, plain},
@@ -28,21 +29,20 @@ pub(super) async fn explain(hub: &Hub, run: &RunName, output: &mut Output) -> Re
 /// Each cause with what clears it, wrapped to the screen.
 fn text(answer: &wire::ExplainRunResponse, now_ms: i64, screen: Screen) -> String {
     let run = answer.run.clone().unwrap_or_default();
-    let state = screen.paint.state(&or_dash(&run.state));
-    let mut lines = vec![
-        plain(&run.name()),
-        format!(
-            "set {}, release {}: {state}",
-            or_dash(&run.set),
-            run.release
-        ),
-    ];
+    let state = or_dash(&run.state);
+    let width = usize::from(screen.width);
+    let mut lines = vec![plain(&run.name())];
+    let told = format!(
+        "set {}, release {}: {state}",
+        or_dash(&run.set),
+        run.release
+    );
+    let painted = screen.paint.state(&state);
+    let told = wrap(&told, width).into_iter();
+    lines.extend(told.map(|line| line.replacen(&state, &painted, 1)));
     if let Some(cause) = &run.cause {
-        lines.push(format!(
-            "{} ({})",
-            or_dash(&cause.message),
-            or_dash(&cause.code)
-        ));
+        let told = format!("{} ({})", or_dash(&cause.message), or_dash(&cause.code));
+        lines.extend(wrap(&told, width));
     }
     if answer.blocking.is_empty() {
         lines.push(

@@ -1,10 +1,10 @@
 //! `get`: lists, and single things out of them.
 //!
-//! Owns what a name means for each kind. Never filters what the hub filters.
+//! Owns what is refused and what an empty list says. Never filters what the hub filters.
 
 use tidegate_proto::v1 as wire;
 
-use super::list::{Listed, audit, list};
+use super::{list::Shown, watch};
 use crate::{
     args::{Get, What},
     connect::Hub,
@@ -33,74 +33,34 @@ pub(super) fn check(options: &Get) -> Result<(), Error> {
 /// Shows what is asked for.
 pub(super) async fn get(hub: &Hub, options: &Get, output: &mut Output) -> Result<(), Error> {
     match options.what {
-        What::Sets => listed::<wire::ApplicationSet>(hub, options, output).await,
-        What::Applications => listed::<wire::Application>(hub, options, output).await,
-        What::Clusters => listed::<wire::Cluster>(hub, options, output).await,
-        What::Releases => listed::<wire::Release>(hub, options, output).await,
-        What::Runs => listed::<wire::Run>(hub, options, output).await,
-        What::Holds => listed::<wire::Hold>(hub, options, output).await,
-        What::Pins => listed::<wire::Pin>(hub, options, output).await,
-        What::Sources => {
-            // The API has no filter for sources: a repository has several, one a revision.
-            let mut items: Vec<wire::Source> = list(hub, wire::ListRequest::default()).await?;
-            if let Some(name) = named(options) {
-                items.retain(|source| {
-                    source.repo_url == name
-                        || format!("{}@{}", source.repo_url, source.revision) == name
-                });
-            }
-            items.truncate(options.limit.map_or(usize::MAX, |limit| limit as usize));
-            show(options, &items, output)
-        }
-        What::Audit => {
-            let mut items = audit(hub, &options.project.name()).await?;
-            if let Some(name) = named(options) {
-                items.retain(|record| record.sequence.to_string() == name);
-            }
-            // The newest are the ones that matter; they come last.
-            let limit = options.limit.map_or(usize::MAX, |limit| limit as usize);
-            let first = items.len().saturating_sub(limit);
-            show(options, &items[first..], output)
-        }
+        What::Sets => shown::<wire::ApplicationSet>(hub, options, output).await,
+        What::Applications => shown::<wire::Application>(hub, options, output).await,
+        What::Clusters => shown::<wire::Cluster>(hub, options, output).await,
+        What::Releases => shown::<wire::Release>(hub, options, output).await,
+        What::Runs => shown::<wire::Run>(hub, options, output).await,
+        What::Sources => shown::<wire::Source>(hub, options, output).await,
+        What::Holds => shown::<wire::Hold>(hub, options, output).await,
+        What::Pins => shown::<wire::Pin>(hub, options, output).await,
+        What::Audit => shown::<wire::AuditRecord>(hub, options, output).await,
     }
 }
 
-async fn listed<T: Listed>(hub: &Hub, options: &Get, output: &mut Output) -> Result<(), Error> {
-    let items: Vec<T> = list(hub, request(options)).await?;
-    show(options, &items, output)
-}
-
-/// The name without the kind that `-o name` puts before it.
-fn named(options: &Get) -> Option<&str> {
-    let name = options.name.as_deref()?;
-    let kind = match options.what {
-        What::Audit => "audit",
-        other => other.plural().trim_end_matches('s'),
+async fn shown<T: Shown>(hub: &Hub, options: &Get, output: &mut Output) -> Result<(), Error> {
+    if !options.watching.watch {
+        return show(options, &T::select(hub, options).await?, output);
+    }
+    // What the limit leaves out now is there all the same: it neither comes nor goes later.
+    let whole = Get {
+        limit: None,
+        ..options.clone()
     };
-    Some(
-        name.strip_prefix(kind)
-            .and_then(|rest| rest.strip_prefix('/'))
-            .unwrap_or(name),
-    )
-}
-
-fn request(options: &Get) -> wire::ListRequest {
-    let mut set = options.set.clone().unwrap_or_default();
-    let mut name = named(options).unwrap_or_default().to_owned();
-    if let (What::Releases, Some((of, number))) = (options.what, name.clone().split_once('/')) {
-        (set, name) = (of.to_owned(), number.to_owned());
+    let all = T::select(hub, &whole).await?;
+    if all.is_empty() {
+        show(options, &all, output)?;
     }
-    if options.what == What::Sets && name.is_empty() {
-        name.clone_from(&set);
-    }
-    wire::ListRequest {
-        project: options.project.name(),
-        set,
-        name,
-        cluster: options.cluster.clone().unwrap_or_default(),
-        limit: options.limit.unwrap_or_default(),
-        page_token: String::new(),
-    }
+    let first = T::cut(&all, options.limit).to_vec();
+    let look = async |before: &[T]| T::again(hub, &whole, before).await;
+    watch::watch(&options.watching, all, &first, look, output).await
 }
 
 /// One thing by name stands alone; several of one name (in several projects) are a list.
@@ -109,7 +69,7 @@ fn show<T: Row>(options: &Get, items: &[T], output: &mut Output) -> Result<(), E
     match (items, &options.name) {
         ([], Some(name)) => Err(Error::NotFound(format!(
             "no {} {name}{}; `tidegate get {what}` lists them",
-            what.trim_end_matches('s'),
+            options.what.singular(),
             filters(options)
         ))),
         ([item], Some(_)) => output.item(item),
@@ -117,7 +77,7 @@ fn show<T: Row>(options: &Get, items: &[T], output: &mut Output) -> Result<(), E
     }
 }
 
-fn filters(options: &Get) -> String {
+pub(super) fn filters(options: &Get) -> String {
     let filter = |word: &str, value: &Option<String>| {
         value
             .as_ref()
@@ -137,7 +97,10 @@ mod tests {
     use clap::Parser as _;
 
     use super::*;
-    use crate::args::{Cli, Command};
+    use crate::{
+        args::{Cli, Command},
+        commands::list::request,
+    };
 
     fn parse(arguments: &str) -> Get {
         let line = format!("tidegate get {arguments}");

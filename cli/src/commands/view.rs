@@ -9,7 +9,7 @@ use crate::output::{
     age::{age, length},
     rows::Row as _,
     table::{column, flexible, render},
-    text::{Paint, or_dash, plain},
+    text::{Paint, cut, or_dash, plain},
 };
 
 /// One line for each thing that changed since `last`; all that is worth a line when there is none.
@@ -81,7 +81,8 @@ pub(crate) fn lines(run: &wire::Run, now_ms: i64, screen: Screen) -> Vec<String>
     lines.extend(
         render(&columns, &rows, screen.width, 1)
             .lines()
-            .map(str::to_owned),
+            // A line that the terminal breaks in two could not be drawn anew.
+            .map(|line| cut(line, width)),
     );
     let members = run.waves.iter().flat_map(|wave| &wave.members);
     let mut troubles: Vec<_> = members
@@ -164,15 +165,6 @@ fn wave_row(wave: &wire::RunWave) -> Vec<String> {
     ]
 }
 
-/// At most `width` characters, marked where something was cut.
-fn cut(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
-    }
-    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
-    format!("{kept}…")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,6 +205,7 @@ mod tests {
     fn screen(height: u16) -> Screen {
         Screen {
             terminal: true,
+            narrow: true,
             width: 80,
             height,
             paint: Paint { on: false },

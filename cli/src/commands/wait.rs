@@ -27,6 +27,8 @@ pub(super) async fn wait(hub: &Hub, options: &Wait, output: &mut Output) -> Resu
         Verdict::NotYet(why) => why,
         verdict => return tell(verdict, options, output),
     };
+    let what = format!("waiting for {} to be {}", name(options), options.condition);
+    output.progress().say(&what);
     let waited = tokio::time::timeout(options.timeout.0, async {
         loop {
             tokio::time::sleep(PERIOD).await;

@@ -4,6 +4,7 @@
 
 use std::{error::Error as StdError, io};
 
+use jiff::Timestamp;
 use rustls::{AlertDescription, CertificateError, InvalidMessage};
 
 use super::Error;
@@ -27,7 +28,8 @@ pub(super) fn connection(
         Some(rustls::Error::InvalidCertificate(problem)) => Some(untrusted(&certificate(problem))),
         Some(rustls::Error::AlertReceived(alert)) => Some(refused(told(*alert))),
         Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) => Some(untrusted(
-            "it does not speak TLS; is this the hub's gRPC port?",
+            "it does not speak TLS; is this the hub's gRPC port, and is the address right? (--server, \
+             or server in the configuration)",
         )),
         Some(other) => Some(untrusted(&other.to_string())),
         // HTTP/2 keeps only the text of what ended a connection.
@@ -76,8 +78,16 @@ fn certificate(problem: &CertificateError) -> String {
                 .to_owned()
         }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            let at = match problem {
+                CertificateError::ExpiredContext { not_after, .. } => {
+                    let seconds = i64::try_from(not_after.as_secs()).unwrap_or(i64::MAX);
+                    format!(" on {}", moment(seconds))
+                }
+                _ => String::new(),
+            };
             format!(
-                "{problem}; the hub's certificate must be renewed, or this machine's clock is wrong"
+                "its certificate expired{at}; the hub's certificate must be renewed, or this \
+                 machine's clock is wrong"
             )
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
@@ -86,6 +96,14 @@ fn certificate(problem: &CertificateError) -> String {
             )
         }
         other => other.to_string(),
+    }
+}
+
+/// A moment, given in Unix seconds.
+pub(super) fn moment(seconds: i64) -> String {
+    match Timestamp::from_second(seconds) {
+        Ok(at) => at.to_string(),
+        Err(_) => format!("{seconds} s after 1970"),
     }
 }
 

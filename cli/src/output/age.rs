@@ -1,11 +1,25 @@
 //! Ages as kubectl shows them: two units at most, one when the second says little.
 
+use jiff::Timestamp;
+
 /// Time from `at_ms` to `now_ms`; `-` for never (0). A time ahead of this clock is `0s`.
 pub fn age(at_ms: i64, now_ms: i64) -> String {
     if at_ms == 0 {
         "-".to_owned()
     } else {
         length(now_ms.saturating_sub(at_ms))
+    }
+}
+
+/// A moment in full, UTC and how long ago or ahead it is; `never` for 0.
+pub fn moment(at_ms: i64, now_ms: i64) -> String {
+    let Ok(at) = Timestamp::from_second(at_ms.div_euclid(1000)) else {
+        return age(at_ms, now_ms);
+    };
+    match at_ms {
+        0 => "never".to_owned(),
+        ahead if ahead > now_ms => format!("{at} (in {})", length(ahead - now_ms)),
+        past => format!("{at} ({} ago)", age(past, now_ms)),
     }
 }
 
@@ -51,6 +65,15 @@ mod tests {
         ] {
             assert_eq!(length(seconds * 1000), text, "{seconds} s");
         }
+    }
+
+    #[test]
+    fn a_moment_is_told_in_full_and_by_its_distance() {
+        let at = 1_700_000_000_999;
+        assert_eq!(moment(0, at), "never");
+        assert_eq!(moment(at, at + 90_000), "2023-11-14T22:13:20Z (90s ago)");
+        assert_eq!(moment(at, at - 60_000), "2023-11-14T22:13:20Z (in 60s)");
+        assert_eq!(moment(i64::MIN, at), age(i64::MIN, at));
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! Tables without borders, as kubectl prints them.
 //!
 //! Owns fitting a table to the screen: a flexible column gives way, a name that is needed in full
-//! never does.
+//! never does. On a screen that is too narrow even so, each row becomes a block of `HEAD  value` lines.
 
 use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Table, presets};
+use unicode_width::UnicodeWidthStr as _;
 
-use super::{Screen, rows::Row, text::Paint};
+use super::{Screen, block, rows::Row, text::Paint};
 
 /// A column of a table.
 #[derive(Clone, Copy, Debug)]
@@ -32,9 +33,60 @@ pub const fn flexible(head: &'static str) -> Column {
     }
 }
 
-/// The things as a table, each on at most `height` lines. A column PROJECT comes first when some are
-/// of another than `default`.
+/// What a column that may be cut keeps at least, columns of the screen.
+const LEAST: usize = 8;
+/// Between two columns.
+const GAP: u16 = 2;
+
+/// A table in pieces.
+#[derive(Debug, Default)]
+pub struct Pieces {
+    /// The line of headings; none where each row carries its own.
+    pub head: Option<String>,
+    /// Each thing, on one line or as a block.
+    pub rows: Vec<String>,
+}
+
+impl Pieces {
+    /// All of it.
+    pub fn join(&self) -> String {
+        match &self.head {
+            Some(head) => {
+                let lines = std::iter::once(head.as_str());
+                let lines: Vec<_> = lines.chain(self.rows.iter().map(String::as_str)).collect();
+                lines.join("\n")
+            }
+            None => self.rows.join("\n\n"),
+        }
+    }
+}
+
+/// The things as a table, each on at most `height` lines.
 pub fn of<T: Row>(items: &[T], now_ms: i64, screen: Screen, height: usize) -> String {
+    let (columns, rows) = cells(items, now_ms);
+    fitted(&columns, &rows, screen, height)
+}
+
+/// The things as a table, piece by piece.
+pub fn pieces<T: Row>(items: &[T], now_ms: i64, screen: Screen) -> Pieces {
+    let (columns, rows) = cells(items, now_ms);
+    if is_too_wide(&columns, &rows, screen) {
+        let rows = rows.iter().map(|cells| block(&columns, cells, screen));
+        return Pieces {
+            head: None,
+            rows: rows.collect(),
+        };
+    }
+    let table = fitted(&columns, &rows, screen, 1);
+    let mut lines = table.lines().map(str::to_owned);
+    Pieces {
+        head: lines.next(),
+        rows: lines.collect(),
+    }
+}
+
+/// Columns and cells. A column PROJECT comes first when some are of another than `default`.
+fn cells<T: Row>(items: &[T], now_ms: i64) -> (Vec<Column>, Vec<Vec<String>>) {
     let foreign = items
         .iter()
         .filter_map(Row::project)
@@ -43,21 +95,57 @@ pub fn of<T: Row>(items: &[T], now_ms: i64, screen: Screen, height: usize) -> St
     if foreign {
         columns.insert(0, column("PROJECT"));
     }
-    let rows: Vec<_> = items
-        .iter()
-        .map(|item| {
-            let mut cells = item.cells(now_ms);
-            if foreign {
-                cells.insert(0, super::text::or_dash(item.project().unwrap_or_default()));
-            }
-            cells
-        })
-        .collect();
-    paint(
-        &render(&columns, &rows, screen.width, height),
-        &rows,
-        screen.paint,
-    )
+    let rows = items.iter().map(|item| {
+        let mut cells = item.cells(now_ms);
+        if foreign {
+            cells.insert(0, super::text::or_dash(item.project().unwrap_or_default()));
+        }
+        cells
+    });
+    (columns, rows.collect())
+}
+
+/// Rows under headings if the screen is wide enough for that, else as blocks.
+pub fn fitted(columns: &[Column], rows: &[Vec<String>], screen: Screen, height: usize) -> String {
+    if is_too_wide(columns, rows, screen) {
+        let blocks: Vec<_> = rows
+            .iter()
+            .map(|cells| block(columns, cells, screen))
+            .collect();
+        return blocks.join("\n\n");
+    }
+    let table = render(columns, rows, screen.width, height);
+    if height == 1 {
+        paint(&table, rows, screen.paint)
+    } else {
+        table
+    }
+}
+
+/// Whether not even the least of it fits. Where nobody said how wide the screen is, what reads the
+/// table may be a program, which gets lines whatever they hold.
+fn is_too_wide(columns: &[Column], rows: &[Vec<String>], screen: Screen) -> bool {
+    let least = columns.iter().enumerate().map(|(index, column)| {
+        let cells = rows.iter().filter_map(|cells| cells.get(index));
+        let widest = cells.map(|cell| cell.width()).max().unwrap_or(0);
+        let widest = if column.flexible {
+            widest.min(LEAST)
+        } else {
+            widest
+        };
+        widest.max(column.head.width())
+    });
+    let gaps = usize::from(GAP) * columns.len().saturating_sub(1);
+    screen.narrow && least.sum::<usize>() + gaps > usize::from(screen.width)
+}
+
+/// One row as lines, each cell in full behind its heading.
+fn block(columns: &[Column], cells: &[String], screen: Screen) -> String {
+    let heads = columns.iter().map(|column| column.head.width()).max();
+    let lines = columns.iter().zip(cells).flat_map(|(column, cell)| {
+        block::field(column.head, cell, heads.unwrap_or(0), screen.width)
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Rows under headings, at most `width` columns wide if the columns that may not be cut allow it.
@@ -69,7 +157,13 @@ pub fn render(columns: &[Column], rows: &[Vec<String>], width: u16, height: usiz
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_width(width);
     if columns.iter().any(|column| !column.head.is_empty()) {
-        table.set_header(columns.iter().map(|column| column.head));
+        let mut head: comfy_table::Row = columns
+            .iter()
+            .map(|column| column.head)
+            .collect::<Vec<_>>()
+            .into();
+        head.max_height(1);
+        table.set_header(head);
     }
     for cells in rows {
         let mut row = comfy_table::Row::from(cells.iter().map(Cell::new).collect::<Vec<_>>());
@@ -79,7 +173,7 @@ pub fn render(columns: &[Column], rows: &[Vec<String>], width: u16, height: usiz
     let last = columns.len().saturating_sub(1);
     for (index, column) in columns.iter().enumerate() {
         if let Some(shown) = table.column_mut(index) {
-            shown.set_padding((0, if index == last { 0 } else { 2 }));
+            shown.set_padding((0, if index == last { 0 } else { GAP }));
             if !column.flexible {
                 shown.set_constraint(ColumnConstraint::ContentWidth);
             }

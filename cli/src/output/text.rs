@@ -1,6 +1,7 @@
 //! Words on a screen: made harmless, and coloured where that helps.
 
 use clap::builder::styling::{AnsiColor, Style};
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// Colours words, or leaves them.
 #[derive(Clone, Copy, Debug, Default)]
@@ -59,6 +60,24 @@ pub fn short(digest: &str) -> String {
     plain(hex).chars().take(12).collect()
 }
 
+/// At most `width` columns of a screen, marked where something was cut.
+pub fn cut(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut kept = String::new();
+    let mut room = width.saturating_sub(1);
+    for character in text.chars() {
+        let wide = character.width().unwrap_or(0);
+        if wide > room {
+            break;
+        }
+        room -= wide;
+        kept.push(character);
+    }
+    format!("{kept}…")
+}
+
 /// `-` for nothing.
 pub fn or_dash(text: &str) -> String {
     let text = plain(text);
@@ -86,6 +105,15 @@ mod tests {
         assert_eq!(Paint { on: false }.state("Failed"), "Failed");
         assert!(Paint { on: true }.state("Failed").starts_with("\x1b["));
         assert_eq!(Paint { on: true }.state("Rolling"), "Rolling");
+    }
+
+    #[test]
+    fn what_is_cut_fits_whatever_the_characters_are_wide() {
+        assert_eq!(cut("production", 10), "production");
+        assert_eq!(cut("production", 5), "prod…");
+        assert_eq!(cut("東京都庁", 8), "東京都庁");
+        assert_eq!(cut("東京都庁", 6), "東京…");
+        assert_eq!(cut("abc", 0), "…");
     }
 
     #[test]

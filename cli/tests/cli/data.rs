@@ -5,7 +5,13 @@ use tidegate_proto::v1 as wire;
 
 pub(crate) const RUN: &str = "0197f1c2-6a90-7cc3-98c5-aeb0cf6f5c0e";
 pub(crate) const OLD_RUN: &str = "0197e0aa-1b20-7d11-8a44-10c2f3a4b5c6";
+const REPO: &str = "https://git.example/platform/web.git";
 const COMMIT: &str = "8f14e45fceea167a5a36dedd4bea2543c1a9e7d2";
+
+/// The document of set web, as the hub keeps it.
+const DOCUMENT: &str = r#"{"apiVersion":"tidegate.dev/v1alpha1","kind":"ApplicationSet",
+"metadata":{"name":"web"},"spec":{"generators":[{"clusters":{}}],"strategy":{"waves":[
+{"name":"canary","select":{"matchLabels":{"env":"dev"}}},{"name":"prod","approval":true}]}}}"#;
 
 /// Some while ago: 45 minutes and a half, which stays "45m" however slow the test is.
 pub(crate) fn ago() -> i64 {
@@ -23,6 +29,7 @@ pub(crate) fn sets() -> Vec<wire::ApplicationSet> {
             project: "default".to_owned(),
             name: "web".to_owned(),
             version: 3,
+            document: DOCUMENT.to_owned(),
             applications: 2,
             release: 7,
             run_id: RUN.to_owned(),
@@ -50,6 +57,10 @@ pub(crate) fn sets() -> Vec<wire::ApplicationSet> {
 /// The report of an application with everything wrong that there can be.
 fn ill() -> wire::Report {
     wire::Report {
+        generation: 3,
+        digest: digest('9'),
+        phase: wire::Phase::Failed.into(),
+        health: wire::Health::Degraded.into(),
         problems: vec![wire::Problem {
             object: None,
             message: "Deployment web: ImagePullBackOff".to_owned(),
@@ -72,8 +83,9 @@ fn ill() -> wire::Report {
     }
 }
 
-pub(crate) fn apps() -> Vec<wire::Application> {
-    let app = |name: &str, cluster: &str| wire::Application {
+/// An application that is as it should be.
+fn app(name: &str, cluster: &str) -> wire::Application {
+    wire::Application {
         uid: format!("uid-{name}"),
         project: "default".to_owned(),
         set: "web".to_owned(),
@@ -85,6 +97,28 @@ pub(crate) fn apps() -> Vec<wire::Application> {
             ("app".to_owned(), "web".to_owned()),
         ]
         .into(),
+        repo_url: REPO.to_owned(),
+        revision: "main".to_owned(),
+        path: "web".to_owned(),
+        policy: Some(wire::Policy {
+            prune: true,
+            drift: wire::Drift::Heal.into(),
+        }),
+        generator: "generators[0].clusters".to_owned(),
+        row: 2,
+        inputs: vec![wire::InputVersion {
+            input: format!("git {REPO} at main"),
+            version: COMMIT.to_owned(),
+        }],
+        run_id: RUN.to_owned(),
+        report: Some(wire::Report {
+            generation: 4,
+            digest: digest('a'),
+            phase: wire::Phase::Applied.into(),
+            health: wire::Health::Healthy.into(),
+            healthy_for_ms: 2_400_000,
+            ..wire::Report::default()
+        }),
         generation: 4,
         release: 7,
         bundle: digest('a'),
@@ -92,7 +126,10 @@ pub(crate) fn apps() -> Vec<wire::Application> {
         health: wire::Health::Healthy.into(),
         report_at_ms: ago(),
         ..wire::Application::default()
-    };
+    }
+}
+
+pub(crate) fn apps() -> Vec<wire::Application> {
     vec![
         app("web-dev-eu-central-1", "dev-eu-central-1"),
         wire::Application {
@@ -107,6 +144,9 @@ pub(crate) fn apps() -> Vec<wire::Application> {
         },
         wire::Application {
             generation: 0,
+            report: None,
+            run_id: String::new(),
+            bundle: String::new(),
             release: 0,
             report_at_ms: 0,
             synced: false,
@@ -131,8 +171,8 @@ pub(crate) fn clusters() -> Vec<wire::Cluster> {
             last_seen_ms: ago(),
             agent_version: "0.1.0".to_owned(),
             applications: 12,
+            servers: vec!["https://10.0.0.1:6443".to_owned()],
             health: wire::Health::Healthy.into(),
-            ..wire::Cluster::default()
         },
         wire::Cluster {
             uid: "c-2".to_owned(),
@@ -159,7 +199,7 @@ pub(crate) fn clusters() -> Vec<wire::Cluster> {
 
 fn commit() -> wire::SourceCommit {
     wire::SourceCommit {
-        repo_url: "https://git.example/platform/web.git".to_owned(),
+        repo_url: REPO.to_owned(),
         revision: "main".to_owned(),
         commit: COMMIT.to_owned(),
     }
@@ -175,7 +215,20 @@ pub(crate) fn releases() -> Vec<wire::Release> {
         sources: vec![commit()],
         cause: "commit 8f14e45fceea by kim: raise the memory limit of the front end".to_owned(),
         created_at_ms: ago(),
-        ..wire::Release::default()
+        entries: vec![
+            wire::ReleaseEntry {
+                app: "web-dev-eu-central-1".to_owned(),
+                cluster: "dev-eu-central-1".to_owned(),
+                bundle: digest('a'),
+                ..wire::ReleaseEntry::default()
+            },
+            wire::ReleaseEntry {
+                app: "web-prod-eu-central-1".to_owned(),
+                cluster: "prod-eu-central-1".to_owned(),
+                unrendered: "web/kustomization.yaml:3: no such file base".to_owned(),
+                ..wire::ReleaseEntry::default()
+            },
+        ],
     }]
 }
 
@@ -267,7 +320,7 @@ pub(crate) fn runs() -> Vec<wire::Run> {
 pub(crate) fn sources() -> Vec<wire::Source> {
     vec![
         wire::Source {
-            repo_url: "https://git.example/platform/web.git".to_owned(),
+            repo_url: REPO.to_owned(),
             revision: "main".to_owned(),
             commit: COMMIT.to_owned(),
             checked_at_ms: ago(),
@@ -309,34 +362,6 @@ pub(crate) fn pins() -> Vec<wire::Pin> {
         project: "default".to_owned(),
         set: "web".to_owned(),
     }]
-}
-
-pub(crate) fn audit() -> Vec<wire::AuditRecord> {
-    let record = |sequence, action: &str, subject: &str, reason: &str| wire::AuditRecord {
-        sequence,
-        at_ms: ago(),
-        actor: "kim".to_owned(),
-        action: action.to_owned(),
-        subject: subject.to_owned(),
-        reason: reason.to_owned(),
-        hash: digest('e'),
-        ..wire::AuditRecord::default()
-    };
-    vec![
-        record(1, "set.create", "set/web", ""),
-        record(
-            2,
-            "run.approve",
-            &format!("set/web run/{RUN} wave/1"),
-            "the canary looks good to me",
-        ),
-        record(
-            3,
-            "run.rollback",
-            "set/web",
-            "checkout answers 500\n\u{1b}[31mred",
-        ),
-    ]
 }
 
 pub(crate) fn blocking() -> Vec<wire::Blocking> {

@@ -23,6 +23,10 @@ async fn what_the_hub_does_not_know_is_3() {
         "get run no-such",
         "get source no-such",
         "get audit 99",
+        "release show web/99",
+        "describe set no-such",
+        "describe app/no-such",
+        "describe run no-such",
         "wait run missing --for succeeded",
     ] {
         let told = world.line(line).await.failed(3);
@@ -107,6 +111,14 @@ async fn wrong_usage_is_2_and_needs_no_hub() {
             "wait app x --for healthy --commit abc",
             "--commit goes with a set",
         ),
+        (
+            "describe set",
+            "name the set to describe; `tidegate get sets`",
+        ),
+        ("describe set/", "name the set to describe"),
+        ("describe set/web web", "one thing at a time"),
+        ("describe things x", "cluster, release, run"),
+        ("describe audit/1", "get audit"),
         ("get sets -o xml", "xml"),
         ("nonsense", "nonsense"),
     ] {
@@ -116,6 +128,17 @@ async fn wrong_usage_is_2_and_needs_no_hub() {
     let told = world.line("cluster label eu a=1 a-").await.failed(2);
     assert!(told.contains("both set and removed"), "{told}");
     assert_eq!(world.hub.requests(), 0);
+}
+
+#[tokio::test]
+async fn of_several_of_one_name_the_user_must_choose() {
+    let world = World::new().await;
+    let told = world.line("describe app twin").await.failed(2);
+    assert!(
+        told.contains("application/twin in project default, application/twin in project shop")
+            && told.contains("--project"),
+        "{told}"
+    );
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The canned hub: every call of the Fleet service, answered from `data`.
 //!
-//! Names say how it behaves: `missing` is not found, `forbidden` is refused, `stuck` never answers,
+//! Names say how it behaves: `missing` is not found, `forbidden` is refused, `stuck` never answers, `sluggish` late,
 //! `slow` gets where it should at the third look. It keeps what it was asked, for tests to see.
 
 use std::{
@@ -10,6 +10,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use tidegate_proto::v1::{self as wire, fleet_server::Fleet};
@@ -17,13 +18,17 @@ use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Code, Request, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use crate::{data, insight, pki::Authority};
+use crate::{data, insight, ledger, pages::lists, pki::Authority};
 
 /// Answers.
 pub(crate) struct Canned {
     authority: Arc<Authority>,
     asked: Mutex<Vec<String>>,
     looks: AtomicUsize,
+    /// What a test put in place of the canned applications, an answer each; the last stays.
+    apps: Mutex<Vec<Vec<wire::Application>>>,
+    /// What was decided since the test began.
+    decided: Mutex<Vec<&'static str>>,
 }
 
 impl Canned {
@@ -32,7 +37,33 @@ impl Canned {
             authority,
             asked: Mutex::default(),
             looks: AtomicUsize::new(0),
+            apps: Mutex::default(),
+            decided: Mutex::default(),
         }
+    }
+
+    /// From now on there are these applications.
+    pub(crate) fn now_has(&self, apps: Vec<wire::Application>) {
+        *self.apps.lock().unwrap() = vec![apps];
+    }
+
+    /// Once they were looked at, there are these.
+    pub(crate) fn then_has(&self, apps: Vec<wire::Application>) {
+        self.apps.lock().unwrap().push(apps);
+    }
+
+    fn apps(&self) -> Vec<wire::Application> {
+        let mut put = self.apps.lock().unwrap();
+        match put.len() {
+            0 => data::apps(),
+            1 => put[0].clone(),
+            _ => put.remove(0),
+        }
+    }
+
+    /// One more record in every chain.
+    pub(crate) fn decides(&self, action: &'static str) {
+        self.decided.lock().unwrap().push(action);
     }
 
     /// The only request so far, in Rust's debug form.
@@ -77,6 +108,11 @@ impl Canned {
                 "another hub leads now; nothing was written",
             )),
             "stuck" => future::pending().await,
+            // Longer than a person waits without a word.
+            "sluggish" => {
+                tokio::time::sleep(Duration::from_millis(1600)).await;
+                Ok(request)
+            }
             _ => Ok(request),
         }
     }
@@ -88,40 +124,6 @@ fn named(request: &wire::GetRunRequest) -> &str {
     } else {
         &request.set
     }
-}
-
-/// The items that a request selects, two a page.
-fn page<T>(
-    request: &wire::ListRequest,
-    items: Vec<T>,
-    name: impl Fn(&T) -> String,
-) -> Result<(Vec<T>, String), Status> {
-    let first: usize = match request.page_token.as_str() {
-        "" => 0,
-        token => token
-            .parse()
-            .map_err(|_| Status::invalid_argument("no such page"))?,
-    };
-    let selected: Vec<T> = items
-        .into_iter()
-        .filter(|item| request.name.is_empty() || request.name == name(item))
-        .collect();
-    let next = if selected.len() > first + 2 {
-        (first + 2).to_string()
-    } else {
-        String::new()
-    };
-    Ok((selected.into_iter().skip(first).take(2).collect(), next))
-}
-
-macro_rules! lists {
-    ($request:ident, $response:ident, $items:expr, $name:expr) => {{
-        let (items, next_page_token) = page(&$request, $items, $name)?;
-        Ok(Response::new(wire::$response {
-            items,
-            next_page_token,
-        }))
-    }};
 }
 
 type States = Pin<Box<dyn Stream<Item = Result<wire::Run, Status>> + Send>>;
@@ -198,9 +200,7 @@ impl Fleet for Canned {
         if request.project == "nothing" {
             sets.clear();
         }
-        lists!(request, ListApplicationSetsResponse, sets, |set| set
-            .name
-            .clone())
+        lists!(request, ListApplicationSetsResponse, sets)
     }
 
     async fn delete_application_set(
@@ -218,7 +218,7 @@ impl Fleet for Canned {
         request: Request<wire::ListRequest>,
     ) -> Result<Response<wire::ListApplicationsResponse>, Status> {
         let request = self.hear(request, |_| "").await?;
-        let mut apps = data::apps();
+        let mut apps = self.apps();
         if request.name == "slow" {
             let health = if self.look() < 2 {
                 wire::Health::Progressing
@@ -232,9 +232,15 @@ impl Fleet for Canned {
                 ..first
             }];
         }
-        lists!(request, ListApplicationsResponse, apps, |app| app
-            .name
-            .clone())
+        if request.name == "twin" {
+            let twin = |project: &str| wire::Application {
+                name: "twin".to_owned(),
+                project: project.to_owned(),
+                ..wire::Application::default()
+            };
+            apps = vec![twin("default"), twin("shop")];
+        }
+        lists!(request, ListApplicationsResponse, apps)
     }
 
     async fn list_clusters(
@@ -242,9 +248,7 @@ impl Fleet for Canned {
         request: Request<wire::ListRequest>,
     ) -> Result<Response<wire::ListClustersResponse>, Status> {
         let request = self.hear(request, |_| "").await?;
-        lists!(request, ListClustersResponse, data::clusters(), |cluster| {
-            cluster.name.clone()
-        })
+        lists!(request, ListClustersResponse, data::clusters())
     }
 
     async fn list_releases(
@@ -252,9 +256,13 @@ impl Fleet for Canned {
         request: Request<wire::ListRequest>,
     ) -> Result<Response<wire::ListReleasesResponse>, Status> {
         let request = self.hear(request, |_| "").await?;
-        lists!(request, ListReleasesResponse, data::releases(), |release| {
-            release.number.to_string()
-        })
+        let mut releases = data::releases();
+        if request.name.is_empty() {
+            for release in &mut releases {
+                release.entries.clear();
+            }
+        }
+        lists!(request, ListReleasesResponse, releases)
     }
 
     async fn list_runs(
@@ -262,9 +270,7 @@ impl Fleet for Canned {
         request: Request<wire::ListRequest>,
     ) -> Result<Response<wire::ListRunsResponse>, Status> {
         let request = self.hear(request, |_| "").await?;
-        lists!(request, ListRunsResponse, data::runs(), |run| run
-            .id
-            .clone())
+        lists!(request, ListRunsResponse, data::runs())
     }
 
     async fn list_sources(
@@ -272,9 +278,7 @@ impl Fleet for Canned {
         request: Request<wire::ListRequest>,
     ) -> Result<Response<wire::ListSourcesResponse>, Status> {
         let request = self.hear(request, |_| "").await?;
-        lists!(request, ListSourcesResponse, data::sources(), |source| {
-            source.repo_url.clone()
-        })
+        lists!(request, ListSourcesResponse, data::sources())
     }
 
     async fn list_holds(
@@ -282,9 +286,7 @@ impl Fleet for Canned {
         request: Request<wire::ListRequest>,
     ) -> Result<Response<wire::ListHoldsResponse>, Status> {
         let request = self.hear(request, |_| "").await?;
-        lists!(request, ListHoldsResponse, data::holds(), |hold| hold
-            .id
-            .clone())
+        lists!(request, ListHoldsResponse, data::holds())
     }
 
     async fn list_pins(
@@ -292,9 +294,7 @@ impl Fleet for Canned {
         request: Request<wire::ListRequest>,
     ) -> Result<Response<wire::ListPinsResponse>, Status> {
         let request = self.hear(request, |_| "").await?;
-        lists!(request, ListPinsResponse, data::pins(), |pin| pin
-            .app
-            .clone())
+        lists!(request, ListPinsResponse, data::pins())
     }
 
     async fn list_audit(
@@ -302,9 +302,13 @@ impl Fleet for Canned {
         request: Request<wire::ListAuditRequest>,
     ) -> Result<Response<wire::ListAuditResponse>, Status> {
         let request = self.hear(request, |_| "").await?;
-        let items = data::audit()
+        let project = match request.project.as_str() {
+            "" => "default",
+            project => project,
+        };
+        let items = ledger::audit_with(project, &self.decided.lock().unwrap())
             .into_iter()
-            .filter(|record| record.sequence > request.after)
+            .skip_while(|record| record.sequence <= request.after)
             .take(2);
         Ok(Response::new(wire::ListAuditResponse {
             items: items.collect(),

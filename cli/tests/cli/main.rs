@@ -8,15 +8,24 @@
     reason = "a test that cannot go on says where by panicking"
 )]
 
+mod audit;
+mod contexts;
 mod data;
 mod exits;
 mod fleet;
 mod follow;
 mod golden;
+mod help;
 mod insight;
+mod ledger;
 mod offline;
+mod pages;
 mod pki;
+mod reach;
+mod terminal;
 mod trust;
 mod verbs;
 mod waits;
+mod watching;
+mod widths;
 mod world;

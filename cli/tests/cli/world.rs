@@ -15,6 +15,7 @@ use tidegate_proto::v1::fleet_server::FleetServer;
 use tokio::{
     net::TcpListener,
     process::{Child, Command},
+    sync::oneshot,
     task::JoinHandle,
 };
 use tokio_stream::wrappers::TcpListenerStream;
@@ -60,12 +61,39 @@ pub(crate) struct World {
     pub(crate) address: SocketAddr,
     pub(crate) hub: Arc<Canned>,
     pub(crate) authority: Arc<Authority>,
-    serving: JoinHandle<()>,
+    identity: Pair,
+    serving: Serving,
 }
 
-impl Drop for World {
+/// The hub's server, until it is stopped or dropped.
+struct Serving {
+    task: JoinHandle<()>,
+    stop: Option<oneshot::Sender<()>>,
+}
+
+impl Serving {
+    fn start(listener: TcpListener, hub: &Arc<Canned>, authority: &Authority, it: Pair) -> Self {
+        let tls = ServerTlsConfig::new()
+            .identity(Identity::from_pem(it.certificate, it.key))
+            .client_ca_root(Certificate::from_pem(&authority.pem));
+        let (stop, stopped) = oneshot::channel::<()>();
+        let server = Server::builder()
+            .tls_config(tls)
+            .unwrap()
+            .add_service(FleetServer::from_arc(Arc::clone(hub)))
+            .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async {
+                let _ = stopped.await;
+            });
+        Self {
+            task: tokio::spawn(async { server.await.unwrap() }),
+            stop: Some(stop),
+        }
+    }
+}
+
+impl Drop for Serving {
     fn drop(&mut self) {
-        self.serving.abort();
+        self.task.abort();
     }
 }
 
@@ -85,15 +113,7 @@ impl World {
         let hub = Arc::new(Canned::new(Arc::clone(&authority)));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let tls = ServerTlsConfig::new()
-            .identity(Identity::from_pem(identity.certificate, identity.key))
-            .client_ca_root(Certificate::from_pem(&authority.pem));
-        let server = Server::builder()
-            .tls_config(tls)
-            .unwrap()
-            .add_service(FleetServer::from_arc(Arc::clone(&hub)))
-            .serve_with_incoming(TcpListenerStream::new(listener));
-        let serving = tokio::spawn(async { server.await.unwrap() });
+        let serving = Serving::start(listener, &hub, &authority, identity.clone());
         let directory = tempfile::tempdir().unwrap();
         let config = directory.path().join("config.yaml");
         let world = Self {
@@ -102,11 +122,30 @@ impl World {
             address,
             hub,
             authority,
+            identity,
             serving,
         };
         let kim = world.authority.person("kim", Valid::Now);
         configure(&world.config, &world.server(), &world.authority.pem, kim);
         world
+    }
+
+    /// The hub ends: connections are closed, and nobody listens any more.
+    pub(crate) async fn stop(&mut self) {
+        let stop = self
+            .serving
+            .stop
+            .take()
+            .expect("the hub was stopped before");
+        stop.send(()).unwrap();
+        (&mut self.serving.task).await.unwrap();
+    }
+
+    /// The hub is there again, at the same address.
+    pub(crate) async fn start_again(&mut self) {
+        let listener = TcpListener::bind(self.address).await.unwrap();
+        let identity = self.identity.clone();
+        self.serving = Serving::start(listener, &self.hub, &self.authority, identity);
     }
 
     /// Where the hub answers.

@@ -1,50 +1,40 @@
-//! Names of objects: which characters they may have, in the server's words.
+//! Names of objects: which characters they may have.
 
+use serde_json::json;
+
+use super::syntax;
 use crate::{answer::Cause, resources::Resource};
 
-const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric \
-    characters, '-' or '.', and must start and end with an alphanumeric character (e.g. \
-    'example.com', regex used for validation is \
-    '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
-const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric \
-    characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or \
-    '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
+/// Structs that a built-in kind requires with content.
+const WITH_CONTENT: [&str; 2] = ["scaleTargetRef", "roleRef"];
 
-/// Lists and structs that a built-in kind requires with content.
-const WITH_CONTENT: [&str; 4] = ["selector", "containers", "scaleTargetRef", "roleRef"];
-
-/// What is wrong with a name.
-pub(super) fn cause(resource: &Resource, name: &str) -> Option<Cause> {
-    let cause = |reason, words| Cause {
-        field: "metadata.name".to_owned(),
-        reason,
-        words,
-    };
+/// What is wrong with the name of an object.
+pub(super) fn causes(resource: &Resource, name: &str) -> Vec<Cause> {
+    let at = "metadata.name";
     if name.is_empty() {
-        let words = "Required value: name or generateName is required";
-        return Some(cause("FieldValueRequired", words.to_owned()));
+        let words = "name or generateName is required";
+        return vec![Cause::required(at, words)];
     }
-    let invalid = |rule: &str| {
-        let words = format!("Invalid value: {name:?}: {rule}");
-        Some(cause("FieldValueInvalid", words))
-    };
-    match &*resource.kind {
-        kind if resource.group == "rbac.authorization.k8s.io" && !kind.is_empty() => match name {
-            "." | ".." => invalid(&format!("may not be '{name}'")),
-            _ if name.contains('/') => invalid("may not contain '/'"),
-            _ if name.contains('%') => invalid("may not contain '%'"),
-            _ => None,
-        },
-        "Namespace" | "Service" if !resource.custom => {
-            (!is_label(name) || name.len() > 63).then(|| invalid(LABEL))?
-        }
-        _ => (!name.split('.').all(is_label) || name.len() > 253).then(|| invalid(SUBDOMAIN))?,
-    }
+    syntax::all(at, &json!(name), wrong(resource, name))
 }
 
-fn is_label(text: &str) -> bool {
-    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    !text.is_empty() && text.chars().all(inner) && !text.starts_with('-') && !text.ends_with('-')
+/// What is wrong with a name, or with the beginning of one.
+pub(super) fn wrong(resource: &Resource, name: &str) -> Vec<String> {
+    let path = match name {
+        "." | ".." => Some(format!("may not be '{name}'")),
+        _ if name.contains('/') => Some("may not contain '/'".to_owned()),
+        _ if name.contains('%') => Some("may not contain '%'".to_owned()),
+        _ => None,
+    };
+    match &*resource.kind {
+        _ if resource.custom => syntax::subdomain(name),
+        _ if resource.group == "rbac.authorization.k8s.io" => path.into_iter().collect(),
+        "Namespace" | "Service" if name.contains('.') => {
+            vec!["must not contain dots".to_owned()]
+        }
+        "Namespace" | "Service" => syntax::label(name),
+        _ => syntax::subdomain(name),
+    }
 }
 
 /// Whether a built-in kind refuses an object without this required field.

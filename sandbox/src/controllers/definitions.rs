@@ -26,10 +26,25 @@ pub(super) fn look(
     let stored = definition["spec"]["versions"].as_array();
     let stored = stored.into_iter().flatten();
     let stored = stored.filter(|version| version["storage"] == true);
-    let stored: Vec<Value> = stored.map(|version| version["name"].clone()).collect();
+    // What was ever written stays in the list until somebody has moved it.
+    let mut versions = definition["status"]["storedVersions"].as_array().cloned();
+    for version in stored {
+        let versions = versions.get_or_insert_default();
+        if !versions.contains(&version["name"]) {
+            versions.push(version["name"].clone());
+        }
+    }
+    let stored = Value::Array(versions.unwrap_or_default());
     let established = definition["status"]["conditions"].is_array();
     let mut finalizers: Vec<Value> = finalizers(definition).iter().map(|it| json!(it)).collect();
-    if established && definition["status"]["acceptedNames"] == names {
+    if established {
+        if definition["status"]["acceptedNames"] != names
+            || definition["status"]["storedVersions"] != stored
+        {
+            definition["status"]["acceptedNames"] = names;
+            definition["status"]["storedVersions"] = stored;
+            write(cluster, resource, definition.clone(), now);
+        }
         return;
     }
     if !finalizers.contains(&json!(CLEANUP)) {

@@ -24,6 +24,8 @@ pub(crate) fn custom_type(schema: &Value) -> Type {
             ty,
             required: false,
             default: None,
+            nullable: false,
+            merge: None,
         };
         all.fields.insert(name.into(), field);
     }
@@ -86,6 +88,8 @@ fn object(schema: &Value, open: bool) -> Type {
                 ty: of(schema),
                 required: required.contains(&name),
                 default: schema.get("default").cloned(),
+                nullable: schema["nullable"] == true,
+                merge: None,
             };
             (name, field)
         })

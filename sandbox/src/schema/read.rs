@@ -2,13 +2,14 @@
 //!
 //! A type is an object of fields (`name!` is required, `=` says that all is atomic) or one
 //! expression: `string`, `integer`, `number`, `boolean`, `intstr`, `quantity`, `any`, `#Name`,
-//! `[] T` (atomic list), `[set] T`, `[map key,key] T`, `{} T`, `atomic T`; ` = JSON` is a default.
+//! `[] T` (atomic list), `[set] T`, `[map key,key] T`, `{} T`, `atomic T`; ` @STRATEGY KEY` is how a
+//! strategic merge patch treats the field, ` = JSON` a default.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::Value;
 
-use super::{Field, Kind, Scalar, Struct, Table, Type};
+use super::{Field, Kind, Merge, Scalar, Struct, Table, Type};
 
 /// The table is part of the program and the suite compares it with a real server, so what cannot be
 /// read is left out and shows there.
@@ -36,10 +37,16 @@ fn definition(value: &Value) -> Type {
             Some((text, default)) => (text, serde_json::from_str(default).ok()),
             None => (text, None),
         };
+        let (text, merge) = match text.split_once(" @") {
+            Some((text, merge)) => (text, Some(Box::new(strategy(merge)))),
+            None => (text, None),
+        };
         let field = Field {
             ty: expression(text),
             required: name.ends_with('!'),
             default,
+            nullable: false,
+            merge,
         };
         fields.insert(name.trim_end_matches('!').into(), field);
     }
@@ -48,6 +55,20 @@ fn definition(value: &Value) -> Type {
         open: false,
         atomic: rows.contains_key("="),
     }))
+}
+
+fn strategy(text: &str) -> Merge {
+    let (strategies, key) = match text.split_once(' ') {
+        Some((strategies, key)) => (strategies, Some(key.into())),
+        None => (text, None),
+    };
+    let has = |wanted: &str| strategies.split(',').any(|it| it == wanted);
+    Merge {
+        merges: has("merge"),
+        retains: has("retainKeys"),
+        replaces: has("replace"),
+        key,
+    }
 }
 
 fn expression(text: &str) -> Type {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     answer::Refusal,
     cluster::{Cluster, Target},
-    resources::resource_id,
+    resources::{Resource, resource_id},
 };
 
 /// What a path is about.
@@ -20,8 +20,18 @@ pub(super) enum Route {
     Group(String),
     /// `/apis/GROUP/VERSION`, `/api/v1`
     Kinds(String, String),
+    /// `/openapi/v3`
+    OpenApi,
+    /// `/openapi/v3/apis/GROUP/VERSION`, `/openapi/v3/api/v1`
+    Schemas(String, String),
     Collection(Target),
     Object(Target),
+    /// The `scale` of an object.
+    Scale(Target),
+}
+
+fn open_api(group: &str, version: &str) -> Route {
+    Route::Schemas(group.to_owned(), version.to_owned())
 }
 
 /// Reads a path.
@@ -33,12 +43,22 @@ pub(super) fn route(cluster: &Cluster, path: &str) -> Result<Route, Refusal> {
         ["api"] => return Ok(Route::Core),
         ["apis"] => return Ok(Route::Groups),
         ["apis", group] => return Ok(Route::Group((*group).to_owned())),
-        ["openapi", ..] => return Err(Refusal::unsupported("OpenAPI documents")),
+        ["openapi", "v3"] => return Ok(Route::OpenApi),
+        ["openapi", "v3", "api", version] => return Ok(open_api("", version)),
+        ["openapi", "v3", "apis", group, version] => return Ok(open_api(group, version)),
+        ["openapi", "v2"] => return Err(Refusal::unsupported("OpenAPI v2 documents")),
         ["api", version, rest @ ..] => ("", *version, rest),
         ["apis", group, version, rest @ ..] => (*group, *version, rest),
         _ => return Err(Refusal::nowhere()),
     };
-    if !cluster.resources().any(|it| it.group == group) {
+    let served = |it: &Arc<Resource>| it.group == group && it.version(version).is_some();
+    if !cluster.resources().any(served) {
+        let known = cluster
+            .resources()
+            .any(|it| it.group == group && !it.custom);
+        if known && rest.is_empty() {
+            return Err(Refusal::unserved());
+        }
         return Err(Refusal::nowhere());
     }
     let (namespace, rest) = match rest {
@@ -58,28 +78,58 @@ pub(super) fn route(cluster: &Cluster, path: &str) -> Result<Route, Refusal> {
     if !resource.namespaced && !namespace.is_empty() {
         return Err(Refusal::unserved());
     }
-    let target = |name: &str, status| Target {
+    if resource.only.as_deref().is_some_and(|it| it != version) {
+        let what = format!("conversion of {} by a webhook", resource.qualified());
+        return Err(Refusal::unsupported(&what));
+    }
+    let target = Target {
         resource: Arc::clone(resource),
         version: version.to_owned(),
         namespace: namespace.to_owned(),
-        name: name.to_owned(),
-        status,
+        name: String::new(),
+        status: false,
     };
-    let served = |name: &&str| !name.is_empty() && resource.namespaced != namespace.is_empty();
+    objects(target, below)
+}
+
+/// What is below the plural name.
+fn objects(mut target: Target, below: &[&str]) -> Result<Route, Refusal> {
+    let [name, below @ ..] = below else {
+        return Ok(Route::Collection(target));
+    };
+    if name.is_empty() || target.resource.namespaced == target.namespace.is_empty() {
+        return Err(Refusal::unserved());
+    }
+    (*name).clone_into(&mut target.name);
+    let (has_status, has_scale) = {
+        let version = target.served()?;
+        (version.status, version.scale.is_some())
+    };
     match below {
-        [] => Ok(Route::Collection(target("", false))),
-        [name] if served(name) => Ok(Route::Object(target(name, false))),
-        [name, "status"] if served(name) => {
-            let status = resource.version(version).is_some_and(|it| it.status);
-            if !status {
-                return Err(Refusal::unserved());
-            }
-            Ok(Route::Object(target(name, true)))
+        [] => Ok(Route::Object(target)),
+        ["status"] if has_status => {
+            target.status = true;
+            Ok(Route::Object(target))
         }
+        ["scale"] if has_scale => Ok(Route::Scale(target)),
         [
-            _,
-            "scale" | "log" | "exec" | "eviction" | "binding" | "finalize" | "token",
-        ] => Err(Refusal::unsupported(&format!("{} of {plural}", below[1]))),
+            what @ ("log"
+            | "exec"
+            | "attach"
+            | "portforward"
+            | "eviction"
+            | "binding"
+            | "finalize"
+            | "token"
+            | "ephemeralcontainers"
+            | "resize"
+            | "proxy"
+            | "approval"),
+            ..,
+        ] => {
+            let what = format!("{what} of {}", target.resource.plural);
+            Err(Refusal::unsupported(&what))
+        }
         _ => Err(Refusal::unserved()),
     }
 }

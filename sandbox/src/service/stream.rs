@@ -66,7 +66,7 @@ impl State {
             // Seen before the read, so that a change after it wakes.
             self.changes.borrow_and_update();
             let watch = &mut self.watch;
-            match self.sandbox.with(|cluster, _| watch.next(cluster)) {
+            match self.sandbox.with(|cluster, now| watch.next(cluster, now)) {
                 Next::Lines(lines) if lines.is_empty() => {}
                 Next::Lines(lines) => return Some(lines),
                 Next::End(lines) => {

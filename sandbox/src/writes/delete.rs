@@ -6,7 +6,9 @@ use super::WriteOptions;
 use crate::{
     answer::Refusal,
     cluster::{Cluster, Target, mark_terminating},
+    lists::{Form, Page, Selection, list},
     object::{finalizers, is_terminating, meta, set_meta},
+    store::Key,
 };
 
 /// What becomes of dependents.
@@ -109,6 +111,31 @@ pub(crate) fn delete(
         cluster.put(resource, &mut object);
     }
     Ok(object)
+}
+
+/// Deletes the selected objects of a kind, one after the other; the list of what they were.
+pub(crate) fn collection(
+    cluster: &mut Cluster,
+    target: &Target,
+    selection: &Selection,
+    how: &DeleteOptions,
+    options: &WriteOptions,
+) -> Result<Value, Refusal> {
+    let answer = list(cluster, target, selection, Form::Whole, &Page::default())?;
+    let selected = cluster.store.all(&target.resource.id);
+    let selected: Vec<Key> = selected
+        .filter(|(key, stored)| selection.has(&key.0, &key.1, stored))
+        .map(|(key, _)| key.clone())
+        .collect();
+    for (namespace, name) in selected {
+        let one = Target {
+            namespace: namespace.into(),
+            name: name.into(),
+            ..target.clone()
+        };
+        delete(cluster, &one, how, options)?;
+    }
+    Ok(answer)
 }
 
 fn preconditions(target: &Target, delete: &DeleteOptions, live: &Value) -> Result<(), Refusal> {

@@ -4,7 +4,7 @@ use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::{
-    recorder::{APPLY, Case, JSON, MERGE, Recorder},
+    recorder::{APPLY, Case, JSON, MERGE, PATCH, Recorder},
     writes::{deployment, without_status},
 };
 
@@ -17,6 +17,8 @@ pub(crate) const CASES: &[Case] = &[
     ("apply_dry_run", apply_dry_run),
     ("apply_after_update", apply_after_update),
     ("apply_sets", apply_sets),
+    ("apply_from_client_side", apply_from_client_side),
+    ("managed_fields_said", managed_fields_said),
 ];
 
 const MAPS: &str = "/api/v1/namespaces/NS/configmaps";
@@ -369,5 +371,63 @@ fn apply_sets(r: &mut Recorder) -> BoxFuture<'_, ()> {
             .await;
         r.step("the other's go", "PATCH", &two, APPLY, map("a", json!({})))
             .await;
+    })
+}
+
+/// What `kubectl apply` left behind is no conflict for `kubectl apply --server-side`.
+fn apply_from_client_side(r: &mut Recorder) -> BoxFuture<'_, ()> {
+    Box::pin(async move {
+        let note = "kubectl.kubernetes.io/last-applied-configuration";
+        let mut body = map("a", json!({"k": "v", "l": "w"}));
+        let applied = map("a", json!({"k": "v"})).to_string();
+        body["metadata"]["annotations"] = json!({note: applied, "other": "x"});
+        let path = format!("{MAPS}?fieldManager=kubectl-client-side-apply");
+        r.step("client side", "POST", &path, JSON, body).await;
+        let both = map("a", json!({"k": "2", "l": "2"}));
+        let one = by(MAPS, "a", "kubectl");
+        r.step("more than was applied", "PATCH", &one, APPLY, both)
+            .await;
+        let same = map("a", json!({"k": "2"}));
+        let other = by(MAPS, "a", "one");
+        r.step("by another", "PATCH", &other, APPLY, same.clone())
+            .await;
+        r.step("what was applied", "PATCH", &one, APPLY, same).await;
+    })
+}
+
+/// An update may say the managed fields, as kubectl does when it moves to server-side apply.
+fn managed_fields_said(r: &mut Recorder) -> BoxFuture<'_, ()> {
+    Box::pin(async move {
+        let path = format!("{MAPS}?fieldManager=old");
+        let body = json!({"metadata": {"name": "a"}, "data": {"k": "v", "l": "w"}});
+        let made = r.step("create", "POST", &path, JSON, body).await;
+        let mut entries = made["metadata"]["managedFields"].clone();
+        entries[0]["manager"] = json!("new");
+        entries[0]["operation"] = json!("Apply");
+        let patch = json!([{"op": "replace", "path": "/metadata/managedFields", "value": entries}]);
+        let one = by(MAPS, "a", "mover");
+        r.step("another manager", "PATCH", &one, PATCH, patch).await;
+        let less = map("a", json!({"k": "v"}));
+        r.step(
+            "it drops a field",
+            "PATCH",
+            &by(MAPS, "a", "new"),
+            APPLY,
+            less,
+        )
+        .await;
+        let none = json!({"metadata": {"managedFields": [{}]}});
+        r.step("reset", "PATCH", &one, MERGE, none).await;
+        let nothing = json!({"metadata": {"managedFields": []}, "data": {"k": "2"}});
+        r.step("nothing said", "PATCH", &one, MERGE, nothing.clone())
+            .await;
+        r.step("nothing said again", "PATCH", &one, MERGE, nothing)
+            .await;
+        let first = map("a", json!({"k": "3"}));
+        let path = by(MAPS, "a", "first");
+        r.step("applied again", "PATCH", &path, APPLY, first.clone())
+            .await;
+        let force = format!("{path}&force=true");
+        r.step("by force", "PATCH", &force, APPLY, first).await;
     })
 }

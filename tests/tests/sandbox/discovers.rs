@@ -41,19 +41,19 @@ fn version(r: &mut Recorder) -> BoxFuture<'_, ()> {
     })
 }
 
-/// Subresources that move replicas or belong to nodes are not the sandbox's.
-fn main_resources(rows: &Value, name: &str) -> Vec<Value> {
+/// Subresources that belong to nodes are not the sandbox's.
+pub(crate) fn main_resources(rows: &Value, name: &str) -> Vec<Value> {
     let rows = rows.as_array().into_iter().flatten();
     let rows = rows.filter(|row| {
         let name = row[name].as_str().unwrap_or_default();
-        !name.contains('/') || name.ends_with("/status")
+        !name.contains('/') || name.ends_with("/status") || name.ends_with("/scale")
     });
     let mut rows: Vec<Value> = rows.cloned().collect();
     for row in &mut rows {
         let map = row.as_object_mut().unwrap();
         map.remove("storageVersionHash");
         if let Some(Value::Array(below)) = map.get_mut("subresources") {
-            below.retain(|it| it["subresource"] == "status");
+            below.retain(|it| it["subresource"] == "status" || it["subresource"] == "scale");
             if below.is_empty() {
                 map.remove("subresources");
             }

@@ -3,7 +3,8 @@
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
-use super::recorder::{APPLY, Case, JSON, MERGE, Recorder};
+use super::discovers::main_resources;
+use super::recorder::{APPLY, Case, JSON, MERGE, PATCH, Recorder};
 
 pub(crate) const CASES: &[Case] = &[
     ("finalizers", finalizers),
@@ -12,11 +13,12 @@ pub(crate) const CASES: &[Case] = &[
     ("foreground", foreground),
     ("namespace_life", namespace_life),
     ("custom_kind", custom_kind),
+    ("custom_versions", custom_versions),
 ];
 
 const MAPS: &str = "/api/v1/namespaces/NS/configmaps";
 
-fn gone(code: u16, _: &Value) -> bool {
+pub(crate) fn gone(code: u16, _: &Value) -> bool {
     code == 404
 }
 
@@ -181,8 +183,19 @@ fn namespace_life(r: &mut Recorder) -> BoxFuture<'_, ()> {
             .wait("held content ends", &format!("{inside}/held"), ending)
             .await;
         r.note("held content ends", code, Value::Null);
-        let (code, answer) = r.ask("GET", &one, JSON, &Value::Null).await;
-        r.note("it waits", code, answer["status"]["phase"].clone());
+        let told = |_: u16, it: &Value| {
+            let all = it["status"]["conditions"].as_array();
+            all.is_some_and(|all| {
+                all.iter().any(|it| it["reason"] == "SomeFinalizersRemain")
+                    && all.iter().any(|it| {
+                        let message = it["message"].as_str();
+                        message
+                            .is_some_and(|it| it.ends_with("configmaps. has 1 resource instances"))
+                    })
+            })
+        };
+        let (code, answer) = r.wait("it says what it waits for", &one, told).await;
+        r.note("it waits", code, answer["status"].clone());
         let free = json!({"metadata": {"finalizers": null}});
         r.ask("PATCH", &format!("{inside}/held"), MERGE, &free)
             .await;
@@ -279,6 +292,101 @@ fn custom_kind(r: &mut Recorder) -> BoxFuture<'_, ()> {
         r.get("list", gadgets).await;
         undefine(r, &a).await;
     })
+}
+
+/// Three versions, of which one is stored and one is not served.
+fn several() -> Value {
+    let version = |name: &str, stored: bool, served: bool, fields: Value| {
+        json!({"name": name, "storage": stored, "served": served, "subresources": {"status": {}},
+            "schema": {"openAPIV3Schema": {"type": "object", "properties": {
+                "spec": {"type": "object", "properties": fields},
+                "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}}})
+    };
+    // What only one version has would be lost on the way; the server then forgets who owned it.
+    let old = json!({"size": {"type": "integer"}, "more": {"type": "string"}, "gone": {"type": "string"}});
+    let new = json!({"size": {"type": "integer"}, "more": {"type": "string", "default": "new"}});
+    json!({
+        "metadata": {"name": "wheels.versions.example"},
+        "spec": {"group": "versions.example", "scope": "Namespaced",
+            "names": {"plural": "wheels", "kind": "Wheel"},
+            "versions": [version("v1", true, true, new.clone()), version("v1beta1", false, true, old),
+                version("v1alpha1", false, false, new)]},
+    })
+}
+
+fn custom_versions(r: &mut Recorder) -> BoxFuture<'_, ()> {
+    Box::pin(async move {
+        let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+        r.ask("POST", definitions, JSON, &several()).await;
+        let at = |version: &str| format!("/apis/versions.example/{version}/namespaces/NS/wheels");
+        let (new, old) = (at("v1"), at("v1beta1"));
+        r.wait("served", &new, |code, _| code == 200).await;
+        r.wait("served as it was", &old, |code, _| code == 200)
+            .await;
+        let wheel = |version: &str, spec: Value| json!({"apiVersion": format!("versions.example/{version}"), "kind": "Wheel", "metadata": {"name": "a"}, "spec": spec});
+        let body = wheel("v1", json!({"size": 1, "more": "x"}));
+        let path = format!("{new}?fieldManager=maker");
+        r.step("create", "POST", &path, JSON, body).await;
+        r.get("as it was", &format!("{old}/a")).await;
+        r.get("all as they were", &old).await;
+        r.get("unserved", &at("v1alpha1")).await;
+        let kinds = "/apis/versions.example/v1beta1";
+        let (code, mut answer) = r.ask("GET", kinds, JSON, &Value::Null).await;
+        answer["resources"] = json!(main_resources(&answer["resources"], "name"));
+        r.note("kinds", code, answer);
+        r.get("group", "/apis/versions.example").await;
+        let patch = json!({"spec": {"size": 2}});
+        let path = format!("{old}/a?fieldManager=patcher");
+        r.step("patched as it was", "PATCH", &path, MERGE, patch)
+            .await;
+        r.get("now", &format!("{new}/a")).await;
+        let body = wheel("v1beta1", json!({"size": 3}));
+        let path = format!("{old}/a?fieldManager=applier&force=true");
+        r.step("applied as it was", "PATCH", &path, APPLY, body)
+            .await;
+        let body = wheel("v1", json!({"size": 4}));
+        let path = format!("{new}/a?fieldManager=applier&force=true");
+        r.step("applied as it is", "PATCH", &path, APPLY, body)
+            .await;
+        let other = wheel("v1", json!({}));
+        let path = format!("{old}?fieldManager=maker");
+        let (code, answer) = r.ask("POST", &path, JSON, &other).await;
+        r.note("of another version", code, answer["reason"].clone());
+        // What is not stored is lost at once, and the stored version's defaults are filled in.
+        let mut body = wheel("v1beta1", json!({"size": 5, "gone": "y"}));
+        body["metadata"]["name"] = json!("b");
+        let (code, answer) = r.ask("POST", &path, JSON, &body).await;
+        r.note("what only it has", code, answer["spec"].clone());
+        let moved = json!([
+            {"op": "replace", "path": "/spec/versions/0/storage", "value": false},
+            {"op": "replace", "path": "/spec/versions/1/storage", "value": true},
+        ]);
+        let definition = format!("{definitions}/wheels.versions.example");
+        r.ask("PATCH", &definition, PATCH, &moved).await;
+        let both = |_: u16, it: &Value| it["status"]["storedVersions"][1].is_string();
+        let (code, answer) = r.wait("both are stored", &definition, both).await;
+        r.note("stored", code, answer["status"]["storedVersions"].clone());
+        r.get("after the move", &format!("{new}/a")).await;
+        r.ask("DELETE", &definition, JSON, &Value::Null).await;
+        r.until("it goes", &definition, gone).await;
+    })
+}
+
+/// Defines the kind `Thing` of `GROUP.example` with this schema: the paths of its definition and of
+/// its objects.
+pub(crate) async fn define_as(r: &mut Recorder, group: &str, schema: &Value) -> (String, String) {
+    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    let definition = json!({
+        "metadata": {"name": format!("things.{group}.example")},
+        "spec": {"group": format!("{group}.example"), "scope": "Namespaced",
+            "names": {"plural": "things", "kind": "Thing"},
+            "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}}]},
+    });
+    let (code, answer) = r.ask("POST", definitions, JSON, &definition).await;
+    assert_eq!(code, 201, "{answer}");
+    let things = format!("/apis/{group}.example/v1/namespaces/NS/things");
+    r.wait("served", &things, |code, _| code == 200).await;
+    (format!("{definitions}/things.{group}.example"), things)
 }
 
 const DEFINITION: &str =

@@ -23,6 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) const JSON: &str = "application/json";
 pub(crate) const MERGE: &str = "application/merge-patch+json";
 pub(crate) const PATCH: &str = "application/json-patch+json";
+pub(crate) const STRATEGIC: &str = "application/strategic-merge-patch+json";
 pub(crate) const APPLY: &str = "application/apply-patch+yaml";
 
 /// A server and what it answered.
@@ -53,6 +54,16 @@ impl Recorder {
     /// The same case on another server, which has its namespace already.
     pub(crate) fn on(self, client: kube::Client) -> Self {
         Self { client, ..self }
+    }
+
+    /// The same case on another server too.
+    pub(crate) fn also_on(&self, client: kube::Client) -> Self {
+        let (namespace, answers) = (self.namespace.clone(), Vec::new());
+        Self {
+            client,
+            namespace,
+            answers,
+        }
     }
 
     /// Asks without writing down.

@@ -10,9 +10,9 @@ use tokio_util::sync::CancellationToken;
 use super::{
     applies, discovers,
     exceptions::{EXCEPTIONS, Exception},
-    lives,
+    lives, patches,
     recorder::{Case, Recorder},
-    watching, writes,
+    refuses, rules, tables, watching, writes,
 };
 
 #[tokio::test]
@@ -27,6 +27,10 @@ async fn every_case_gives_the_same_on_the_sandbox_and_on_a_real_server() {
         watching::CASES,
         lives::CASES,
         discovers::CASES,
+        patches::CASES,
+        tables::CASES,
+        refuses::CASES,
+        rules::CASES,
     ]
     .concat();
     let fleet = Fleet::start(&binaries, 1).await.unwrap();

@@ -141,7 +141,7 @@ fn claim() -> Value {
 }
 
 /// One object of many kinds, with the path of its collection.
-fn kinds() -> Vec<(&'static str, Value)> {
+pub(crate) fn kinds() -> Vec<(&'static str, Value)> {
     let pod =
         json!({"restartPolicy": "Never", "containers": [{"name": "main", "image": "nginx:1"}]});
     let template = json!({"metadata": {"labels": {"app": "a"}}, "spec": {"containers": [{"name": "main", "image": "nginx:latest"}]}});

@@ -1,6 +1,7 @@
 //! Lists: filtered by name, and read page by page without a gap or a repetition.
 
 use super::*;
+use crate::records::AuditRecord;
 use crate::records::{ReleaseRecord, SourceRecord};
 
 /// Two sets whose names and uids sort in opposite order, with a few of everything.
@@ -241,6 +242,25 @@ async fn the_audit_log_is_read_in_order_and_in_parts() {
     let last = read(4, 0).await.remove(0);
     assert_eq!((last.actor.as_str(), last.subject.as_str()), ("bob", "x/4"));
     assert_eq!(last.previous, read(3, 1).await[0].hash);
+    // What is told is enough to compute the chain anew, as `tidegate audit verify` does.
+    let mut end = crate::audit::genesis("default");
+    for told in read(0, 0).await {
+        let record = AuditRecord {
+            project: "default".to_owned(),
+            sequence: told.sequence,
+            at: jiff::Timestamp::from_millisecond(told.at_ms).unwrap(),
+            actor: told.actor,
+            action: told.action,
+            subject: told.subject,
+            reason: told.reason,
+            before: told.before,
+            after: told.after,
+            hash: told.hash.parse().unwrap(),
+            previous: told.previous.parse().unwrap(),
+        };
+        end = tidegate_model::audit::follow(&end, &record).unwrap();
+    }
+    assert_eq!(end.hash.to_string(), last.hash);
 }
 
 #[tokio::test]

@@ -1,0 +1,134 @@
+//! One chain, read to its end and checked on the way.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use tidegate_model::audit::{self, Head, Record};
+use tidegate_proto::v1 as wire;
+
+use crate::{args::Noted, connect::Hub, error::Error};
+
+/// What became of a chain.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Checked {
+    /// Whose it is.
+    pub(super) project: String,
+    /// How many of its records fit, from the first on.
+    pub(super) records: u64,
+    /// The last of them, as --noted takes it; empty where there is none.
+    pub(super) end: String,
+    /// The first record that does not fit; 0 when all do.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) broken_at: u64,
+    /// What does not fit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) problem: Option<String>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands over a reference"
+)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// Where a chain does not hold.
+struct Break {
+    at: u64,
+    problem: String,
+}
+
+/// Reads the chain page by page; only its end is kept.
+pub(super) async fn check(hub: &Hub, project: &str, noted: &[Noted]) -> Result<Checked, Error> {
+    let mut head = audit::genesis(project);
+    let mut broken = None;
+    while broken.is_none() {
+        let request = wire::ListAuditRequest {
+            project: project.to_owned(),
+            after: head.sequence,
+            limit: 0,
+        };
+        let page = hub
+            .call(async |fleet| fleet.list_audit(request).await)
+            .await?
+            .items;
+        if page.is_empty() {
+            break;
+        }
+        broken = follow(&mut head, &page, noted).err();
+    }
+    let broken = broken.or_else(|| missing(&head, noted));
+    Ok(Checked {
+        records: head.sequence,
+        end: match head.sequence {
+            0 => String::new(),
+            sequence => format!("{sequence}={}", head.hash),
+        },
+        broken_at: broken.as_ref().map_or(0, |it| it.at),
+        problem: broken.map(|it| it.problem),
+        project: head.project,
+    })
+}
+
+/// Goes on with these records; `head` is then behind the last that fits.
+fn follow(head: &mut Head, page: &[wire::AuditRecord], noted: &[Noted]) -> Result<(), Break> {
+    for told in page {
+        let record = read(&head.project, told).map_err(|problem| Break {
+            at: told.sequence,
+            problem: format!(
+                "the audit chain of project {} cannot be read at record {}: {problem}",
+                head.project, told.sequence
+            ),
+        })?;
+        let next = audit::follow(head, &record).map_err(|broken| Break {
+            at: broken.sequence,
+            problem: broken.to_string(),
+        })?;
+        let forged = noted
+            .iter()
+            .find(|it| it.sequence == next.sequence && it.hash != next.hash);
+        if let Some(noted) = forged {
+            return Err(Break {
+                at: next.sequence,
+                problem: format!(
+                    "record {} of project {} is {}, and was noted down as {}: the chain was written \
+                     anew",
+                    next.sequence, next.project, next.hash, noted.hash
+                ),
+            });
+        }
+        *head = next;
+    }
+    Ok(())
+}
+
+/// A record that was noted down and is beyond the end.
+fn missing(head: &Head, noted: &[Noted]) -> Option<Break> {
+    let noted = noted.iter().find(|noted| noted.sequence > head.sequence)?;
+    Some(Break {
+        at: noted.sequence,
+        problem: format!(
+            "record {} of project {} was noted down and is gone: the chain ends with record {}",
+            noted.sequence, head.project, head.sequence
+        ),
+    })
+}
+
+/// A record of this project as the hub tells it.
+fn read(project: &str, told: &wire::AuditRecord) -> Result<Record, String> {
+    let hash = |text: &str| text.parse().map_err(|error| format!("{error}"));
+    Ok(Record {
+        project: project.to_owned(),
+        sequence: told.sequence,
+        at: Timestamp::from_millisecond(told.at_ms).map_err(|error| error.to_string())?,
+        actor: told.actor.clone(),
+        action: told.action.clone(),
+        subject: told.subject.clone(),
+        reason: told.reason.clone(),
+        before: told.before.clone(),
+        after: told.after.clone(),
+        hash: hash(&told.hash)?,
+        previous: hash(&told.previous)?,
+    })
+}

@@ -1,0 +1,96 @@
+//! `audit log` and `audit verify`: everything is read, and every way to tamper is found.
+
+use crate::{ledger, world::World};
+
+#[tokio::test]
+async fn a_log_is_read_to_its_end_and_filtered() {
+    let world = World::new().await;
+    for (line, kept) in [
+        ("audit log", "audit/1 audit/2 audit/3 audit/4"),
+        ("audit log --action run.*", "audit/2 audit/3"),
+        ("audit log --action run.* --limit 1", "audit/3"),
+        ("audit log --actor lee", ""),
+        ("audit log --since 1d", ""),
+        ("audit log --since 31h --limit 1", "audit/4"),
+        ("audit log -p _ --actor cluster/*", "audit/1"),
+    ] {
+        let told = world.line(&format!("{line} -o name")).await.ok();
+        let told: Vec<_> = told.lines().collect();
+        assert_eq!(told.join(" "), kept, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn chains_that_hold_are_told_with_their_ends() {
+    let world = World::new().await;
+    let told = world.line("audit verify").await.ok();
+    let end = |project: &str| ledger::audit(project).pop().unwrap().hash;
+    assert_eq!(
+        told,
+        format!(
+            "project _: 1 records fit, the chain holds; what fits ends with\n  1={}\n\
+             project default: 4 records fit, the chain holds; what fits ends with\n  4={}\n",
+            end("_"),
+            end("default")
+        )
+    );
+    let told = world.line("audit verify -p empty -o json").await.ok();
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(
+        told["items"][0],
+        serde_json::json!({"project": "empty", "records": 0, "end": ""})
+    );
+}
+
+#[tokio::test]
+async fn a_changed_a_removed_and_a_moved_record_are_each_found_where_they_are() {
+    let world = World::new().await;
+    for (project, at, fitting, word) in [
+        ("changed", 2, 1, "changed after it was written"),
+        ("removed", 3, 1, "expected record 2, found 3"),
+        ("reordered", 3, 1, "expected record 2, found 3"),
+    ] {
+        let ran = world.line(&format!("audit verify -p {project}")).await;
+        assert!(
+            ran.out.contains(&format!("broken at record {at}")),
+            "{ran:?}"
+        );
+        let told = ran.failed(1);
+        assert!(
+            told.contains(&format!("project {project} at record {at}")) && told.contains(word),
+            "{told}"
+        );
+        assert!(told.contains("backup of the hub's store"), "{told}");
+        let line = format!("audit verify -p {project} -o json");
+        let ran = world.line(&line).await;
+        assert_eq!(ran.code, 1, "{ran:?}");
+        let json: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+        assert_eq!(
+            (&json["items"][0]["brokenAt"], &json["items"][0]["records"]),
+            (&serde_json::json!(at), &serde_json::json!(fitting))
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_was_noted_down_shows_a_cut_and_a_rewritten_chain() {
+    let world = World::new().await;
+    for project in ["cut", "rewritten"] {
+        let line = format!("audit verify -p {project}");
+        world.line(&line).await.ok();
+    }
+    let last = ledger::audit("default").pop().unwrap();
+    let noted = format!("--noted {}={}", last.sequence, last.hash);
+    let line = |project: &str| format!("audit verify {project} {noted}");
+    world.line(&line("-p default")).await.ok();
+    // The same number of records, of another history.
+    let told = world.line(&line("-p rewritten")).await.failed(1);
+    assert!(told.contains("written anew"), "{told}");
+    let told = world.line(&line("-p cut")).await.failed(1);
+    assert!(
+        told.contains("record 4 of project cut was noted down and is gone"),
+        "{told}"
+    );
+    let told = world.line(&format!("audit verify {noted}")).await.failed(2);
+    assert!(told.contains("--project"), "{told}");
+}

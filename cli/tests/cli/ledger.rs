@@ -1,0 +1,108 @@
+//! The canned hub's audit chains: whole ones, and one for each way to tamper with it.
+
+use std::sync::OnceLock;
+
+use jiff::Timestamp;
+use tidegate::clock::Clock;
+use tidegate_model::audit::{Head, Record, end_after, genesis};
+use tidegate_proto::v1 as wire;
+
+use crate::data::RUN;
+
+/// When all of it was decided: the same for every call, because it is hashed, and half an hour away
+/// from where the hours of its age change.
+fn decided() -> Timestamp {
+    static DECIDED: OnceLock<Timestamp> = OnceLock::new();
+    let ago = 30 * 3_600_000 + 1_800_000;
+    *DECIDED.get_or_init(|| Timestamp::from_millisecond(Clock::default().now_ms() - ago).unwrap())
+}
+
+/// A record behind `head`, which moves on.
+fn add(head: &mut Head, action: &str, subject: &str, reason: &str) -> Record {
+    let actor = match action {
+        "cluster.join" => "cluster/dev",
+        _ => "kim",
+    };
+    let record = Record {
+        project: head.project.clone(),
+        sequence: head.sequence + 1,
+        at: decided(),
+        actor: actor.to_owned(),
+        action: action.to_owned(),
+        subject: subject.to_owned(),
+        reason: reason.to_owned(),
+        before: String::new(),
+        after: String::new(),
+        hash: head.hash,
+        previous: head.hash,
+    }
+    .seal(head.hash);
+    *head = end_after(&record);
+    record
+}
+
+fn whole(project: &str, first: &str) -> Vec<Record> {
+    let mut head = genesis(project);
+    vec![
+        add(&mut head, "set.create", "set/web", first),
+        add(
+            &mut head,
+            "run.approve",
+            &format!("set/web run/{RUN} wave/1"),
+            "the canary looks good to me",
+        ),
+        add(
+            &mut head,
+            "run.rollback",
+            "set/web",
+            "checkout answers 500\n\u{1b}[31mred",
+        ),
+        add(&mut head, "set.delete", "set/web", "moved"),
+    ]
+}
+
+/// The chain of a project, whose name says what was done to it.
+pub(crate) fn audit(project: &str) -> Vec<wire::AuditRecord> {
+    audit_with(project, &[])
+}
+
+/// The same with records for these actions at its end.
+pub(crate) fn audit_with(project: &str, more: &[&str]) -> Vec<wire::AuditRecord> {
+    let mut records = whole(project, "");
+    match project {
+        "_" => {
+            let mut head = genesis("_");
+            records = vec![add(&mut head, "cluster.join", "cluster/dev", "")];
+        }
+        "empty" => records.clear(),
+        "changed" => "nobody asked".clone_into(&mut records[1].reason),
+        "removed" => {
+            records.remove(1);
+        }
+        "reordered" => records.swap(1, 2),
+        "cut" => records.truncate(2),
+        "rewritten" => records = whole(project, "another history"),
+        _ => {}
+    }
+    let mut head = records.last().map_or_else(|| genesis(project), end_after);
+    records.extend(
+        more.iter()
+            .map(|action| add(&mut head, action, "set/web", "")),
+    );
+    records.into_iter().map(told).collect()
+}
+
+fn told(record: Record) -> wire::AuditRecord {
+    wire::AuditRecord {
+        sequence: record.sequence,
+        at_ms: record.at.as_millisecond(),
+        actor: record.actor,
+        action: record.action,
+        subject: record.subject,
+        reason: record.reason,
+        before: record.before,
+        after: record.after,
+        hash: record.hash.to_string(),
+        previous: record.previous.to_string(),
+    }
+}

@@ -1,0 +1,308 @@
+//! Tables, as `kubectl get` asks for them: the columns of each kind and the frame.
+//!
+//! Owns which columns a kind has (k8s.io/kubernetes `pkg/printers/internalversion`), and those that a
+//! definition adds. A kind without an entry has no table; clients then print what they know.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use self::cells::{
+    Cell, access_modes, active, age, completions, containers, count, created, duration, external,
+    hosts, images, job_status, last_schedule, max, min, node_status, number, pairs, plain,
+    pod_ready, pod_restarts, pod_status, ports, ready, reference, role, selector, service_type,
+    subjects, suspended, targets, text, unset,
+};
+use crate::resources::{Resource, Version};
+
+mod cells;
+
+/// A column.
+pub(crate) struct Column {
+    name: String,
+    ty: String,
+    format: String,
+    /// Above zero it is for wide output only.
+    priority: i64,
+    cell: From,
+}
+
+/// Where a cell comes from.
+enum From {
+    Code(Cell, &'static str),
+    /// A JSON path of a definition, as a pointer.
+    Path(String),
+}
+
+type Row = (&'static str, &'static str, i64, Cell, &'static str);
+
+const WIDE: [Row; 3] = [
+    ("Containers", "string", 1, containers, ""),
+    ("Images", "string", 1, images, ""),
+    ("Selector", "string", 1, selector, "/spec/selector"),
+];
+const NODES: [Row; 4] = [
+    ("Status", "string", 0, node_status, ""),
+    ("Roles", "string", 0, role, ""),
+    AGE,
+    (
+        "Version",
+        "string",
+        0,
+        text,
+        "/status/nodeInfo/kubeletVersion",
+    ),
+];
+const AGE: Row = ("Age", "string", 0, age, "");
+const CREATED: Row = ("Created At", "date", 0, created, "");
+
+/// The columns between the name and the rest.
+fn own(id: &str) -> Option<Vec<Row>> {
+    let rows: &[Row] = match id {
+        "configmaps" => &[("Data", "string", 0, count, "/data /binaryData"), AGE],
+        "secrets" => &[
+            ("Type", "string", 0, text, "/type"),
+            ("Data", "string", 0, count, "/data"),
+            AGE,
+        ],
+        "namespaces" => &[("Status", "string", 0, text, "/status/phase"), AGE],
+        "serviceaccounts" => &[AGE],
+        "services" => return Some(services()),
+        "pods" => return Some(pods()),
+        "nodes" => &NODES,
+        "cronjobs.batch" => return Some(cron_jobs()),
+        "ingresses.networking.k8s.io" => &[
+            ("Class", "string", 0, text, "/spec/ingressClassName"),
+            ("Hosts", "string", 0, hosts, ""),
+            ("Address", "string", 0, external, "ingress"),
+            ("Ports", "string", 0, ports, "ingress"),
+            AGE,
+        ],
+        "horizontalpodautoscalers.autoscaling" => &[
+            ("Reference", "string", 0, reference, "/spec/scaleTargetRef"),
+            ("Targets", "string", 0, targets, ""),
+            ("MinPods", "string", 0, text, "/spec/minReplicas"),
+            ("MaxPods", "string", 0, number, "/spec/maxReplicas"),
+            ("Replicas", "string", 0, number, "/status/currentReplicas"),
+            AGE,
+        ],
+        "poddisruptionbudgets.policy" => &[
+            ("Min Available", "string", 0, min, ""),
+            ("Max Unavailable", "string", 0, max, ""),
+            (
+                "Allowed Disruptions",
+                "integer",
+                0,
+                number,
+                "/status/disruptionsAllowed",
+            ),
+            AGE,
+        ],
+        "networkpolicies.networking.k8s.io" => &[
+            ("Pod-Selector", "string", 0, selector, "/spec/podSelector"),
+            AGE,
+        ],
+        "roles.rbac.authorization.k8s.io"
+        | "clusterroles.rbac.authorization.k8s.io"
+        | "limitranges"
+        | "customresourcedefinitions.apiextensions.k8s.io" => &[CREATED],
+        "rolebindings.rbac.authorization.k8s.io"
+        | "clusterrolebindings.rbac.authorization.k8s.io" => &[
+            ("Role", "string", 0, reference, "/roleRef"),
+            AGE,
+            ("Users", "string", 1, subjects, "User"),
+            ("Groups", "string", 1, subjects, "Group"),
+            ("ServiceAccounts", "string", 1, subjects, "ServiceAccount"),
+        ],
+        "persistentvolumeclaims" => return Some(claims()),
+        _ => return workloads(id),
+    };
+    Some(rows.to_vec())
+}
+
+fn workloads(id: &str) -> Option<Vec<Row>> {
+    let rows: &[Row] = match id {
+        "replicasets.apps" => &[
+            ("Desired", "integer", 0, number, "/spec/replicas"),
+            ("Current", "integer", 0, number, "/status/replicas"),
+            ("Ready", "integer", 0, number, "/status/readyReplicas"),
+            AGE,
+            WIDE[0],
+            WIDE[1],
+            WIDE[2],
+        ],
+        "deployments.apps" => &[
+            ("Ready", "string", 0, ready, ""),
+            ("Up-to-date", "string", 0, number, "/status/updatedReplicas"),
+            (
+                "Available",
+                "string",
+                0,
+                number,
+                "/status/availableReplicas",
+            ),
+            AGE,
+            WIDE[0],
+            WIDE[1],
+            WIDE[2],
+        ],
+        "statefulsets.apps" => &[("Ready", "string", 0, ready, ""), AGE, WIDE[0], WIDE[1]],
+        "daemonsets.apps" => return Some(daemon_sets()),
+        "jobs.batch" => &[
+            ("Status", "string", 0, job_status, ""),
+            ("Completions", "string", 0, completions, ""),
+            ("Duration", "string", 0, duration, ""),
+            AGE,
+            WIDE[0],
+            WIDE[1],
+            WIDE[2],
+        ],
+        _ => return None,
+    };
+    Some(rows.to_vec())
+}
+
+fn claims() -> Vec<Row> {
+    vec![
+        ("Status", "string", 0, plain, "/status/phase"),
+        ("Volume", "string", 0, plain, "/spec/volumeName"),
+        ("Capacity", "string", 0, plain, "/status/capacity/storage"),
+        ("Access Modes", "string", 0, access_modes, ""),
+        ("StorageClass", "string", 0, plain, "/spec/storageClassName"),
+        (
+            "VolumeAttributesClass",
+            "string",
+            0,
+            unset,
+            "/spec/volumeAttributesClassName",
+        ),
+        AGE,
+        ("VolumeMode", "string", 1, plain, "/spec/volumeMode"),
+    ]
+}
+
+fn services() -> Vec<Row> {
+    vec![
+        ("Type", "string", 0, service_type, ""),
+        ("Cluster-IP", "string", 0, text, "/spec/clusterIP"),
+        ("External-IP", "string", 0, external, "service"),
+        ("Port(s)", "string", 0, ports, "service"),
+        AGE,
+        ("Selector", "string", 1, pairs, "/spec/selector"),
+    ]
+}
+
+fn pods() -> Vec<Row> {
+    vec![
+        ("Ready", "string", 0, pod_ready, ""),
+        ("Status", "string", 0, pod_status, ""),
+        ("Restarts", "string", 0, pod_restarts, ""),
+        AGE,
+        ("IP", "string", 1, text, "/status/podIP"),
+        ("Node", "string", 1, text, "/spec/nodeName"),
+        (
+            "Nominated Node",
+            "string",
+            1,
+            text,
+            "/status/nominatedNodeName",
+        ),
+        ("Readiness Gates", "string", 1, text, "/none"),
+    ]
+}
+
+fn daemon_sets() -> Vec<Row> {
+    let counted = |name, path| (name, "integer", 0, number as Cell, path);
+    vec![
+        counted("Desired", "/status/desiredNumberScheduled"),
+        counted("Current", "/status/currentNumberScheduled"),
+        counted("Ready", "/status/numberReady"),
+        counted("Up-to-date", "/status/updatedNumberScheduled"),
+        counted("Available", "/status/numberAvailable"),
+        (
+            "Node Selector",
+            "string",
+            0,
+            pairs,
+            "/spec/template/spec/nodeSelector",
+        ),
+        AGE,
+        WIDE[0],
+        WIDE[1],
+        WIDE[2],
+    ]
+}
+
+fn cron_jobs() -> Vec<Row> {
+    vec![
+        ("Schedule", "string", 0, text, "/spec/schedule"),
+        ("Timezone", "string", 0, text, "/spec/timeZone"),
+        ("Suspend", "boolean", 0, suspended, ""),
+        ("Active", "integer", 0, active, ""),
+        ("Last Schedule", "string", 0, last_schedule, ""),
+        AGE,
+        ("Containers", "string", 1, containers, "jobTemplate"),
+        ("Images", "string", 1, images, "jobTemplate"),
+        ("Selector", "string", 1, text, "/none"),
+    ]
+}
+
+/// The columns of a kind; none if it has no table.
+pub(crate) fn columns(resource: &Resource, version: &Version) -> Option<Vec<Column>> {
+    let mut columns = vec![Column {
+        name: "Name".to_owned(),
+        ty: "string".to_owned(),
+        format: "name".to_owned(),
+        priority: 0,
+        cell: From::Code(text, "/metadata/name"),
+    }];
+    if resource.custom {
+        columns.extend(version.columns.iter().map(defined));
+        return Some(columns);
+    }
+    let own = own(&resource.id)?.into_iter();
+    columns.extend(own.map(|(name, ty, priority, cell, of)| Column {
+        name: name.to_owned(),
+        ty: ty.to_owned(),
+        format: String::new(),
+        priority,
+        cell: From::Code(cell, of),
+    }));
+    Some(columns)
+}
+
+/// A column of a definition (`additionalPrinterColumns`).
+fn defined(row: &Value) -> Column {
+    let text = |field: &str| row[field].as_str().unwrap_or_default().to_owned();
+    Column {
+        name: text("name"),
+        ty: text("type"),
+        format: text("format"),
+        priority: row["priority"].as_i64().unwrap_or(0),
+        cell: From::Path(text("jsonPath").replace(['.', '['], "/").replace(']', "")),
+    }
+}
+
+/// The column that a definition without columns gets.
+pub(crate) fn default_column() -> Value {
+    json!({"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"})
+}
+
+/// The heads of columns.
+pub(crate) fn heads(columns: &[Column]) -> Value {
+    let heads = columns.iter().map(|column| {
+        json!({
+            "name": column.name, "type": column.ty, "format": column.format, "description": "",
+            "priority": column.priority,
+        })
+    });
+    heads.collect()
+}
+
+/// The cells of one object.
+pub(crate) fn cells(columns: &[Column], object: &Value, now: Timestamp) -> Value {
+    let cells = columns.iter().map(|column| match &column.cell {
+        From::Code(cell, of) => cell(object, of, now),
+        From::Path(path) => cells::defined(&column.ty, object.pointer(path), now),
+    });
+    cells.collect()
+}
