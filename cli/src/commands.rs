@@ -72,27 +72,32 @@ pub(crate) async fn run(cli: &Cli, output: &mut Output) -> Result<(), Error> {
     }
     let hub = reach(cli, output).await?;
     output.progress().say(waiting_for(&cli.command));
-    match &cli.command {
-        Command::Get(options) => get::get(&hub, options, output).await,
-        Command::Describe(options) => describe::describe(&hub, options, output).await,
-        Command::Delete(DeleteCommand::Set(options)) => sets::delete(&hub, options, output).await,
-        Command::Run(command) => run_command(&hub, command, output).await,
-        Command::Why(options) => why::why(&hub, options, output).await,
-        Command::Tree(options) => tree::tree(&hub, options, output).await,
-        Command::Trace(options) => trace::trace(&hub, options, output).await,
-        Command::Rollback(options) => sets::rollback(&hub, options, output).await,
-        Command::Unpin(options) => sets::unpin(&hub, options, output).await,
-        Command::Refresh(options) => sets::refresh(&hub, options, output).await,
-        Command::Sync(options) => sets::sync(&hub, options, output).await,
+    ask(&hub, &cli.command, output).await
+}
+
+/// Asks a hub that was reached.
+async fn ask(hub: &Hub, command: &Command, output: &mut Output) -> Result<(), Error> {
+    match command {
+        Command::Get(options) => get::get(hub, options, output).await,
+        Command::Describe(options) => describe::describe(hub, options, output).await,
+        Command::Delete(DeleteCommand::Set(options)) => sets::delete(hub, options, output).await,
+        Command::Run(command) => run_command(hub, command, output).await,
+        Command::Why(options) => why::why(hub, options, output).await,
+        Command::Tree(options) => tree::tree(hub, options, output).await,
+        Command::Trace(options) => trace::trace(hub, options, output).await,
+        Command::Rollback(options) => sets::rollback(hub, options, output).await,
+        Command::Unpin(options) => sets::unpin(hub, options, output).await,
+        Command::Refresh(options) => sets::refresh(hub, options, output).await,
+        Command::Sync(options) => sets::sync(hub, options, output).await,
         Command::Hold(HoldCommand::Approve(options)) => {
-            sets::approve_hold(&hub, options, output).await
+            sets::approve_hold(hub, options, output).await
         }
-        Command::Wait(options) => wait::wait(&hub, options, output).await,
-        Command::Cluster(command) => clusters::run(&hub, command, output).await,
-        Command::Release(command) => release::run(&hub, command, output).await,
-        Command::Audit(command) => audit::run(&hub, command, output).await,
-        Command::User(command) => users::run(&hub, command, output).await,
-        Command::Whoami => about::whoami(&hub, output).await,
+        Command::Wait(options) => wait::wait(hub, options, output).await,
+        Command::Cluster(command) => clusters::run(hub, command, output).await,
+        Command::Release(command) => release::run(hub, command, output).await,
+        Command::Audit(command) => audit::run(hub, command, output).await,
+        Command::User(command) => users::run(hub, command, output).await,
+        Command::Whoami => about::whoami(hub, output).await,
         Command::Apply(_)
         | Command::Diff(_)
         | Command::Config(_)

@@ -105,8 +105,10 @@ pub(crate) fn steady(text: &str, world: &World) -> String {
     let mut steady = String::new();
     for piece in text.split_inclusive(|character: char| !character.is_ascii_digit()) {
         let digits = piece.trim_end_matches(|character: char| !character.is_ascii_digit());
-        // Unix milliseconds have 13 digits until the year 2286.
-        steady.push_str(if digits.len() == 13 {
+        // Unix milliseconds have 13 digits until the year 2286; so may a part of a digest.
+        let hex = |character: char| character.is_ascii_hexdigit();
+        let within = steady.ends_with(hex) || piece[digits.len()..].starts_with(hex);
+        steady.push_str(if digits.len() == 13 && !within {
             "MILLISECONDS"
         } else {
             digits
