@@ -3,9 +3,13 @@
 //! Coalesced: a reader that was away sees the latest of each, never a queue. Never decides what a
 //! report says.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use tidegate_model::{duration::Span, ids::AppUid, report::Report};
+use tidegate_model::{duration::Span, ids::AppUid, report::Report, tree::Objects};
 use tokio::{sync::watch, time::Instant};
 
 use crate::clock;
@@ -29,12 +33,15 @@ struct Rows {
 #[derive(Debug)]
 pub(crate) struct Board {
     sender: watch::Sender<Rows>,
+    /// The objects behind each report, for those who ask; nobody is woken by a change of them.
+    objects: Mutex<BTreeMap<AppUid, Objects>>,
 }
 
 impl Board {
     pub(crate) fn new() -> Self {
         Self {
             sender: watch::Sender::new(Rows::default()),
+            objects: Mutex::default(),
         }
     }
 
@@ -59,8 +66,24 @@ impl Board {
         });
     }
 
+    /// Puts up the objects of an application.
+    pub(crate) fn put_objects(&self, app: AppUid, objects: Objects) {
+        let mut all = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(app, objects);
+    }
+
+    /// The objects of an application as they were put up last.
+    pub(crate) fn objects(&self, app: AppUid) -> Option<Objects> {
+        let all = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(&app).cloned()
+    }
+
     /// Takes an application's report down.
     pub(crate) fn remove(&self, app: AppUid) {
+        self.objects
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&app);
         self.sender
             .send_if_modified(|rows| rows.rows.remove(&app).is_some());
     }
@@ -163,6 +186,19 @@ mod tests {
         assert!(again.is_none(), "an equal report is no change");
         board.put(report(1, 51), None);
         assert_eq!(reports.changed().await.unwrap().len(), 1);
+        let objects = Objects {
+            generation: Generation(7),
+            all: Arc::default(),
+        };
+        board.put_objects(AppUid(Uuid::from_u128(2)), objects.clone());
+        let told = |app| board.objects(AppUid(Uuid::from_u128(app)));
+        assert_eq!((told(1), told(2)), (None, Some(objects)));
+        assert!(
+            reports.changed().now_or_never().is_none(),
+            "nobody is woken by objects"
+        );
+        board.remove(AppUid(Uuid::from_u128(2)));
+        assert_eq!(told(2), None);
         drop(board);
         assert!(reports.changed().await.is_none());
     }

@@ -13,6 +13,7 @@ use tidegate_model::{
     digest::Digest,
     ids::{AppUid, Epoch, Generation},
     names,
+    tree::Objects,
 };
 pub use tokio_util::sync::CancellationToken;
 
@@ -238,6 +239,11 @@ impl ReconcilerHandle {
     /// Reconciles one application now; `false` if it is not held.
     pub fn sync_now(&self, app: AppUid) -> bool {
         self.supervisor.sync_now(app)
+    }
+
+    /// The objects of one application as its task saw them last; `None` if it is not held.
+    pub fn objects(&self, app: AppUid) -> Option<Objects> {
+        self.supervisor.objects(app)
     }
 
     /// Reconciles one application and returns once a pass that began after the call is over;

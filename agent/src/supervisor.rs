@@ -19,6 +19,7 @@ use tidegate_model::{
     bundle::Bundle,
     digest::Digest,
     ids::{AppUid, Epoch, Generation},
+    tree::Objects,
 };
 use tokio::sync::{Notify, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -151,6 +152,10 @@ impl Supervisor {
             slot.nudge.notify_one();
         }
         slot.is_some()
+    }
+
+    pub(crate) fn objects(&self, app: AppUid) -> Option<Objects> {
+        self.env.board.objects(app)
     }
 
     pub(crate) async fn sync(&self, app: AppUid) -> bool {

@@ -7,14 +7,18 @@ mod audit;
 mod condition;
 mod config;
 mod describe;
+mod diff;
 mod get;
 mod offline;
 mod release;
 mod run;
 mod set;
+mod trace;
+mod tree;
 mod up;
 mod wait;
 mod watching;
+mod why;
 
 pub use admin::{
     ClusterCommand, JoinToken, Label, LabelChange, Remove, RoleName, UserCommand, UserCreate,
@@ -23,16 +27,20 @@ pub use audit::{AuditCommand, AuditLog, AuditVerify, Noted, Pattern, Since};
 pub use condition::Condition;
 pub use config::{AddContexts, ConfigCommand, ContextName, RenameContext};
 pub use describe::{Describe, Thing};
+pub use diff::{Diff, Only};
 pub use get::{Get, What};
 pub use offline::{Expand, Inputs, Render};
-pub use release::{ReleaseCommand, ReleaseList, ReleaseShow};
+pub use release::{ReleaseCommand, ReleaseDiff, ReleaseList, ReleaseShow};
 pub use run::{Approve, Control, RunCommand, RunName, Watch};
 pub use set::{
     Apply, Delete, DeleteCommand, HoldApprove, HoldCommand, Refresh, Rollback, Sync, Unpin,
 };
+pub use trace::Trace;
+pub use tree::Tree;
 pub use up::{Down, Example, NamedContext, Up};
 pub use wait::{Subject, Wait};
 pub use watching::Watching;
+pub use why::Why;
 
 use std::path::PathBuf;
 
@@ -63,6 +71,7 @@ pub struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   tidegate apply -f web.yaml                      write an application set
+  tidegate diff web                               what would the newest commit change?
   tidegate run watch --set web                    follow its latest run to the end
   tidegate run explain --set web                  what does it wait for?
   tidegate run approve --set web --reason 'seen'  open the gate it waits at
@@ -165,8 +174,16 @@ pub enum Command {
     Expand(Expand),
     /// Show the objects of a directory or an application; asks no hub.
     Render(Render),
+    /// Show what a commit or a file would change; changes nothing.
+    Diff(Diff),
     /// Show things.
     Get(Get),
+    /// Show the objects of an application with their live state.
+    Tree(Tree),
+    /// Say why an application is in its state, and what would change that.
+    Why(Why),
+    /// Say which commit an object in a cluster comes from.
+    Trace(Trace),
     /// Show one thing with everything that is known about it and its neighbours.
     Describe(Describe),
     /// Delete things.

@@ -8,6 +8,7 @@ mod audit;
 mod clusters;
 mod contexts;
 mod describe;
+mod diff;
 mod expand;
 mod explain;
 mod follow;
@@ -17,10 +18,13 @@ mod release;
 mod render;
 mod runs;
 mod sets;
+mod trace;
+mod tree;
 mod users;
 pub(crate) mod view;
 mod wait;
 mod watch;
+mod why;
 
 use crate::{
     args::{Cli, Command, DeleteCommand, HoldCommand, RunCommand},
@@ -55,6 +59,11 @@ pub(crate) async fn run(cli: &Cli, output: &mut Output) -> Result<(), Error> {
             output.progress().say(waiting_for(&cli.command));
             return apply::send(&hub, files, options.dry_run, output).await;
         }
+        Command::Diff(options) => {
+            let asked = diff::read(options)?;
+            let hub = reach(cli, output).await?;
+            return diff::diff(&hub, asked, options, output).await;
+        }
         Command::Get(options) => get::check(options)?,
         Command::Wait(options) => options.condition.check(options)?,
         Command::Describe(options) => options.one().map(drop)?,
@@ -63,25 +72,34 @@ pub(crate) async fn run(cli: &Cli, output: &mut Output) -> Result<(), Error> {
     }
     let hub = reach(cli, output).await?;
     output.progress().say(waiting_for(&cli.command));
-    match &cli.command {
-        Command::Get(options) => get::get(&hub, options, output).await,
-        Command::Describe(options) => describe::describe(&hub, options, output).await,
-        Command::Delete(DeleteCommand::Set(options)) => sets::delete(&hub, options, output).await,
-        Command::Run(command) => run_command(&hub, command, output).await,
-        Command::Rollback(options) => sets::rollback(&hub, options, output).await,
-        Command::Unpin(options) => sets::unpin(&hub, options, output).await,
-        Command::Refresh(options) => sets::refresh(&hub, options, output).await,
-        Command::Sync(options) => sets::sync(&hub, options, output).await,
+    ask(&hub, &cli.command, output).await
+}
+
+/// Asks a hub that was reached.
+async fn ask(hub: &Hub, command: &Command, output: &mut Output) -> Result<(), Error> {
+    match command {
+        Command::Get(options) => get::get(hub, options, output).await,
+        Command::Describe(options) => describe::describe(hub, options, output).await,
+        Command::Delete(DeleteCommand::Set(options)) => sets::delete(hub, options, output).await,
+        Command::Run(command) => run_command(hub, command, output).await,
+        Command::Why(options) => why::why(hub, options, output).await,
+        Command::Tree(options) => tree::tree(hub, options, output).await,
+        Command::Trace(options) => trace::trace(hub, options, output).await,
+        Command::Rollback(options) => sets::rollback(hub, options, output).await,
+        Command::Unpin(options) => sets::unpin(hub, options, output).await,
+        Command::Refresh(options) => sets::refresh(hub, options, output).await,
+        Command::Sync(options) => sets::sync(hub, options, output).await,
         Command::Hold(HoldCommand::Approve(options)) => {
-            sets::approve_hold(&hub, options, output).await
+            sets::approve_hold(hub, options, output).await
         }
-        Command::Wait(options) => wait::wait(&hub, options, output).await,
-        Command::Cluster(command) => clusters::run(&hub, command, output).await,
-        Command::Release(command) => release::run(&hub, command, output).await,
-        Command::Audit(command) => audit::run(&hub, command, output).await,
-        Command::User(command) => users::run(&hub, command, output).await,
-        Command::Whoami => about::whoami(&hub, output).await,
+        Command::Wait(options) => wait::wait(hub, options, output).await,
+        Command::Cluster(command) => clusters::run(hub, command, output).await,
+        Command::Release(command) => release::run(hub, command, output).await,
+        Command::Audit(command) => audit::run(hub, command, output).await,
+        Command::User(command) => users::run(hub, command, output).await,
+        Command::Whoami => about::whoami(hub, output).await,
         Command::Apply(_)
+        | Command::Diff(_)
         | Command::Config(_)
         | Command::Up(_)
         | Command::Down(_)
@@ -104,6 +122,7 @@ fn waiting_for(command: &Command) -> &'static str {
         Command::Apply(_) => "waiting for the hub to check and write the sets",
         Command::Delete(_) => "waiting for the hub to begin deleting",
         Command::Rollback(_) => "waiting for the hub to begin the rollback",
+        Command::Diff(_) => "waiting for the hub to fetch, render and compare",
         Command::Refresh(_) => "waiting for the hub to fetch the sources",
         Command::Sync(_) => "waiting for the hub to reach the agents",
         Command::Audit(_) => "reading the audit log",

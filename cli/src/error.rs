@@ -39,6 +39,12 @@ pub enum Error {
     /// A source could not be looked at.
     #[error("failed to refresh: {0}")]
     Refresh(String),
+    /// Something could not be compared.
+    #[error("{0}")]
+    Incomplete(String),
+    /// Something differs; what was printed says what.
+    #[error("something differs")]
+    Differs,
     /// An agent could not be asked.
     #[error("failed to sync: {0}")]
     Sync(String),
@@ -90,8 +96,10 @@ impl Error {
             Self::Timeout(_) => Exit::Timeout,
             Self::RunFailed(_) => Exit::RunFailed,
             Self::Output(_) if self.is_silent() => Exit::Ok,
+            Self::Differs => Exit::Differs,
             Self::Up(error) => error.exit(),
-            Self::Refresh(_)
+            Self::Incomplete(_)
+            | Self::Refresh(_)
             | Self::Sync(_)
             | Self::Audit(_)
             | Self::File { .. }
@@ -111,9 +119,14 @@ impl Error {
         }
     }
 
-    /// Whether there is nobody to tell: who read our output went away, as `head` does.
+    /// Whether there is nothing to tell: who read our output went away, as `head` does, or the
+    /// result has said it.
     pub fn is_silent(&self) -> bool {
-        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+        match self {
+            Self::Output(error) => error.kind() == io::ErrorKind::BrokenPipe,
+            Self::Differs => true,
+            _ => false,
+        }
     }
 }
 

@@ -27,6 +27,8 @@ pub enum Exit {
     RunFailed = 7,
     /// A document that was to be applied is wrong.
     InvalidInput = 8,
+    /// A comparison found a difference, and the user wants that as a code.
+    Differs = 9,
     /// Ctrl-C: 128 + SIGINT, as shells have it.
     Interrupted = 130,
 }
@@ -52,8 +54,9 @@ pub const TABLE: &[(Exit, &str)] = &[
     ),
     (
         Exit::InvalidInput,
-        "apply: a document is invalid; nothing was written",
+        "apply, diff: a document is invalid; nothing was written",
     ),
+    (Exit::Differs, "diff --exit-code: something differs"),
     (Exit::Interrupted, "interrupted"),
 ];
 

@@ -6,6 +6,7 @@
 
 pub mod age;
 pub mod block;
+pub mod differences;
 pub mod manifest;
 pub mod message;
 pub mod progress;

@@ -10,15 +10,22 @@ pub(crate) mod convert;
 mod follow;
 mod list;
 mod people;
+mod preview;
 mod runs;
 mod service;
 mod sets;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod trace;
+mod tree;
+mod why;
+
+pub(crate) use self::apply::sources;
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use tonic::{Request, Status};
 
 use crate::{
@@ -40,7 +47,12 @@ pub struct FleetApi {
     poller: PollerHandle,
     settled: Settled,
     authority: Arc<Authority>,
+    /// Previews under way at once: each holds what it renders in memory.
+    previews: Arc<Semaphore>,
 }
+
+/// See [`FleetApi`]'s `previews`; more wait for their turn.
+const PREVIEWS: usize = 2;
 
 impl FleetApi {
     /// The service over these parts of the hub.
@@ -59,6 +71,7 @@ impl FleetApi {
             poller,
             settled,
             authority,
+            previews: Arc::new(Semaphore::new(PREVIEWS)),
         }
     }
 

@@ -8,6 +8,7 @@
 //! `address` is what may be fetched, `fetch` how, `mirror` where it is kept, `tree` how it is read.
 
 mod address;
+mod commit;
 mod credentials;
 mod error;
 mod fetch;
@@ -35,6 +36,7 @@ use self::{
     mirror::Mirror,
 };
 pub use self::{
+    commit::{CommitInfo, Signature},
     credentials::Credential,
     error::Error,
     tree::{Limits as TreeLimits, Tree},
@@ -233,6 +235,27 @@ impl Git {
     pub fn tree(&self, repo_url: &str, commit: &str) -> Result<Tree, Error> {
         let address = Address::parse(repo_url, self.inner.options.allow_file)?;
         Mirror::new(&self.inner.options, &address).tree(&address, commit)
+    }
+
+    /// Who made a commit and what for. Fetches it if the mirror does not have it any more.
+    ///
+    /// # Errors
+    /// As [`Git::fetch`].
+    pub async fn commit(&self, repo_url: &str, commit: &str) -> Result<CommitInfo, Error> {
+        let source = RepoRevision {
+            repo_url: repo_url.to_owned(),
+            revision: commit.to_owned(),
+        };
+        self.fetch(&source).await?;
+        let (inner, commit) = (Arc::clone(&self.inner), commit.to_owned());
+        let (address, _) = self.parse(&source)?;
+        spawn_blocking(move || Mirror::new(&inner.options, &address).info(&address, &commit))
+            .await
+            .unwrap_or_else(|panic| {
+                Err(Error::Internal {
+                    detail: panic.to_string(),
+                })
+            })
     }
 
     fn lock(&self, repo: &str) -> Arc<tokio::sync::Mutex<()>> {

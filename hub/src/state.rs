@@ -13,10 +13,13 @@ use tidegate_model::{
     ids::{AppUid, ClusterUid, RunId, SetUid},
 };
 
-use crate::records::{
-    AppRecord, AuditHead, ClusterRecord, DenyRecord, EpochRecord, Error, HoldRecord, MemberRecord,
-    PinRecord, Record, ReissueRecord, ReleaseRecord, ReportRecord, RestoredRecord, RunRecord,
-    SetRecord, SourceRecord, TokenRecord, UserRecord,
+use crate::{
+    changes::Changes,
+    records::{
+        AppRecord, AuditHead, ClusterRecord, DenyRecord, EpochRecord, Error, HoldRecord,
+        MemberRecord, PinRecord, Record, ReissueRecord, ReleaseRecord, ReportRecord,
+        RestoredRecord, RunRecord, SetRecord, SourceRecord, TokenRecord, UserRecord,
+    },
 };
 
 /// A record and the store's revision of its last change.
@@ -213,6 +216,16 @@ impl State {
             // version and are not ours to judge.
             _ => Ok(()),
         }
+    }
+
+    /// The view as it would be with these changes: a step of what is only tried out.
+    pub fn with(mut self, changes: &Changes) -> Result<Self, Error> {
+        self.revision += 1;
+        for (key, value) in &changes.writes {
+            let change = value.as_deref().map(|bytes| (bytes, self.revision));
+            self.apply(key, change)?;
+        }
+        Ok(self)
     }
 
     /// The cluster with this uid.

@@ -3,6 +3,7 @@
 //! Owns no judgement: tests drive the production functions and look at the store. Its clock stands
 //! unless a test winds it, so no test waits for time.
 
+pub(crate) mod fleet;
 pub(crate) mod repository;
 pub(crate) mod world;
 

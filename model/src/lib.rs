@@ -29,6 +29,7 @@ pub mod run;
 pub mod selector;
 pub mod source;
 pub mod strategy;
+pub mod tree;
 
 /// The API group and version of every document a user writes for Tidegate.
 pub const API_VERSION: &str = "tidegate.dev/v1alpha1";

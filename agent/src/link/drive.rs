@@ -266,6 +266,11 @@ impl<R: Reconcile> Driver<R> {
                     };
                     self.session.answer(id, held, message.to_owned());
                 }
+                Action::ListObjects { id, app, after } => {
+                    let objects = self.reconciler.objects(app);
+                    let page = objects.map(|objects| objects.page(after.as_ref()));
+                    self.session.answer_objects(id, page);
+                }
             }
         }
         Ok(())

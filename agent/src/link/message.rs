@@ -8,7 +8,9 @@ use tidegate_model::{
     assignment::{Assignment, StateRow},
     digest::Digest,
     ids::{AppUid, Epoch, Generation},
+    object::ObjectId,
     report::Report,
+    tree::ObjectPage,
 };
 
 use super::session::End;
@@ -92,6 +94,8 @@ pub struct CommandResult {
     pub ok: bool,
     /// What there is to say about it.
     pub message: String,
+    /// The objects that were asked for.
+    pub objects: Option<ObjectPage>,
 }
 
 /// From the hub.
@@ -178,10 +182,17 @@ pub struct Unreadable {
 }
 
 /// Something to do once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Reconcile an application now.
     SyncNow(AppUid),
     /// Send every report again.
     ReportAll,
+    /// Tell the objects of an application.
+    ListObjects {
+        /// Which.
+        app: AppUid,
+        /// The last object of the page before.
+        after: Option<ObjectId>,
+    },
 }

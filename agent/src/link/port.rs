@@ -11,6 +11,7 @@ use tidegate_model::{
     digest::Digest,
     ids::{AppUid, Epoch, Generation},
     report::Report,
+    tree::Objects,
 };
 
 use super::session::Outcome;
@@ -67,6 +68,9 @@ pub trait Reconcile: Clone + Send + Sync + 'static {
     fn traces(&self) -> Traces {
         Traces::default()
     }
+
+    /// The objects of one application as they are seen now; `None` if it is not held.
+    fn objects(&self, app: AppUid) -> Option<Objects>;
 
     /// Labels that the agent reports about its cluster.
     fn facts(&self) -> BTreeMap<String, String>;
@@ -147,6 +151,10 @@ impl Reconcile for ReconcilerHandle {
 
     fn traces(&self) -> Traces {
         Self::traces(self)
+    }
+
+    fn objects(&self, app: AppUid) -> Option<Objects> {
+        Self::objects(self, app)
     }
 
     fn facts(&self) -> BTreeMap<String, String> {

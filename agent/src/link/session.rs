@@ -21,7 +21,9 @@ use std::{
 use tidegate_model::{
     assignment::{Assignment, StateRow, state_root},
     ids::{AppUid, Epoch, Generation},
+    object::ObjectId,
     report::Report,
+    tree::ObjectPage,
 };
 
 pub use self::work::Outcome;
@@ -79,6 +81,15 @@ pub enum Action {
         id: String,
         /// The application.
         app: AppUid,
+    },
+    /// Look at an application's objects, then call [`Session::answer_objects`].
+    ListObjects {
+        /// Id of the command.
+        id: String,
+        /// The application.
+        app: AppUid,
+        /// The last object of the page before.
+        after: Option<ObjectId>,
     },
 }
 
@@ -290,6 +301,9 @@ impl Session {
     fn command(&mut self, id: String, command: Option<Command>, actions: &mut Vec<Action>) {
         match command {
             Some(Command::SyncNow(app)) => actions.push(Action::SyncNow { id, app }),
+            Some(Command::ListObjects { app, after }) => {
+                actions.push(Action::ListObjects { id, app, after });
+            }
             Some(Command::ReportAll) => {
                 self.outbox.resend_all();
                 // So that the hub learns at once that the reports are complete.
@@ -308,8 +322,31 @@ impl Session {
 
     /// Answers a command.
     pub fn answer(&mut self, id: String, ok: bool, message: String) {
+        self.result(CommandResult {
+            id,
+            ok,
+            message,
+            objects: None,
+        });
+    }
+
+    /// Answers with objects, or says that there is no such application.
+    pub fn answer_objects(&mut self, id: String, objects: Option<ObjectPage>) {
+        let message = match objects {
+            Some(_) => String::new(),
+            None => "no such application here".to_owned(),
+        };
+        self.result(CommandResult {
+            id,
+            ok: objects.is_some(),
+            message,
+            objects,
+        });
+    }
+
+    fn result(&mut self, result: CommandResult) {
         if self.results.len() < MOST_RESULTS {
-            self.results.push_back(CommandResult { id, ok, message });
+            self.results.push_back(result);
         }
     }
 

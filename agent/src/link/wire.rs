@@ -15,6 +15,7 @@ use tidegate_model::{
     object::ObjectId,
     policy::{Drift, Policy},
     report::{Phase, Report},
+    tree::{ObjectPage, ObjectState, Standing},
 };
 use tidegate_proto::v1::{self as wire, agent_message, assignment, command, hub_message};
 
@@ -70,6 +71,10 @@ fn command(command: &wire::Command) -> Result<Option<Command>, Malformed> {
         Some(command::Command::SyncNowAppUid(text)) => {
             Some(Command::SyncNow(app("command.sync_now_app_uid", text)?))
         }
+        Some(command::Command::ListObjects(list)) => Some(Command::ListObjects {
+            app: app("command.list_objects.app_uid", &list.app_uid)?,
+            after: list.after.clone().map(named),
+        }),
         Some(command::Command::ReportAll(_)) => Some(Command::ReportAll),
         None => None,
     })
@@ -193,6 +198,7 @@ pub(crate) fn to_hub(message: ToHub) -> wire::AgentMessage {
                 id: result.id,
                 ok: result.ok,
                 message: result.message,
+                objects: result.objects.map(page),
             })
         }
     };
@@ -285,6 +291,47 @@ fn health(health: Health) -> wire::Health {
         Health::Suspended => wire::Health::Suspended,
         Health::Missing => wire::Health::Missing,
         Health::Unknown => wire::Health::Unknown,
+    }
+}
+
+fn page(page: ObjectPage) -> wire::ObjectPage {
+    wire::ObjectPage {
+        generation: page.generation.0,
+        items: page.items.into_iter().map(state).collect(),
+        total: u32::try_from(page.total).unwrap_or(u32::MAX),
+        more: page.more,
+    }
+}
+
+fn state(mut state: ObjectState) -> wire::ObjectState {
+    /// The most fields that are told of one object.
+    const FIELDS: usize = 50;
+    let standing = match state.standing {
+        Standing::Synced => wire::Standing::Synced,
+        Standing::Waiting => wire::Standing::Waiting,
+        Standing::Failed => wire::Standing::Failed,
+        Standing::Foreign => wire::Standing::Foreign,
+        Standing::Missing => wire::Standing::Missing,
+        Standing::Drifted => wire::Standing::Drifted,
+    };
+    cut(&mut state.message);
+    state.drifted.truncate(FIELDS);
+    wire::ObjectState {
+        object: Some(object(&state.id)),
+        version: state.version,
+        standing: standing.into(),
+        health: health(state.health).into(),
+        message: state.message,
+        drifted: state.drifted,
+    }
+}
+
+fn named(id: wire::ObjectId) -> ObjectId {
+    ObjectId {
+        group: id.group,
+        kind: id.kind,
+        namespace: id.namespace,
+        name: id.name,
     }
 }
 

@@ -1,6 +1,11 @@
 //! What a task remembers of one object between passes: small, and never the object itself.
 
-use tidegate_model::{digest::Digest, health::Health, object::ObjectKey};
+use tidegate_model::{
+    digest::Digest,
+    health::Health,
+    object::ObjectKey,
+    tree::{ObjectState, Standing},
+};
 use tokio::time::Instant;
 
 use crate::{
@@ -162,6 +167,40 @@ impl Row {
         }
     }
 
+    /// Its health, and all there is to say about it.
+    pub(super) fn told(&self) -> (Health, String) {
+        let (health, mut message) = self.health();
+        if self.heat.is_contested() {
+            if !message.is_empty() {
+                message.push_str("; ");
+            }
+            message.push_str("somebody keeps changing it back");
+        }
+        (health, message)
+    }
+
+    /// The object for whoever looks at the application.
+    pub(super) fn state(&self) -> ObjectState {
+        let (health, message) = self.told();
+        let drift = self.drift.as_ref().filter(|drift| !drift.healed);
+        let standing = match &self.status {
+            Status::Waiting(_) => Standing::Waiting,
+            Status::Failed { .. } => Standing::Failed,
+            Status::Foreign(_) => Standing::Foreign,
+            Status::Right if self.missing => Standing::Missing,
+            Status::Right if drift.is_some() => Standing::Drifted,
+            Status::Right => Standing::Synced,
+        };
+        ObjectState {
+            id: self.key.id.clone(),
+            version: self.key.version.clone(),
+            standing,
+            health,
+            message,
+            drifted: drift.map(|drift| drift.fields.clone()).unwrap_or_default(),
+        }
+    }
+
     fn observed_health(&self) -> (Health, String) {
         let Some((generation, assessment)) = &self.observed else {
             return (Health::Unknown, "it was not seen yet".to_owned());
@@ -230,6 +269,40 @@ mod tests {
         assert_eq!(row.health().0, Health::Missing);
         row.new_generation();
         assert_eq!(row.health().0, Health::Progressing);
+    }
+
+    #[test]
+    fn whoever_looks_is_told_where_the_object_stands() {
+        let manifest = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}});
+        let key = ObjectKey::of(&manifest).unwrap();
+        let mut row = Row::new(key.clone(), Digest::of("object", &manifest));
+        let standing = |row: &Row| row.state().standing;
+        assert_eq!(
+            (standing(&row), row.state().health),
+            (Standing::Waiting, Health::Progressing)
+        );
+        row.leave(&seen(1, Health::Healthy), None);
+        assert_eq!(
+            (standing(&row), row.state().health),
+            (Standing::Synced, Health::Healthy)
+        );
+        let drift = |healed| Some(Drifted::now(vec!["/data/a".to_owned()], healed));
+        row.leave(&seen(1, Health::Healthy), drift(true));
+        assert_eq!(standing(&row), Standing::Synced, "it was put back");
+        row.leave(&seen(1, Health::Healthy), drift(false));
+        assert_eq!(
+            (standing(&row), row.state().drifted),
+            (Standing::Drifted, vec!["/data/a".to_owned()])
+        );
+        row.missing = true;
+        assert_eq!(standing(&row), Standing::Missing);
+        row.status = Status::Foreign("it belongs to helm".to_owned());
+        let state = row.state();
+        assert_eq!(
+            (state.standing, state.message.as_str()),
+            (Standing::Foreign, "it belongs to helm")
+        );
+        assert_eq!((state.id, state.version.as_str()), (key.id, "v1"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use tidegate_model::{
     object::ObjectId,
     policy::Drift,
     report::{DriftItem, Phase, Problem, Report},
+    tree::Objects,
 };
 use tokio::time::Instant;
 
@@ -64,6 +65,11 @@ impl Task {
             held_prune: self.held.clone(),
         };
         self.env.board.put(report, self.healthy_since);
+        let objects = Objects {
+            generation: self.generation,
+            all: self.rows.values().map(Row::state).collect(),
+        };
+        self.env.board.put_objects(self.app, objects);
     }
 
     /// What is wrong, worst first: the application as a whole, then its objects.
@@ -152,13 +158,7 @@ impl Task {
 
 /// Health of one object, and what there is to say about it.
 fn of_row(id: &ObjectId, row: &Row) -> (Health, Problem) {
-    let (health, mut message) = row.health();
-    if row.heat.is_contested() {
-        if !message.is_empty() {
-            message.push_str("; ");
-        }
-        message.push_str("somebody keeps changing it back");
-    }
+    let (health, message) = row.told();
     let problem = Problem {
         object: Some(id.clone()),
         message,

@@ -126,7 +126,7 @@ pub(super) async fn send(
 }
 
 /// A wrong document is something else than a wrong command line.
-fn invalid(error: Error) -> Error {
+pub(super) fn invalid(error: Error) -> Error {
     match error {
         Error::Hub(status) if status.code() == Code::InvalidArgument => {
             Error::Input(error::describe(&status))

@@ -56,8 +56,14 @@ fn text(answer: &wire::ExplainRunResponse, now_ms: i64, screen: Screen) -> Strin
         return lines.join("\n");
     }
     lines.push(String::new());
+    lines.push(reasons(&answer.blocking, now_ms, screen));
+    lines.join("\n")
+}
+
+/// Each reason with its place and what clears it, numbered.
+pub(super) fn reasons(blocking: &[wire::Blocking], now_ms: i64, screen: Screen) -> String {
     let mut rows = Vec::new();
-    for (index, blocking) in answer.blocking.iter().enumerate() {
+    for (index, blocking) in blocking.iter().enumerate() {
         let row = |label: String, text: String| vec![label, text];
         rows.push(row(format!("{}.", index + 1), or_dash(&blocking.message)));
         rows.push(row(String::new(), place(blocking, now_ms)));
@@ -66,13 +72,7 @@ fn text(answer: &wire::ExplainRunResponse, now_ms: i64, screen: Screen) -> Strin
             format!("to clear: {}", or_dash(&blocking.clears)),
         ));
     }
-    lines.push(render(
-        &[column(""), flexible("")],
-        &rows,
-        screen.width,
-        usize::MAX,
-    ));
-    lines.join("\n")
+    render(&[column(""), flexible("")], &rows, screen.width, usize::MAX)
 }
 
 fn place(blocking: &wire::Blocking, now_ms: i64) -> String {

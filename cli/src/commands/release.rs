@@ -1,8 +1,8 @@
-//! `release list` and `release show`.
+//! `release list`, `release show` and `release diff`.
 
 use tidegate_proto::v1 as wire;
 
-use super::{describe, get, list::list};
+use super::{describe, diff, get, list::list};
 use crate::{
     args::ReleaseCommand,
     connect::Hub,
@@ -17,6 +17,7 @@ pub(super) async fn run(
 ) -> Result<(), Error> {
     match command {
         ReleaseCommand::List(options) => get::get(hub, &options.get(), output).await,
+        ReleaseCommand::Diff(options) => diff::releases(hub, options, output).await,
         ReleaseCommand::Show(options) => {
             let found: wire::Release = describe::one(hub, &options.get()).await?;
             let release = whole(hub, found).await?;

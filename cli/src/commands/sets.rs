@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// A name as `-o name` prints it, without its kind.
-fn bare<'a>(name: &'a str, kind: &str) -> &'a str {
+pub(super) fn bare<'a>(name: &'a str, kind: &str) -> &'a str {
     name.strip_prefix(kind)
         .and_then(|rest| rest.strip_prefix('/'))
         .unwrap_or(name)

@@ -30,8 +30,8 @@ macro_rules! described {
 
 described! {
     Application, ApplicationSet, AppliedObject, ApproveHoldResponse, AuditRecord, Cluster,
-    CreateJoinTokenResponse, CreateUserResponse, DeleteApplicationSetResponse, ExplainRunResponse,
-    Hold, Pin, Release, RemoveClusterResponse, Run, Source, SyncedApplication, UnpinResponse,
+    CreateJoinTokenResponse, CreateUserResponse, DeleteApplicationSetResponse, ExplainApplicationResponse, ExplainRunResponse,
+    DiffReleasesResponse, GetTraceResponse, Hold, ObjectState, Pin, PreviewResponse, Release, RemoveClusterResponse, Run, Source, SyncedApplication, UnpinResponse,
     WhoAmIResponse,
 }
 

@@ -4,6 +4,7 @@
 
 mod delivery;
 mod fleet;
+mod objects;
 
 use tidegate_proto::v1 as wire;
 

@@ -18,7 +18,7 @@ use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Code, Request, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use crate::{data, ledger, pages::lists, pki::Authority};
+use crate::{data, insight, ledger, pages::lists, pki::Authority};
 
 /// Answers.
 pub(crate) struct Canned {
@@ -396,6 +396,54 @@ impl Fleet for Canned {
                 blocking: data::blocking(),
             },
         }))
+    }
+
+    async fn preview(
+        &self,
+        request: Request<wire::PreviewRequest>,
+    ) -> Result<Response<wire::PreviewResponse>, Status> {
+        let request = self.hear(request, |request| &request.set).await?;
+        Ok(Response::new(insight::preview(&request.set)))
+    }
+
+    async fn preview_apply(
+        &self,
+        request: Request<wire::PreviewApplyRequest>,
+    ) -> Result<Response<wire::PreviewResponse>, Status> {
+        let request = self.hear(request, |_| "").await?;
+        insight::preview_files(&request.files).map(Response::new)
+    }
+
+    async fn diff_releases(
+        &self,
+        request: Request<wire::DiffReleasesRequest>,
+    ) -> Result<Response<wire::DiffReleasesResponse>, Status> {
+        let request = self.hear(request, |request| &request.set).await?;
+        Ok(Response::new(insight::releases(&request)))
+    }
+
+    async fn get_trace(
+        &self,
+        request: Request<wire::GetTraceRequest>,
+    ) -> Result<Response<wire::GetTraceResponse>, Status> {
+        let request = self.hear(request, |request| &request.name).await?;
+        Ok(Response::new(insight::traces(&request.name)))
+    }
+
+    async fn explain_application(
+        &self,
+        request: Request<wire::ExplainApplicationRequest>,
+    ) -> Result<Response<wire::ExplainApplicationResponse>, Status> {
+        let request = self.hear(request, |request| &request.name).await?;
+        Ok(Response::new(insight::why(&request.name)))
+    }
+
+    async fn list_objects(
+        &self,
+        request: Request<wire::ListObjectsRequest>,
+    ) -> Result<Response<wire::ListObjectsResponse>, Status> {
+        let request = self.hear(request, |request| &request.name).await?;
+        Ok(Response::new(insight::objects(&request)))
     }
 
     async fn approve_run(

@@ -16,6 +16,7 @@ mod fleet;
 mod follow;
 mod golden;
 mod help;
+mod insight;
 mod ledger;
 mod offline;
 mod pages;

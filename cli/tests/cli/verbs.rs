@@ -37,6 +37,50 @@ const REQUESTS: &[(&str, &[&str])] = &[
         "delete set web --reason gone",
         &["name: \"web\"", "reason: \"gone\""],
     ),
+    (
+        "diff set/web -p shop --commit abc --source https://a --cluster dev-1 --app web-1",
+        &[
+            "project: \"shop\"",
+            "set: \"web\"",
+            "revision: \"abc\"",
+            "source: \"https://a\"",
+            "cluster: \"dev-1\"",
+            "app: \"web-1\"",
+        ],
+    ),
+    (
+        "diff --set web --revision main",
+        &["set: \"web\"", "revision: \"main\""],
+    ),
+    ("diff", &["PreviewRequest", "set: \"\"", "revision: \"\""]),
+    (
+        "release diff set/web 7 8 -p shop --app a",
+        &[
+            "set: \"web\"",
+            "from: 7",
+            "to: 8",
+            "project: \"shop\"",
+            "app: \"a\"",
+        ],
+    ),
+    (
+        "trace deployments.apps/web -n shop -c dev-1 -p p",
+        &[
+            "kind: \"deployments.apps\"",
+            "name: \"web\"",
+            "namespace: \"shop\"",
+            "cluster: \"dev-1\"",
+            "project: \"p\"",
+        ],
+    ),
+    (
+        "why application/web-1 -p shop",
+        &["name: \"web-1\"", "project: \"shop\""],
+    ),
+    (
+        "tree application/offline --limit 2 -p shop",
+        &["name: \"offline\"", "project: \"shop\"", "page_token: \"\""],
+    ),
     ("refresh web", &["set: \"web\""]),
     (
         "sync application/web-dev-1",

@@ -57,6 +57,8 @@ pub struct Rendered {
     pub bundle: Bundle,
     /// Canonical JSON of every object in the bundle, by digest (tag `object`).
     pub objects: BTreeMap<Digest, Vec<u8>>,
+    /// Where each object stands.
+    pub places: BTreeMap<ObjectId, Place>,
     /// What a person should know, in order of files.
     pub warnings: Vec<Warning>,
 }
@@ -120,7 +122,6 @@ pub fn render(tree: &dyn SourceTree, source: &Source, limits: &Limits) -> Result
     let files = choose(entries, &directory, &selection, &mut rendered.warnings)?;
     check_sizes(&files, &directory, limits)?;
     let mut rows = Vec::new();
-    let mut places: BTreeMap<ObjectId, Place> = BTreeMap::new();
     for file in &files {
         let text = tree.read(&file.path)?;
         for document in manifest::read(text, &file.path, &limits.manifest)? {
@@ -131,7 +132,7 @@ pub fn render(tree: &dyn SourceTree, source: &Source, limits: &Limits) -> Result
                     limit: limits.objects,
                 });
             }
-            if let Some(first) = places.get(&key.id) {
+            if let Some(first) = rendered.places.get(&key.id) {
                 return Err(Error::duplicate(&key, first, place));
             }
             if key.id.group.is_empty() && key.id.kind == "Secret" {
@@ -140,7 +141,7 @@ pub fn render(tree: &dyn SourceTree, source: &Source, limits: &Limits) -> Result
                     object: key.id.clone(),
                 });
             }
-            places.insert(key.id.clone(), place);
+            rendered.places.insert(key.id.clone(), place);
             let bytes = canonical::to_vec(&value);
             let digest = Digest::of_bytes(OBJECT_TAG, &bytes);
             rendered.objects.insert(digest, bytes);

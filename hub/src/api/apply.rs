@@ -24,9 +24,10 @@ use crate::{
 };
 
 /// A document that passed the checks.
-struct Checked {
+pub(super) struct Checked {
     place: String,
-    set: ApplicationSet,
+    /// The set that it describes.
+    pub(super) set: ApplicationSet,
 }
 
 /// Collects what is wrong, with places.
@@ -66,7 +67,7 @@ impl FleetApi {
         actor: &str,
         request: &wire::ApplyRequest,
     ) -> Result<wire::ApplyResponse, Status> {
-        let checked = self.check(request)?;
+        let checked = self.check(&request.files)?;
         let objects = self
             .write(|state| {
                 let mut changes = Changes::default();
@@ -83,11 +84,11 @@ impl FleetApi {
         Ok(wire::ApplyResponse { objects })
     }
 
-    fn check(&self, request: &wire::ApplyRequest) -> Result<Vec<Checked>, Status> {
+    pub(super) fn check(&self, files: &[wire::SourceFile]) -> Result<Vec<Checked>, Status> {
         let mut problems = Problems::default();
         let mut checked = Vec::new();
         let mut seen = BTreeSet::new();
-        for file in &request.files {
+        for file in files {
             let documents = match manifest::read(&file.content, &file.name, &Limits::default()) {
                 Ok(documents) => documents,
                 Err(error) => {
@@ -111,7 +112,7 @@ impl FleetApi {
                 }
             }
         }
-        if request.files.is_empty() {
+        if files.is_empty() {
             problems.note("request", "it holds no file");
         }
         problems.into_result().map(|()| checked)
@@ -157,7 +158,7 @@ impl FleetApi {
         fine.then_some(Checked { place, set })
     }
 
-    fn plan_set(
+    pub(super) fn plan_set(
         &self,
         state: &State,
         actor: &str,

@@ -11,6 +11,7 @@ use tidegate_model::{
     health::Health,
     object::ObjectId,
     policy::{Drift, Policy},
+    release::SourceCommit,
     report::{Phase, Report},
     run::{Cause, Member, MemberState, RunState},
 };
@@ -42,7 +43,7 @@ pub(crate) fn health(health: Health) -> wire::Health {
     }
 }
 
-fn phase(phase: Phase) -> wire::Phase {
+pub(crate) fn phase(phase: Phase) -> wire::Phase {
     match phase {
         Phase::Accepted => wire::Phase::Accepted,
         Phase::Applying => wire::Phase::Applying,
@@ -52,7 +53,7 @@ fn phase(phase: Phase) -> wire::Phase {
     }
 }
 
-fn object(id: &ObjectId) -> wire::ObjectId {
+pub(crate) fn object(id: &ObjectId) -> wire::ObjectId {
     wire::ObjectId {
         group: id.group.clone(),
         kind: id.kind.clone(),
@@ -322,7 +323,7 @@ fn member(member: &Member) -> wire::RunMember {
     }
 }
 
-fn member_state(state: MemberState) -> &'static str {
+pub(crate) fn member_state(state: MemberState) -> &'static str {
     match state {
         MemberState::Queued => "Queued",
         MemberState::Unchanged => "Unchanged",
@@ -342,8 +343,11 @@ fn member_state(state: MemberState) -> &'static str {
 }
 
 pub(crate) fn sources(record: &ReleaseRecord) -> Vec<wire::SourceCommit> {
-    record
-        .sources
+    commits(&record.sources)
+}
+
+pub(crate) fn commits(commits: &[SourceCommit]) -> Vec<wire::SourceCommit> {
+    commits
         .iter()
         .map(|source| wire::SourceCommit {
             repo_url: source.source.repo_url.clone(),

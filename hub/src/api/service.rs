@@ -147,6 +147,55 @@ impl Fleet for FleetApi {
             .map(Response::new)
     }
 
+    async fn preview(
+        &self,
+        request: Request<wire::PreviewRequest>,
+    ) -> Answer<wire::PreviewResponse> {
+        self.preview_sets(request.get_ref())
+            .await
+            .map(Response::new)
+    }
+
+    async fn preview_apply(
+        &self,
+        request: Request<wire::PreviewApplyRequest>,
+    ) -> Answer<wire::PreviewResponse> {
+        let actor = actor(&request)?;
+        self.preview_documents(&actor, request.get_ref())
+            .await
+            .map(Response::new)
+    }
+
+    async fn diff_releases(
+        &self,
+        request: Request<wire::DiffReleasesRequest>,
+    ) -> Answer<wire::DiffReleasesResponse> {
+        self.compare_releases(request.get_ref())
+            .await
+            .map(Response::new)
+    }
+
+    async fn explain_application(
+        &self,
+        request: Request<wire::ExplainApplicationRequest>,
+    ) -> Answer<wire::ExplainApplicationResponse> {
+        self.why(request.get_ref()).map(Response::new)
+    }
+
+    async fn list_objects(
+        &self,
+        request: Request<wire::ListObjectsRequest>,
+    ) -> Answer<wire::ListObjectsResponse> {
+        self.tree(request.get_ref()).await.map(Response::new)
+    }
+
+    async fn get_trace(
+        &self,
+        request: Request<wire::GetTraceRequest>,
+    ) -> Answer<wire::GetTraceResponse> {
+        self.trace(request.get_ref()).await.map(Response::new)
+    }
+
     async fn rollback(
         &self,
         request: Request<wire::RollbackRequest>,

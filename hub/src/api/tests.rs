@@ -2,11 +2,15 @@
 
 mod apply;
 mod clusters;
+mod explaining;
 mod holding;
 mod listing;
+mod objects;
 mod people;
+mod previewing;
 mod running;
 mod syncing;
+mod tracing_back;
 mod writes;
 
 use serde_json::json;

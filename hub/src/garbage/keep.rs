@@ -17,7 +17,7 @@ use tidegate_store::{BlobId, blob};
 use crate::{publish::pass::ENTRIES_TAG, records::SetRecord, state::State};
 
 /// Releases of a set whose content stays, besides the one of its open run (design, §4).
-const RELEASES: u64 = 10;
+pub const RELEASES: u64 = 10;
 
 /// What the records refer to.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -71,12 +71,7 @@ impl Mirror {
 
     /// The tree of a commit.
     pub(super) fn tree(&self, address: &Address, commit: &str) -> Result<Tree, Error> {
-        let missing = || Error::MissingCommit {
-            repo: address.text().to_owned(),
-            commit: commit.chars().take(40).collect(),
-        };
-        let id = ObjectId::from_hex(commit.as_bytes()).map_err(|_| missing())?;
-        let repository = self.find(id)?.ok_or_else(missing)?;
+        let (id, repository) = self.with_commit(address, commit)?;
         let root = repository
             .find_commit(id)
             .and_then(|commit| Ok(commit.tree_id()?.detach()))
@@ -85,6 +80,21 @@ impl Mirror {
                 detail: chain(&error),
             })?;
         Ok(Tree::new(repository, root, self.options.tree))
+    }
+
+    /// A commit's id and the repository that has it.
+    pub(super) fn with_commit(
+        &self,
+        address: &Address,
+        commit: &str,
+    ) -> Result<(ObjectId, Repository), Error> {
+        let missing = || Error::MissingCommit {
+            repo: address.text().to_owned(),
+            commit: commit.chars().take(40).collect(),
+        };
+        let id = ObjectId::from_hex(commit.as_bytes()).map_err(|_| missing())?;
+        let repository = self.find(id)?.ok_or_else(missing)?;
+        Ok((id, repository))
     }
 
     fn path(&self, number: u64) -> PathBuf {

@@ -48,6 +48,13 @@ const TABLE: &[(&str, Requirement)] = &[
     ("/tidegate.v1.Fleet/WatchRun", VIEWER),
     ("/tidegate.v1.Fleet/ExplainRun", VIEWER),
     ("/tidegate.v1.Fleet/WhoAmI", VIEWER),
+    ("/tidegate.v1.Fleet/Preview", VIEWER),
+    ("/tidegate.v1.Fleet/DiffReleases", VIEWER),
+    ("/tidegate.v1.Fleet/GetTrace", VIEWER),
+    ("/tidegate.v1.Fleet/ListObjects", VIEWER),
+    ("/tidegate.v1.Fleet/ExplainApplication", VIEWER),
+    // The documents may name any repository that the hub's credentials open: as much as applying.
+    ("/tidegate.v1.Fleet/PreviewApply", OPERATOR),
     ("/tidegate.v1.Fleet/Apply", OPERATOR),
     ("/tidegate.v1.Fleet/DeleteApplicationSet", OPERATOR),
     ("/tidegate.v1.Fleet/ApproveRun", OPERATOR),
@@ -333,7 +340,7 @@ mod tests {
             .trim_start_matches("/tidegate.v1.")
             .split_once('/')
             .unwrap();
-        let reads = ["List", "Get", "Watch", "Explain", "WhoAmI"];
+        let reads = ["List", "Get", "Watch", "Explain", "WhoAmI", "Diff"];
         let administers = [
             "CreateJoinToken",
             "LabelCluster",
@@ -344,6 +351,8 @@ mod tests {
             ("Enrollment", "Join") => Requirement::JoinToken,
             ("Enrollment" | "AgentLink", _) => Requirement::Cluster,
             ("Fleet", name) if reads.iter().any(|read| name.starts_with(read)) => VIEWER,
+            // Of what is applied; of a document it may be any repository.
+            ("Fleet", "Preview") => VIEWER,
             ("Fleet", name) if administers.contains(&name) => ADMIN,
             ("Fleet", _) => OPERATOR,
             other => panic!("a new service: {other:?}"),

@@ -8,7 +8,9 @@ use tidegate_model::{
     assignment::{Assignment, StateRow},
     digest::Digest,
     ids::{AppUid, Epoch},
+    object::ObjectId,
     report::Report,
+    tree::ObjectPage,
 };
 
 use super::port::{Ack, AgentFacts};
@@ -64,6 +66,8 @@ pub struct CommandResult {
     pub ok: bool,
     /// What there is to say about it.
     pub message: String,
+    /// The objects that were asked for.
+    pub objects: Option<ObjectPage>,
 }
 
 /// To an agent. The hub's epoch is added by the wire.
@@ -108,12 +112,19 @@ pub enum ToAgent {
 }
 
 /// Something to do once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Reconcile an application now.
     SyncNow(AppUid),
     /// Send every report again.
     ReportAll,
+    /// Tell the objects of an application.
+    ListObjects {
+        /// Which.
+        app: AppUid,
+        /// The last object of the page before.
+        after: Option<ObjectId>,
+    },
 }
 
 /// Labels of `facts` that an agent may write; the others are dropped, so that an agent cannot talk

@@ -122,12 +122,21 @@ impl Sessions {
         self.shared.changes.subscribe()
     }
 
-    /// Has an agent do something once, and waits for its answer.
+    /// Has an agent do something once, and waits for what it says about it.
     pub async fn send_command(
         &self,
         cluster: ClusterUid,
         command: Command,
     ) -> Result<String, CommandError> {
+        Ok(self.ask(cluster, command).await?.message)
+    }
+
+    /// Has an agent do something once, and waits for its answer.
+    pub async fn ask(
+        &self,
+        cluster: ClusterUid,
+        command: Command,
+    ) -> Result<CommandResult, CommandError> {
         let orders = {
             let table = self.table();
             let open = table
@@ -152,7 +161,7 @@ impl Sessions {
             .map_err(|_| CommandError::NoAnswer("it did not come in time"))?
             .map_err(|_| CommandError::NoAnswer("the session ended"))??;
         if result.ok {
-            Ok(result.message)
+            Ok(result)
         } else {
             Err(CommandError::Refused(result.message))
         }
@@ -383,6 +392,7 @@ mod tests {
             id: order.id,
             ok: false,
             message: "no such app".into(),
+            objects: None,
         };
         order.answer.send(Ok(result)).unwrap();
         assert_eq!(

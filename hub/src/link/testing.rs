@@ -1,6 +1,6 @@
 //! An agent for tests of other modules: a real seat among the sessions, without a stream.
 
-use tidegate_model::ids::ClusterUid;
+use tidegate_model::{ids::ClusterUid, tree::ObjectPage};
 
 use super::{
     message::{Command, CommandResult},
@@ -36,6 +36,20 @@ impl Agent {
             id: order.id,
             ok,
             message: message.to_owned(),
+            objects: None,
+        };
+        order.answer.send(Ok(result)).unwrap();
+        order.command
+    }
+
+    /// Answers the next command with objects.
+    pub(crate) async fn answer_objects(&mut self, objects: ObjectPage) -> Command {
+        let order = self.0.orders.recv().await.unwrap();
+        let result = CommandResult {
+            id: order.id,
+            ok: true,
+            message: String::new(),
+            objects: Some(objects),
         };
         order.answer.send(Ok(result)).unwrap();
         order.command

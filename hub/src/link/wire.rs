@@ -14,6 +14,7 @@ use tidegate_model::{
     object::ObjectId,
     policy::{Drift, Policy},
     report::{DriftItem, HeldPrune, Phase, Problem, Report},
+    tree::{ObjectPage, ObjectState, PAGE, Standing},
 };
 use tidegate_proto::v1::{self as wire, agent_message, assignment, command, hub_message};
 
@@ -61,6 +62,7 @@ pub(crate) fn from_agent(message: wire::AgentMessage) -> Result<FromAgent, Malfo
             id: message.id,
             ok: message.ok,
             message: message.message,
+            objects: message.objects.map(page).transpose()?,
         }),
     })
 }
@@ -132,14 +134,7 @@ fn report(message: wire::Report) -> Result<Report, Malformed> {
             ));
         }
     };
-    let health = match message.health() {
-        wire::Health::Healthy => Health::Healthy,
-        wire::Health::Progressing => Health::Progressing,
-        wire::Health::Degraded => Health::Degraded,
-        wire::Health::Suspended => Health::Suspended,
-        wire::Health::Missing => Health::Missing,
-        wire::Health::Unknown | wire::Health::Unspecified => Health::Unknown,
-    };
+    let health = health(message.health());
     let drift = message.drift.into_iter().map(|item| {
         Some(DriftItem {
             object: object(item.object?),
@@ -166,6 +161,51 @@ fn report(message: wire::Report) -> Result<Report, Malformed> {
             count: held.count,
             reason: held.reason,
         }),
+    })
+}
+
+fn health(health: wire::Health) -> Health {
+    match health {
+        wire::Health::Healthy => Health::Healthy,
+        wire::Health::Progressing => Health::Progressing,
+        wire::Health::Degraded => Health::Degraded,
+        wire::Health::Suspended => Health::Suspended,
+        wire::Health::Missing => Health::Missing,
+        wire::Health::Unknown | wire::Health::Unspecified => Health::Unknown,
+    }
+}
+
+/// A page that is longer than asked for is cut: an agent decides over no size here.
+fn page(message: wire::ObjectPage) -> Result<ObjectPage, Malformed> {
+    let cut = message.items.len() > PAGE;
+    let items = message.items.into_iter().take(PAGE).map(state);
+    Ok(ObjectPage {
+        generation: Generation(message.generation),
+        items: items
+            .collect::<Option<_>>()
+            .ok_or_else(|| Malformed::new("command_result.objects.object", "missing"))?,
+        total: usize::try_from(message.total).unwrap_or(usize::MAX),
+        more: message.more || cut,
+    })
+}
+
+fn state(message: wire::ObjectState) -> Option<ObjectState> {
+    let standing = match message.standing() {
+        wire::Standing::Synced => Standing::Synced,
+        wire::Standing::Failed => Standing::Failed,
+        wire::Standing::Foreign => Standing::Foreign,
+        wire::Standing::Missing => Standing::Missing,
+        wire::Standing::Drifted => Standing::Drifted,
+        wire::Standing::Waiting | wire::Standing::Unspecified => Standing::Waiting,
+    };
+    let health = health(message.health());
+    Some(ObjectState {
+        id: object(message.object?),
+        version: message.version,
+        standing,
+        health,
+        message: message.message,
+        drifted: message.drifted,
     })
 }
 
@@ -199,6 +239,12 @@ pub(crate) fn to_agent(epoch: Epoch, message: ToAgent) -> wire::HubMessage {
         ToAgent::Command { id, command } => {
             let command = match command {
                 Command::SyncNow(app) => command::Command::SyncNowAppUid(app.to_string()),
+                Command::ListObjects { app, after } => {
+                    command::Command::ListObjects(wire::ListObjects {
+                        app_uid: app.to_string(),
+                        after: after.as_ref().map(crate::api::convert::object),
+                    })
+                }
                 Command::ReportAll => command::Command::ReportAll(true),
             };
             hub_message::Message::Command(wire::Command {

@@ -126,6 +126,18 @@ impl Inputs {
         }
     }
 
+    /// The same set where its sources are at these commits; each may carry why it is not where it
+    /// should be. A source that is not among them counts as never fetched.
+    #[must_use]
+    pub fn at(
+        mut self,
+        commits: impl IntoIterator<Item = (RepoRevision, Option<String>, Option<String>)>,
+    ) -> Self {
+        let known = |(source, commit, error)| (source, Known { commit, error });
+        self.commits = commits.into_iter().map(known).collect();
+        self
+    }
+
     /// The set.
     pub fn uid(&self) -> SetUid {
         self.uid

@@ -70,6 +70,24 @@ pub struct Report {
     #[prost(message, optional, tag = "9")]
     pub held_prune: ::core::option::Option<HeldPrune>,
 }
+/// One object of an application. Never carries values.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ObjectState {
+    #[prost(message, optional, tag = "1")]
+    pub object: ::core::option::Option<ObjectId>,
+    #[prost(string, tag = "2")]
+    pub version: ::prost::alloc::string::String,
+    #[prost(enumeration = "Standing", tag = "3")]
+    pub standing: i32,
+    #[prost(enumeration = "Health", tag = "4")]
+    pub health: i32,
+    /// Why it is not healthy.
+    #[prost(string, tag = "5")]
+    pub message: ::prost::alloc::string::String,
+    /// JSON pointers of fields that somebody changed.
+    #[prost(string, repeated, tag = "6")]
+    pub drifted: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
 /// Health of an object, application or cluster. The zero value is never healthy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -184,6 +202,52 @@ impl Drift {
             "DRIFT_HEAL" => Some(Self::Heal),
             "DRIFT_WARN" => Some(Self::Warn),
             "DRIFT_OFF" => Some(Self::Off),
+            _ => None,
+        }
+    }
+}
+/// Where an object stands compared with its manifest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Standing {
+    Unspecified = 0,
+    Synced = 1,
+    /// For its turn, or for something else.
+    Waiting = 2,
+    /// It could not be applied.
+    Failed = 3,
+    /// It belongs to somebody else.
+    Foreign = 4,
+    Missing = 5,
+    /// Somebody changed it in the cluster.
+    Drifted = 6,
+}
+impl Standing {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "STANDING_UNSPECIFIED",
+            Self::Synced => "STANDING_SYNCED",
+            Self::Waiting => "STANDING_WAITING",
+            Self::Failed => "STANDING_FAILED",
+            Self::Foreign => "STANDING_FOREIGN",
+            Self::Missing => "STANDING_MISSING",
+            Self::Drifted => "STANDING_DRIFTED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "STANDING_UNSPECIFIED" => Some(Self::Unspecified),
+            "STANDING_SYNCED" => Some(Self::Synced),
+            "STANDING_WAITING" => Some(Self::Waiting),
+            "STANDING_FAILED" => Some(Self::Failed),
+            "STANDING_FOREIGN" => Some(Self::Foreign),
+            "STANDING_MISSING" => Some(Self::Missing),
+            "STANDING_DRIFTED" => Some(Self::Drifted),
             _ => None,
         }
     }
@@ -789,7 +853,7 @@ pub struct HubHeartbeat {}
 pub struct Command {
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
-    #[prost(oneof = "command::Command", tags = "2, 3")]
+    #[prost(oneof = "command::Command", tags = "2, 3, 4")]
     pub command: ::core::option::Option<command::Command>,
 }
 /// Nested message and enum types in `Command`.
@@ -802,9 +866,35 @@ pub mod command {
         /// Send every report again: the hub's evidence differs from the status root.
         #[prost(bool, tag = "3")]
         ReportAll(bool),
+        /// Tell the objects of this application, a page at a time; for a person who looks.
+        #[prost(message, tag = "4")]
+        ListObjects(super::ListObjects),
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListObjects {
+    #[prost(string, tag = "1")]
+    pub app_uid: ::prost::alloc::string::String,
+    /// The last object of the page before; unset for the first page.
+    #[prost(message, optional, tag = "2")]
+    pub after: ::core::option::Option<ObjectId>,
+}
+/// At most 100 objects, in the order of their names.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ObjectPage {
+    /// What they are told of.
+    #[prost(uint64, tag = "1")]
+    pub generation: u64,
+    #[prost(message, repeated, tag = "2")]
+    pub items: ::prost::alloc::vec::Vec<ObjectState>,
+    /// How many there are in all.
+    #[prost(uint32, tag = "3")]
+    pub total: u32,
+    /// There are more behind the last of these.
+    #[prost(bool, tag = "4")]
+    pub more: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CommandResult {
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
@@ -812,6 +902,9 @@ pub struct CommandResult {
     pub ok: bool,
     #[prost(string, tag = "3")]
     pub message: ::prost::alloc::string::String,
+    /// The answer to `list_objects`.
+    #[prost(message, optional, tag = "4")]
+    pub objects: ::core::option::Option<ObjectPage>,
 }
 /// The hub asks the agent to reconnect.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1972,6 +2065,337 @@ pub struct AuditRecord {
     #[prost(string, tag = "10")]
     pub previous: ::prost::alloc::string::String,
 }
+/// What the newest commit of the sources, fetched now, or the one that is named, would change of
+/// what is assigned. Changes nothing.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PreviewRequest {
+    #[prost(string, tag = "1")]
+    pub project: ::prost::alloc::string::String,
+    /// Empty for every set of the project.
+    #[prost(string, tag = "2")]
+    pub set: ::prost::alloc::string::String,
+    /// A commit id, branch or tag instead of what the set follows.
+    #[prost(string, tag = "3")]
+    pub revision: ::prost::alloc::string::String,
+    /// Which source the revision is of, if the set has several: URL or URL@REVISION.
+    #[prost(string, tag = "4")]
+    pub source: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "5")]
+    pub filter: ::core::option::Option<DiffFilter>,
+}
+/// What applying these documents would change. Changes nothing.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PreviewApplyRequest {
+    #[prost(message, repeated, tag = "1")]
+    pub files: ::prost::alloc::vec::Vec<SourceFile>,
+    #[prost(message, optional, tag = "2")]
+    pub filter: ::core::option::Option<DiffFilter>,
+}
+/// Which applications are told of; all of them are expanded and compared.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DiffFilter {
+    #[prost(string, tag = "1")]
+    pub cluster: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub app: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PreviewResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub sets: ::prost::alloc::vec::Vec<SetPreview>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SetPreview {
+    #[prost(string, tag = "1")]
+    pub project: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub set: ::prost::alloc::string::String,
+    /// Commits it would be made of.
+    #[prost(message, repeated, tag = "3")]
+    pub sources: ::prost::alloc::vec::Vec<SourceCommit>,
+    #[prost(message, optional, tag = "4")]
+    pub differences: ::core::option::Option<Differences>,
+    /// What would wait for a person, and what waits already (with an id that `ApproveHold` takes).
+    #[prost(message, repeated, tag = "5")]
+    pub holds: ::prost::alloc::vec::Vec<Hold>,
+    /// Results that cannot be rendered, the same told once.
+    #[prost(message, repeated, tag = "6")]
+    pub unrendered: ::prost::alloc::vec::Vec<Unrendered>,
+    /// What else goes wrong, with places.
+    #[prost(string, repeated, tag = "7")]
+    pub problems: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Some input is missing: an application that is not there proves nothing.
+    #[prost(bool, tag = "8")]
+    pub incomplete: bool,
+    /// Number of the release that this would make; 0 for none.
+    #[prost(uint64, tag = "9")]
+    pub release: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Unrendered {
+    #[prost(string, tag = "1")]
+    pub message: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "2")]
+    pub applications: ::prost::alloc::vec::Vec<ApplicationPlace>,
+    /// Applications that are not listed.
+    #[prost(uint32, tag = "3")]
+    pub more: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ApplicationPlace {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub cluster: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Differences {
+    #[prost(message, repeated, tag = "1")]
+    pub groups: ::prost::alloc::vec::Vec<DiffGroup>,
+    /// Applications that stay as they are.
+    #[prost(uint32, tag = "2")]
+    pub unchanged: u32,
+    /// Groups that are left out because the answer would be too long.
+    #[prost(uint32, tag = "3")]
+    pub more_groups: u32,
+}
+/// Applications with exactly the same changes.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DiffGroup {
+    /// Whether the applications come, change or go.
+    #[prost(enumeration = "DiffKind", tag = "1")]
+    pub kind: i32,
+    #[prost(message, repeated, tag = "2")]
+    pub applications: ::prost::alloc::vec::Vec<ApplicationPlace>,
+    /// Applications that are not listed.
+    #[prost(uint32, tag = "3")]
+    pub more_applications: u32,
+    #[prost(message, repeated, tag = "4")]
+    pub objects: ::prost::alloc::vec::Vec<ObjectDiff>,
+    /// Objects that are not listed.
+    #[prost(uint32, tag = "5")]
+    pub more_objects: u32,
+    /// Changes besides objects: policy, namespace.
+    #[prost(string, repeated, tag = "6")]
+    pub settings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ObjectDiff {
+    #[prost(enumeration = "DiffKind", tag = "1")]
+    pub kind: i32,
+    #[prost(message, optional, tag = "2")]
+    pub object: ::core::option::Option<ObjectId>,
+    /// Of a changed object: unified diff of its YAML. Values of a Secret, its annotations too, are
+    /// marks that say only whether two are the same, and only within one answer.
+    #[prost(string, tag = "3")]
+    pub diff: ::prost::alloc::string::String,
+    /// The diff is longer than what is told.
+    #[prost(bool, tag = "4")]
+    pub cut: bool,
+}
+/// What differs between two releases of a set, by number.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DiffReleasesRequest {
+    #[prost(string, tag = "1")]
+    pub project: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub set: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "3")]
+    pub from: u64,
+    #[prost(uint64, tag = "4")]
+    pub to: u64,
+    #[prost(message, optional, tag = "5")]
+    pub filter: ::core::option::Option<DiffFilter>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DiffReleasesResponse {
+    #[prost(message, optional, tag = "1")]
+    pub differences: ::core::option::Option<Differences>,
+    /// Entries of the newer one that could not be rendered.
+    #[prost(message, repeated, tag = "2")]
+    pub unrendered: ::prost::alloc::vec::Vec<Unrendered>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetTraceRequest {
+    #[prost(string, tag = "1")]
+    pub cluster: ::prost::alloc::string::String,
+    /// As people write it: deployment, deployments.apps, deploy.
+    #[prost(string, tag = "2")]
+    pub kind: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub name: ::prost::alloc::string::String,
+    /// Empty for any.
+    #[prost(string, tag = "4")]
+    pub namespace: ::prost::alloc::string::String,
+    /// Empty for any.
+    #[prost(string, tag = "5")]
+    pub project: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetTraceResponse {
+    /// Every application that brings such an object, the first 20.
+    #[prost(message, repeated, tag = "1")]
+    pub items: ::prost::alloc::vec::Vec<Trace>,
+    /// Those that are left out.
+    #[prost(uint32, tag = "2")]
+    pub more: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Signature {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub email: ::prost::alloc::string::String,
+    #[prost(int64, tag = "3")]
+    pub at_ms: i64,
+}
+/// What Git says of a commit.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Commit {
+    #[prost(string, tag = "1")]
+    pub repo_url: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "3")]
+    pub author: ::core::option::Option<Signature>,
+    #[prost(message, optional, tag = "4")]
+    pub committer: ::core::option::Option<Signature>,
+    /// The first line of the message.
+    #[prost(string, tag = "5")]
+    pub subject: ::prost::alloc::string::String,
+    /// Why nothing but the id is known.
+    #[prost(string, tag = "6")]
+    pub error: ::prost::alloc::string::String,
+}
+/// A release and the commit that it took an application's source at.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TracedRelease {
+    #[prost(uint64, tag = "1")]
+    pub number: u64,
+    #[prost(int64, tag = "2")]
+    pub created_at_ms: i64,
+    /// What asked for it.
+    #[prost(string, tag = "3")]
+    pub cause: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "4")]
+    pub commit: ::core::option::Option<Commit>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Trace {
+    #[prost(message, optional, tag = "1")]
+    pub object: ::core::option::Option<ObjectId>,
+    #[prost(string, tag = "2")]
+    pub cluster: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub project: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub set: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub application: ::prost::alloc::string::String,
+    /// Where the application's source is.
+    #[prost(string, tag = "6")]
+    pub repo_url: ::prost::alloc::string::String,
+    #[prost(string, tag = "7")]
+    pub revision: ::prost::alloc::string::String,
+    #[prost(string, tag = "8")]
+    pub path: ::prost::alloc::string::String,
+    /// File and line of the object in it; empty if that is not known.
+    #[prost(string, tag = "9")]
+    pub place: ::prost::alloc::string::String,
+    /// What the application is told to run.
+    #[prost(message, optional, tag = "10")]
+    pub release: ::core::option::Option<TracedRelease>,
+    /// The first release since which the object is what it is, without a break. Unset where that is
+    /// not known.
+    #[prost(message, optional, tag = "11")]
+    pub since: ::core::option::Option<TracedRelease>,
+    /// What came before `since` is no longer kept: it may be older.
+    #[prost(bool, tag = "12")]
+    pub since_may_be_older: bool,
+    #[prost(uint64, tag = "13")]
+    pub generation: u64,
+    /// The run that brought it, and when it told the agent; 0 if that is too long ago to be found.
+    #[prost(string, tag = "14")]
+    pub run_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "15")]
+    pub run_state: ::prost::alloc::string::String,
+    #[prost(string, tag = "16")]
+    pub wave: ::prost::alloc::string::String,
+    #[prost(int64, tag = "17")]
+    pub assigned_at_ms: i64,
+    /// What the agent says of that.
+    #[prost(bool, tag = "18")]
+    pub synced: bool,
+    #[prost(enumeration = "Health", tag = "19")]
+    pub health: i32,
+    #[prost(int64, tag = "20")]
+    pub report_at_ms: i64,
+    #[prost(bool, tag = "21")]
+    pub pinned: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExplainApplicationRequest {
+    #[prost(string, tag = "1")]
+    pub project: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExplainApplicationResponse {
+    #[prost(message, optional, tag = "1")]
+    pub application: ::core::option::Option<Application>,
+    /// Number of the set's latest release; what the application is told may be older.
+    #[prost(uint64, tag = "2")]
+    pub latest_release: u64,
+    /// The latest run of the set, and where the application is in it. Empty if it is not in it.
+    #[prost(string, tag = "3")]
+    pub run_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub run_state: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub wave: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub member_state: ::prost::alloc::string::String,
+    /// Everything that is in its way, nearest to the cluster first; empty if nothing is. `code` is
+    /// that of a run's explanation, or NotJoined, Disconnected, Removing, NotAssigned, Rejected,
+    /// NotApplied, ObjectProblem, Drift, SourceError, SetProblem, Pinned, Held, Denied, WaitsForTurn,
+    /// RunEnded.
+    #[prost(message, repeated, tag = "7")]
+    pub reasons: ::prost::alloc::vec::Vec<Blocking>,
+    /// Reasons that are left out.
+    #[prost(uint32, tag = "8")]
+    pub more: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListObjectsRequest {
+    #[prost(string, tag = "1")]
+    pub project: ::prost::alloc::string::String,
+    /// The application.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// From the previous page; a page has 100 objects at most.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListObjectsResponse {
+    #[prost(message, optional, tag = "1")]
+    pub application: ::core::option::Option<Application>,
+    /// What the objects are told of.
+    #[prost(uint64, tag = "2")]
+    pub generation: u64,
+    #[prost(message, repeated, tag = "3")]
+    pub items: ::prost::alloc::vec::Vec<ObjectState>,
+    #[prost(string, tag = "4")]
+    pub next_page_token: ::prost::alloc::string::String,
+    /// How many there are in all.
+    #[prost(uint32, tag = "5")]
+    pub total: u32,
+    /// Why the agent could not be asked; then the objects are those that it was told, with what its
+    /// last report says of them, and their health is not known.
+    #[prost(string, tag = "6")]
+    pub not_live: ::prost::alloc::string::String,
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum ApplyOutcome {
@@ -2064,6 +2488,38 @@ impl Role {
             "ROLE_VIEWER" => Some(Self::Viewer),
             "ROLE_OPERATOR" => Some(Self::Operator),
             "ROLE_ADMIN" => Some(Self::Admin),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum DiffKind {
+    Unspecified = 0,
+    Added = 1,
+    Changed = 2,
+    Removed = 3,
+}
+impl DiffKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "DIFF_KIND_UNSPECIFIED",
+            Self::Added => "DIFF_KIND_ADDED",
+            Self::Changed => "DIFF_KIND_CHANGED",
+            Self::Removed => "DIFF_KIND_REMOVED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "DIFF_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "DIFF_KIND_ADDED" => Some(Self::Added),
+            "DIFF_KIND_CHANGED" => Some(Self::Changed),
+            "DIFF_KIND_REMOVED" => Some(Self::Removed),
             _ => None,
         }
     }
@@ -2527,6 +2983,154 @@ pub mod fleet_client {
                 .insert(GrpcMethod::new("tidegate.v1.Fleet", "ControlRun"));
             self.inner.unary(req, path, codec).await
         }
+        /// What a commit, or documents that are not applied yet, would change of what is assigned; the same
+        /// change in many applications is told once. They change nothing.
+        pub async fn preview(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PreviewRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PreviewResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tidegate.v1.Fleet/Preview",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("tidegate.v1.Fleet", "Preview"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn preview_apply(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PreviewApplyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PreviewResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tidegate.v1.Fleet/PreviewApply",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tidegate.v1.Fleet", "PreviewApply"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn diff_releases(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DiffReleasesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DiffReleasesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tidegate.v1.Fleet/DiffReleases",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tidegate.v1.Fleet", "DiffReleases"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// From an object in a cluster to the commit that brought it.
+        /// Why an application is in its state, and what would change that.
+        pub async fn explain_application(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExplainApplicationRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExplainApplicationResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tidegate.v1.Fleet/ExplainApplication",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tidegate.v1.Fleet", "ExplainApplication"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The objects of an application with their live state, as its agent sees them now.
+        pub async fn list_objects(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListObjectsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListObjectsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tidegate.v1.Fleet/ListObjects",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tidegate.v1.Fleet", "ListObjects"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn get_trace(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetTraceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetTraceResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tidegate.v1.Fleet/GetTrace",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tidegate.v1.Fleet", "GetTrace"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Takes every application of a set that the last run touched back to its last known good.
         pub async fn rollback(
             &mut self,
@@ -2878,6 +3482,47 @@ pub mod fleet_server {
             &self,
             request: tonic::Request<super::ControlRunRequest>,
         ) -> std::result::Result<tonic::Response<super::Run>, tonic::Status>;
+        /// What a commit, or documents that are not applied yet, would change of what is assigned; the same
+        /// change in many applications is told once. They change nothing.
+        async fn preview(
+            &self,
+            request: tonic::Request<super::PreviewRequest>,
+        ) -> std::result::Result<tonic::Response<super::PreviewResponse>, tonic::Status>;
+        async fn preview_apply(
+            &self,
+            request: tonic::Request<super::PreviewApplyRequest>,
+        ) -> std::result::Result<tonic::Response<super::PreviewResponse>, tonic::Status>;
+        async fn diff_releases(
+            &self,
+            request: tonic::Request<super::DiffReleasesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DiffReleasesResponse>,
+            tonic::Status,
+        >;
+        /// From an object in a cluster to the commit that brought it.
+        /// Why an application is in its state, and what would change that.
+        async fn explain_application(
+            &self,
+            request: tonic::Request<super::ExplainApplicationRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExplainApplicationResponse>,
+            tonic::Status,
+        >;
+        /// The objects of an application with their live state, as its agent sees them now.
+        async fn list_objects(
+            &self,
+            request: tonic::Request<super::ListObjectsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListObjectsResponse>,
+            tonic::Status,
+        >;
+        async fn get_trace(
+            &self,
+            request: tonic::Request<super::GetTraceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetTraceResponse>,
+            tonic::Status,
+        >;
         /// Takes every application of a set that the last run touched back to its last known good.
         async fn rollback(
             &self,
@@ -3698,6 +4343,270 @@ pub mod fleet_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ControlRunSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tidegate.v1.Fleet/Preview" => {
+                    #[allow(non_camel_case_types)]
+                    struct PreviewSvc<T: Fleet>(pub Arc<T>);
+                    impl<T: Fleet> tonic::server::UnaryService<super::PreviewRequest>
+                    for PreviewSvc<T> {
+                        type Response = super::PreviewResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PreviewRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Fleet>::preview(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PreviewSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tidegate.v1.Fleet/PreviewApply" => {
+                    #[allow(non_camel_case_types)]
+                    struct PreviewApplySvc<T: Fleet>(pub Arc<T>);
+                    impl<
+                        T: Fleet,
+                    > tonic::server::UnaryService<super::PreviewApplyRequest>
+                    for PreviewApplySvc<T> {
+                        type Response = super::PreviewResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PreviewApplyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Fleet>::preview_apply(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PreviewApplySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tidegate.v1.Fleet/DiffReleases" => {
+                    #[allow(non_camel_case_types)]
+                    struct DiffReleasesSvc<T: Fleet>(pub Arc<T>);
+                    impl<
+                        T: Fleet,
+                    > tonic::server::UnaryService<super::DiffReleasesRequest>
+                    for DiffReleasesSvc<T> {
+                        type Response = super::DiffReleasesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DiffReleasesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Fleet>::diff_releases(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DiffReleasesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tidegate.v1.Fleet/ExplainApplication" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExplainApplicationSvc<T: Fleet>(pub Arc<T>);
+                    impl<
+                        T: Fleet,
+                    > tonic::server::UnaryService<super::ExplainApplicationRequest>
+                    for ExplainApplicationSvc<T> {
+                        type Response = super::ExplainApplicationResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExplainApplicationRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Fleet>::explain_application(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExplainApplicationSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tidegate.v1.Fleet/ListObjects" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListObjectsSvc<T: Fleet>(pub Arc<T>);
+                    impl<T: Fleet> tonic::server::UnaryService<super::ListObjectsRequest>
+                    for ListObjectsSvc<T> {
+                        type Response = super::ListObjectsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListObjectsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Fleet>::list_objects(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListObjectsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tidegate.v1.Fleet/GetTrace" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetTraceSvc<T: Fleet>(pub Arc<T>);
+                    impl<T: Fleet> tonic::server::UnaryService<super::GetTraceRequest>
+                    for GetTraceSvc<T> {
+                        type Response = super::GetTraceResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetTraceRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Fleet>::get_trace(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetTraceSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -213,6 +213,10 @@ impl Reconcile for FakeCluster {
         self.state().held.contains_key(&app)
     }
 
+    fn objects(&self, _app: AppUid) -> Option<tidegate_model::tree::Objects> {
+        None
+    }
+
     fn facts(&self) -> BTreeMap<String, String> {
         let facts = [("fact.tidegate.dev/version", "v1.34"), ("env", "prod")];
         facts

@@ -280,7 +280,9 @@ impl Sim {
                     assert!(held.is_none_or(|row| row.generation == generation));
                     self.cluster.reports.remove(&app);
                 }
-                agent::Action::SyncNow { .. } => panic!("nobody asked for that"),
+                agent::Action::SyncNow { .. } | agent::Action::ListObjects { .. } => {
+                    panic!("nobody asked for that")
+                }
             }
         }
     }

@@ -43,6 +43,7 @@ pub(super) fn from_agent(message: a::ToHub) -> h::FromAgent {
             id: result.id,
             ok: result.ok,
             message: result.message,
+            objects: result.objects,
         }),
     }
 }
@@ -66,6 +67,7 @@ pub(super) fn from_hub(message: h::ToAgent) -> a::Body {
         h::ToAgent::Command { id, command } => {
             let command = match command {
                 h::Command::SyncNow(app) => a::Command::SyncNow(app),
+                h::Command::ListObjects { app, after } => a::Command::ListObjects { app, after },
                 h::Command::ReportAll => a::Command::ReportAll,
             };
             a::Body::Command {

@@ -3,7 +3,7 @@
 //! Owns the hub's own command too: report all, when the evidence does not agree. Never waits.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeSet, VecDeque},
     time::Duration,
 };
 
@@ -24,7 +24,7 @@ pub struct Busy;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Commands {
     queue: VecDeque<(String, Command)>,
-    unanswered: BTreeMap<String, Command>,
+    unanswered: BTreeSet<String>,
     /// When the reports were asked for, and how long until they are asked for again: an agent
     /// that cannot agree must not send everything every few seconds.
     asked: Option<(Duration, Duration)>,
@@ -35,7 +35,7 @@ impl Commands {
         if self.unanswered.len() >= MOST {
             return Err(Busy);
         }
-        self.unanswered.insert(id.clone(), command);
+        self.unanswered.insert(id.clone());
         self.queue.push_back((id, command));
         Ok(())
     }
@@ -50,8 +50,8 @@ impl Commands {
     pub(super) fn answered(&mut self, result: CommandResult) -> Option<CommandResult> {
         self.unanswered
             .remove(&result.id)
-            .filter(|_| result.id != OWN)
-            .map(|_| result)
+            .then_some(result)
+            .filter(|result| result.id != OWN)
     }
 
     /// Asks for all reports, unless that was done a moment ago; `true` if they are asked for.

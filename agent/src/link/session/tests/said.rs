@@ -157,6 +157,50 @@ fn commands_are_answered_even_unknown_ones() {
 }
 
 #[test]
+fn objects_are_looked_up_and_answered_or_said_not_to_be_there() {
+    let cluster = Cluster::default();
+    let mut session = open(&cluster);
+    let after = ObjectId {
+        group: String::new(),
+        kind: "ConfigMap".into(),
+        namespace: "shop".into(),
+        name: "a".into(),
+    };
+    let list = hub(Body::Command {
+        id: "1".into(),
+        command: Some(Command::ListObjects {
+            app: app(1),
+            after: Some(after.clone()),
+        }),
+    });
+    assert_eq!(
+        session.take(list, &cluster, NOW).unwrap(),
+        [Action::ListObjects {
+            id: "1".into(),
+            app: app(1),
+            after: Some(after)
+        }]
+    );
+    let page = ObjectPage {
+        generation: Generation(3),
+        items: Vec::new(),
+        total: 7,
+        more: false,
+    };
+    session.answer_objects("1".into(), Some(page.clone()));
+    session.answer_objects("2".into(), None);
+    let messages = sent(&mut session, &cluster, NOW);
+    let answers: Vec<_> = messages
+        .into_iter()
+        .map(|message| match message {
+            ToHub::CommandResult(result) => (result.ok, result.objects),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(answers, [(true, Some(page)), (false, None)]);
+}
+
+#[test]
 fn a_tombstone_is_forgotten_only_when_the_hub_is_known_to_have_stored_its_removal() {
     let tombstone = Assignment {
         desired: Desired::Tombstone { cascade: true },

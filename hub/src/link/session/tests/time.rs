@@ -65,6 +65,7 @@ fn commands_are_answered_one_by_one_and_too_many_are_refused() {
         id: "7".into(),
         ok: true,
         message: String::new(),
+        objects: None,
     };
     let answer = FromAgent::CommandResult(result.clone());
     assert_eq!(
