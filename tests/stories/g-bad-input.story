@@ -149,7 +149,9 @@ $ tidegate get sources -o json | jq -r '.items[] | select(.error) | "\(.repoUrl)
 > Failed
 $ tidegate run explain --set big
 > …
-> wave all, cluster dev-1: default/big-dev-1: could not be rendered: failed to render big/big.yaml: …; split it, or take it out with directory.exclude (Unrendered)
+> wave all, cluster dev-1: default/big-dev-1: could not be rendered: failed to
+> render big/big.yaml: …
+> file; split it, or take it out with directory.exclude (Unrendered)
 > …
 $ tidegate run explain --set nope 2>&1
 [3]

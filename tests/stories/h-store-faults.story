@@ -93,8 +93,12 @@ $ for i in $(seq 12); do
 > …
 $ test -s kept && test -s refused && tail -1 told
 > error: failed to … hub/store.redb: the disk is full or a size limit is reached; free space or enlarge the volume, the operation is then tried again; the change was written whole or not at all; look before you repeat it
-$ tidegate cluster join-token dev-2 2>&1
-[1]
+# What is left for a large set is enough for small ones; then they are refused as well.
+$ for i in $(seq 13 400); do
+|   { sed "s/name: web}/name: full-$i}/; s/'web-/'full-$i-/; s/- clusters: .*/- list: {elements: []}/" web.yaml
+|     echo "  # $i"; } > full-$i.yaml
+|   if tidegate apply -f full-$i.yaml >> told 2>&1; then echo set/full-$i >> kept; else echo full-$i >> refused; break; fi
+| done; tail -1 told
 > error: failed to … hub/store.redb: the disk is full or a size limit is reached; free space or enlarge the volume, …
 $ grep -c 'ERROR .*the store failed to commit error=failed to .* hub/store.redb: the disk is full or a size limit is reached; free space' hub.log | sed 's/^[1-9][0-9]*$/it is in the log/'
 > it is in the log

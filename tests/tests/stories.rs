@@ -80,6 +80,6 @@ stories! {
     bad_input_is_refused_and_touches_nothing_else on [redb => Redb] => "g-bad-input.story",
     a_sick_store_is_told_and_loses_nothing on [redb => Redb] => "h-store-faults.story",
     what_must_be_refused_is_refused on [redb => Redb] => "i-refusals.story",
-    a_lost_hub_is_restored_from_an_older_backup on [redb => Redb, etcd => Etcd, sandbox => Sandbox]
+    a_lost_hub_is_restored_from_an_older_backup on [etcd => Etcd, sandbox => Sandbox]
         => "j-backup-and-restore.story",
 }

@@ -3,7 +3,7 @@
 //! Owns them until it is dropped. Agents reach the hub over TCP with mutual TLS, and their cluster
 //! as a Kubernetes API; what is measured is looked up there, as kubectl would.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use clap::Parser as _;
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Namespace};
@@ -18,6 +18,9 @@ use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{Error, hub::Hub};
+
+/// What a Deployment without Pods takes its controller to call available.
+const CONTROLLER: Duration = Duration::from_millis(20);
 
 /// One cluster.
 #[derive(Clone, Debug)]
@@ -54,8 +57,11 @@ impl Member {
                 let labels = found.metadata.labels.unwrap_or_default();
                 if labels.get("version").is_some_and(|it| it == version) {
                     let applied = *applied.get_or_insert_with(Instant::now);
-                    let observed = found.status.and_then(|it| it.observed_generation);
-                    if observed == found.metadata.generation {
+                    let status = found.status.unwrap_or_default();
+                    let mut conditions = status.conditions.iter().flatten();
+                    let available =
+                        conditions.any(|it| it.type_ == "Available" && it.status == "True");
+                    if available && status.observed_generation == found.metadata.generation {
                         let healthy = Instant::now();
                         return Ok(Seen { applied, healthy });
                     }
@@ -98,7 +104,10 @@ impl Fleet {
                     ..wire::CreateJoinTokenRequest::default()
                 };
                 let token = hub.fleet().create_join_token(request).await?;
-                let sandbox = Sandbox::new(Options::named(&name));
+                let sandbox = Sandbox::new(Options {
+                    delay: CONTROLLER,
+                    ..Options::named(&name)
+                });
                 let member = Member {
                     name,
                     stage,

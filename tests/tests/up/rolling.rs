@@ -60,20 +60,15 @@ fn rolls(example: &str, clusters: u64, applications: u64, expected: &[(&str, u64
     assert_eq!(waves(&summary), expected);
 }
 
+/// At the same time: they wait more than they work.
 #[test]
-fn an_add_on_reaches_every_cluster() {
-    rolls("addon", 6, 6, &[("first", 1), ("rest", 5)]);
-}
-
-#[test]
-fn each_directory_is_an_application() {
-    rolls("directories", 6, 7, &[("dev", 1), ("rest", 2)]);
-}
-
-#[test]
-fn a_canary_goes_first_and_shares_follow() {
-    let expected = [("canary", 1), ("tenth", 1), ("half", 2), ("rest", 2)];
-    rolls("canary", 6, 6, &expected);
+fn each_example_rolls_in_the_waves_of_its_set() {
+    std::thread::scope(|scope| {
+        scope.spawn(|| rolls("addon", 6, 6, &[("first", 1), ("rest", 5)]));
+        scope.spawn(|| rolls("directories", 6, 7, &[("dev", 1), ("rest", 2)]));
+        let shares = [("canary", 1), ("tenth", 1), ("half", 2), ("rest", 2)];
+        scope.spawn(move || rolls("canary", 6, 6, &shares));
+    });
 }
 
 #[tokio::test]
