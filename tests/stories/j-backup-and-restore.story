@@ -218,6 +218,6 @@ $ tidegate get audit -p default -o json | jq -r '.items[] | select(.action == "r
 > set/web release/1: first release
 > set/web release/2: the hub was restored from a backup, and some agents hold something else
 % kubelet dev-1 release
-~60s $ state; images
+~180s $ state; images
 > 2 Succeeded []
 > good:1 good:1
