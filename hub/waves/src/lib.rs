@@ -13,6 +13,7 @@ mod evidence;
 mod explain;
 mod facts;
 pub mod invariants;
+mod limits;
 mod plan;
 mod rollback;
 mod start;
@@ -23,6 +24,7 @@ pub use self::{
     effect::{Action, Assign, AssignKind, Audit, Effect, Step},
     explain::{BlockCode, Blocking, explain},
     facts::{AppFacts, ClusterFacts, Evidence, Facts},
+    limits::Limits,
     plan::{Candidate, PlanError, Planned, plan},
     start::{AppStart, Begin, start},
     step::step,

@@ -20,4 +20,5 @@ mod planning;
 mod requests;
 mod rolling;
 mod strategies;
+mod tolerating;
 mod world;

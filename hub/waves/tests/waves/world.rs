@@ -252,6 +252,7 @@ impl World {
             .filter(|member| member.id.wave as usize == self.run.wave);
         members.all(|member| {
             member.state == MemberState::Skipped
+                || member.state.is_failed()
                 || member.apps.iter().all(|(uid, app)| {
                     let running = self.agents[&member.id.cluster].apps.get(uid);
                     self.apps[uid].removed

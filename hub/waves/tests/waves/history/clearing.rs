@@ -51,7 +51,7 @@ pub(crate) fn check(world: &World) {
 
 fn clear(world: &mut World, blocking: &Blocking) {
     match blocking.code {
-        BlockCode::StepPending | BlockCode::Soak | BlockCode::NoFacts => {}
+        BlockCode::StepPending | BlockCode::Soak | BlockCode::Turn | BlockCode::NoFacts => {}
         BlockCode::PausedByPerson => world.ask(RequestVerb::Resume),
         BlockCode::Approval => {
             let position = blocking.position.unwrap_or(GatePosition::Before);
