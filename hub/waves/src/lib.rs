@@ -18,6 +18,8 @@ mod plan;
 mod rollback;
 mod start;
 mod step;
+#[cfg(test)]
+mod tests;
 mod validate;
 
 pub use self::{

@@ -7,15 +7,15 @@ mod setup;
 
 use std::{cell::RefCell, collections::BTreeMap};
 
+use crate::{BlockCode, Effect, invariants};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use tidegate_model::{assignment::Assignment, run::RunState};
-use tidegate_waves::{BlockCode, Effect, invariants};
 
 use self::{
     acts::{Act, any_acts},
     setup::{Setup, any_setup},
 };
-use crate::world::World;
+use crate::tests::world::World;
 
 /// Plays a history and then lets everything come to rest.
 fn play(setup: &Setup, acts: &[Act]) -> BTreeMap<&'static str, u64> {

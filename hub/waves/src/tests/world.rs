@@ -5,6 +5,12 @@ use std::{
     time::Duration,
 };
 
+use crate::{
+    Action, AppFacts, AssignKind, Audit, Blocking, ClusterFacts, Effect, Evidence, Facts, Step,
+    explain,
+    invariants::{self, Transition, Verdict},
+    step,
+};
 use jiff::{SignedDuration, Timestamp};
 use tidegate_model::{
     assignment::Assignment,
@@ -18,14 +24,8 @@ use tidegate_model::{
         RunState,
     },
 };
-use tidegate_waves::{
-    Action, AppFacts, AssignKind, Audit, Blocking, ClusterFacts, Effect, Evidence, Facts, Step,
-    explain,
-    invariants::{self, Transition, Verdict},
-    step,
-};
 
-use crate::agent::{Agent, Kind};
+use crate::tests::agent::{Agent, Kind};
 
 /// What the hub has stored of an application.
 #[derive(Clone, Debug, Default)]

@@ -1,13 +1,13 @@
 //! Failure budget, minimum of health, availability and silence that counts as failure, by example.
 
+use crate::BlockCode;
 use tidegate_model::{
     duration::Span,
     run::{CauseCode, MemberState, RunState},
     strategy::{Amount, BudgetMode, FailureBudget, RollbackOn, Strategy, UnreachableThen, Wave},
 };
-use tidegate_waves::BlockCode;
 
-use crate::{
+use crate::tests::{
     agent::Kind,
     fixture::{Row, app, cluster, row, waves, world},
     world::World,

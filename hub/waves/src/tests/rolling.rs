@@ -1,14 +1,14 @@
 //! The way forward, rule by rule.
 
+use crate::{Action, BlockCode};
 use tidegate_model::{
     duration::Span,
     health::Health,
     run::{CauseCode, GatePosition, MemberState, RequestVerb, RunState},
     strategy::{Amount, BudgetMode, Strategy},
 };
-use tidegate_waves::{Action, BlockCode};
 
-use crate::{
+use crate::tests::{
     fixture::{Before, app, approval, cluster, row, waves, world},
     world::World,
 };
@@ -162,7 +162,11 @@ fn gates_open_by_approval_of_that_wave_position_and_content() {
     let content = world.run.content;
     world.approve(0, GatePosition::Before, content);
     world.approve(1, GatePosition::After, content);
-    world.approve(0, GatePosition::After, crate::fixture::bundle("other"));
+    world.approve(
+        0,
+        GatePosition::After,
+        crate::tests::fixture::bundle("other"),
+    );
     world.round(60);
     assert_eq!(
         (world.run.state, world.run.wave),

@@ -12,7 +12,7 @@ use tidegate_model::{
     },
 };
 
-use crate::{
+use crate::tests::{
     agent::Kind,
     fixture::{Before, Row, app, approval, cluster, waves, world},
     world::World,
@@ -198,7 +198,7 @@ fn any_strategy() -> impl Strategy<Value = Waves> {
             }
             if by_tier {
                 strategy.waves[1].select.applications.match_labels =
-                    crate::fixture::labels(&[("tier", "db")]);
+                    crate::tests::fixture::labels(&[("tier", "db")]);
             }
             strategy.unmatched = Unmatched::LastWave;
             strategy

@@ -1,14 +1,14 @@
 //! Invariant 41, second half: clearing exactly what `explain` names lets a step happen.
 
+use crate::{BlockCode, Blocking};
 use tidegate_model::{
     duration::Span,
     health::Health,
     report::{Phase, Report},
     run::{GatePosition, MemberId, RequestVerb},
 };
-use tidegate_waves::{BlockCode, Blocking};
 
-use crate::world::World;
+use crate::tests::world::World;
 
 /// Clears every named cause in a copy of the world; it must move.
 pub(crate) fn check(world: &World) {
