@@ -134,7 +134,8 @@ async fn run_command(hub: &Hub, command: &RunCommand, output: &mut Output) -> Re
     match command {
         RunCommand::Watch(options) => follow::watch(hub, options, output).await,
         RunCommand::Explain(run) => explain::explain(hub, run, output).await,
-        RunCommand::Approve(options) => runs::approve(hub, options, output).await,
+        RunCommand::Approve(options) => runs::approve(hub, options, false, output).await,
+        RunCommand::Reject(options) => runs::approve(hub, &options.word(), true, output).await,
         RunCommand::Pause(options) => runs::control(hub, options, runs::PAUSE, output).await,
         RunCommand::Resume(options) => runs::control(hub, options, runs::RESUME, output).await,
         RunCommand::Cancel(options) => runs::control(hub, options, runs::CANCEL, output).await,

@@ -113,6 +113,7 @@ pub async fn run(options: &InitOptions) -> Result<(), Error> {
         role: Role::Admin,
         created_at: clock.now(),
         created_by: "init".to_owned(),
+        groups: Vec::new(),
     });
     let subject = format!("user/{} role/admin", options.admin);
     changes.decide(Decision::by(

@@ -342,6 +342,7 @@ fn start(
         sources: release.sources.clone(),
         set_version: release.set_version,
         cause: release.cause.clone(),
+        authors: release.authors.clone(),
         created_at: release.created_at,
     };
     let apps = view.entries.iter().filter_map(|entry| {

@@ -34,6 +34,8 @@ pub struct Candidate {
     pub problems: Vec<String>,
     /// Commits that were used.
     pub commits: BTreeSet<SourceCommit>,
+    /// E-mail addresses of those who wrote these commits, as far as they can be read.
+    pub authors: BTreeSet<String>,
     /// Sources that the set follows.
     pub wanted: BTreeSet<RepoRevision>,
     /// Bundles that its applications run now, for the brake.

@@ -141,6 +141,8 @@ pub struct UserRecord {
     pub created_at: Timestamp,
     /// Who made it.
     pub created_by: String,
+    /// The groups they are in: what gates name. Sorted, each once.
+    pub groups: Vec<String>,
 }
 
 /// A set as accepted. Key: `<project>/<name>`.
@@ -170,6 +172,8 @@ pub struct SetRecord {
     pub last_succeeded: Option<u64>,
     /// What renders but should be looked at; bounded by `publish::warn`. Holds nothing back.
     pub warnings: Vec<String>,
+    /// Who applied the document as it is; empty if that is not known.
+    pub applied_by: String,
 }
 
 /// An application of a set. Key: `<project>/<set uid>/<uid>`.
@@ -257,6 +261,9 @@ pub struct ReleaseRecord {
     pub set_version: u64,
     /// What asked for it.
     pub cause: String,
+    /// Who made it, as far as is known: e-mail addresses of the authors of its commits, and who
+    /// applied the set where its document is what is new.
+    pub authors: Vec<String>,
     /// When.
     pub created_at: Timestamp,
 }

@@ -229,6 +229,7 @@ pub(crate) fn set(n: u128, name: &str, strategy: &Value) -> SetRecord {
         deleting: false,
         problems: Vec::new(),
         warnings: Vec::new(),
+        applied_by: "ada".to_owned(),
         managed_by: "api".to_owned(),
         latest_run: None,
         last_succeeded: None,

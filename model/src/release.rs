@@ -33,6 +33,9 @@ pub struct Release {
     pub set_version: u64,
     /// What asked for it, for example `git` or `apply`.
     pub cause: String,
+    /// Who made it, as far as is known: the authors of its commits by e-mail address, and whoever
+    /// applied the set as it is.
+    pub authors: Vec<String>,
     /// When it was made, by the hub's clock.
     pub created_at: Timestamp,
 }

@@ -56,7 +56,10 @@ pub struct Run {
     pub request: Option<Request>,
     /// Soak of the open wave.
     pub soak: SoakClock,
-    /// Approvals given, bound to wave and content.
+    /// Who made the release, as far as is known: their words do not open gates that ask for a
+    /// separation of duties.
+    pub authors: Vec<String>,
+    /// Words given on gates, bound to wave and content.
     pub approvals: Vec<Approval>,
     /// Who set the rollback off; kept once it began.
     pub rollback: Option<RollbackBy>,
@@ -383,7 +386,7 @@ pub struct ProgressClock {
     pub running_since: Option<Timestamp>,
 }
 
-/// A person's yes to one wave of one run at one content.
+/// A person's word on one wave of one run at one content. The latest of each person counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Approval {
@@ -393,12 +396,26 @@ pub struct Approval {
     pub position: GatePosition,
     /// The release content it was given for.
     pub content: Digest,
+    /// Yes or no.
+    pub verdict: Verdict,
     /// Who, from the authenticated identity.
     pub actor: String,
+    /// The groups that they were in then.
+    pub groups: Vec<String>,
     /// Why.
     pub reason: String,
     /// When, by the hub's clock.
     pub at: Timestamp,
+}
+
+/// Yes or no.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verdict {
+    /// The gate may open.
+    #[default]
+    Approve,
+    /// It may not, until whoever said so says otherwise.
+    Reject,
 }
 
 /// Which gate of a wave.

@@ -5,12 +5,14 @@
 
 mod amount;
 mod budget;
+mod gate;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::{
     amount::Amount,
     budget::{BudgetMode, FailureBudget},
+    gate::{ApprovalGate, Approver, Gate, Gates},
 };
 use crate::{duration::Span, selector::Selector};
 
@@ -215,31 +217,6 @@ pub struct Soak {
     #[serde(default)]
     pub time: Span,
 }
-
-/// What else must be given before and after a wave.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Gates {
-    /// Before the first member is assigned.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub before: Vec<Gate>,
-    /// After the soak.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub after: Vec<Gate>,
-}
-
-/// One gate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Gate {
-    /// A person says yes to this run, wave and content.
-    Approval(ApprovalGate),
-}
-
-/// A person's yes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ApprovalGate {}
 
 /// What happens to members that no wave picks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -85,4 +85,6 @@ stories! {
     what_must_be_refused_is_refused on [redb => Redb] => "i-refusals.story",
     a_lost_hub_is_restored_from_an_older_backup on [etcd => Etcd, sandbox => Sandbox]
         => "j-backup-and-restore.story",
+    a_gate_opens_for_those_it_asks_and_one_no_closes_it on [redb => Redb, sandbox => Sandbox]
+        => "k-approvals.story",
 }

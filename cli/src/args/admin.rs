@@ -142,6 +142,10 @@ pub struct UserCreate {
     /// What they may do.
     #[arg(long, value_name = "ROLE")]
     pub role: RoleName,
+    /// A group that gates may name; repeat it for several. For a person who is known already it
+    /// replaces their groups.
+    #[arg(long = "group", value_name = "NAME")]
+    pub groups: Vec<String>,
     /// Where to write their configuration; a private key is in it, so only you may read it.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
@@ -151,7 +155,8 @@ const USER: &str = "\
 The key is made here and never sent to the hub.
 
 Examples:
-  tidegate user create kim --role operator --out kim.yaml";
+  tidegate user create kim --role operator --out kim.yaml
+  tidegate user create kim --role operator --group sre --group release-managers --out kim.yaml";
 
 /// What a person may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use tidegate_model::duration::Span;
 use tidegate_proto::v1 as wire;
 
-use super::{Project, Reason, bare};
+use super::{Project, Reason, RequiredReason, bare};
 
 /// Follow and steer runs.
 #[derive(Clone, Debug, Subcommand)]
@@ -16,6 +16,8 @@ pub enum RunCommand {
     Explain(RunName),
     /// Open the gate at which a run waits.
     Approve(Approve),
+    /// Keep the gate at which a run waits closed until you approve it.
+    Reject(Reject),
     /// Start nothing new in a run until it is resumed.
     #[command(after_help = "Examples:\n  tidegate run pause --set web --reason 'incident 4711'")]
     Pause(Control),
@@ -95,6 +97,40 @@ const APPROVE: &str = "\
 Examples:
   tidegate run approve --set web --reason 'canary looks good'
   tidegate run approve --set web --wave prod";
+
+/// Options of `run reject`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = REJECT)]
+pub struct Reject {
+    /// Which run.
+    #[command(flatten)]
+    pub run: RunName,
+    /// The wave whose gate to keep closed [default: the one that waits].
+    #[arg(short, long, value_name = "NAME")]
+    pub wave: Option<String>,
+    /// Why; everybody who waits for the gate sees it.
+    #[command(flatten)]
+    pub reason: RequiredReason,
+}
+
+impl Reject {
+    /// As a word on a gate.
+    pub fn word(&self) -> Approve {
+        Approve {
+            run: self.run.clone(),
+            wave: self.wave.clone(),
+            content: None,
+            reason: Reason {
+                reason: self.reason.reason.clone(),
+            },
+        }
+    }
+}
+
+const REJECT: &str = "\
+Examples:
+  tidegate run reject --set web --reason 'error rate doubled in the canary'
+  tidegate run reject --set web --wave prod --reason 'not before the audit'";
 
 /// Options of `run pause`, `resume` and `cancel`.
 #[derive(Clone, Debug, Args)]

@@ -34,8 +34,12 @@ pub(super) async fn whoami(hub: &Hub, output: &mut Output) -> Result<(), Error> 
         .call(async |fleet| fleet.who_am_i(wire::WhoAmIRequest {}).await)
         .await?;
     output.answer(&answer, &format!("user/{}", answer.name), || {
+        let groups = match &answer.groups[..] {
+            [] => String::new(),
+            groups => format!(", in {}", plain(&groups.join(", "))),
+        };
         format!(
-            "{}, {} of {} at {}",
+            "{}, {} of {} at {}{groups}",
             plain(&answer.name),
             role(answer.role),
             plain(&answer.trust_domain),

@@ -1,4 +1,4 @@
-//! Steering a run: `approve`, `pause`, `resume`, `cancel`.
+//! Steering a run: `approve`, `reject`, `pause`, `resume`, `cancel`.
 
 use tidegate_proto::v1 as wire;
 
@@ -26,6 +26,7 @@ pub(super) const CANCEL: Verb = (wire::RunVerb::Cancel, "is asked to cancel");
 pub(super) async fn approve(
     hub: &Hub,
     options: &Approve,
+    rejects: bool,
     output: &mut Output,
 ) -> Result<(), Error> {
     let request = wire::ApproveRunRequest {
@@ -33,6 +34,7 @@ pub(super) async fn approve(
         wave: options.wave.clone().unwrap_or_default(),
         reason: options.reason.reason.clone(),
         content: options.content.clone().unwrap_or_default(),
+        rejects,
     };
     let run = hub
         .call(async |fleet| fleet.approve_run(request).await)
@@ -42,7 +44,8 @@ pub(super) async fn approve(
         .as_ref()
         .map(|wave| format!(" for wave {wave}"))
         .unwrap_or_default();
-    told(&run, &format!("is approved{wave}"), output)
+    let done = if rejects { "rejected" } else { "approved" };
+    told(&run, &format!("is {done}{wave}"), output)
 }
 
 pub(super) async fn control(

@@ -31,6 +31,7 @@ async fn create(hub: &Hub, options: &UserCreate, output: &mut Output) -> Result<
         name: options.name.clone(),
         role: wanted.into(),
         csr: csr.der().to_vec(),
+        groups: options.groups.clone(),
     };
     let answer = hub
         .call(async |fleet| fleet.create_user(request).await)

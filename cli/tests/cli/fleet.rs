@@ -579,6 +579,7 @@ impl Fleet for Canned {
             name: "kim".to_owned(),
             role: wire::Role::Operator.into(),
             trust_domain: "tidegate.local".to_owned(),
+            groups: vec!["sre".to_owned()],
         }))
     }
 }

@@ -50,6 +50,7 @@ const COMMANDS: &[(&str, &str, Needs)] = &[
     ("run watch", "--set web", Hub),
     ("run explain", "--set web", Hub),
     ("run approve", "--set web", Hub),
+    ("run reject", "--set web --reason x", Hub),
     ("run pause", "--set web", Hub),
     ("run resume", "--set web", Hub),
     ("run cancel", "--set web", Hub),

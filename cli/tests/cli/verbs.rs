@@ -18,7 +18,14 @@ const REQUESTS: &[(&str, &[&str])] = &[
             "content: \"sha256:b\"",
         ],
     ),
-    ("run approve run/abc", &["run_id: \"abc\"", "wave: \"\""]),
+    (
+        "run approve run/abc",
+        &["run_id: \"abc\"", "wave: \"\"", "rejects: false"],
+    ),
+    (
+        "run reject abc --wave prod --reason no",
+        &["wave: \"prod\"", "reason: \"no\"", "rejects: true"],
+    ),
     (
         "run pause abc --reason why",
         &["run_id: \"abc\"", "verb: Pause", "reason: \"why\""],

@@ -150,7 +150,8 @@ impl FleetApi {
                 problems.note(place.clone(), error.to_string());
             }
         }
-        if let Err(problem) = plan_now(&self.db.read(), &set) {
+        // A plan would only say again what is wrong with the strategy.
+        if fine && let Err(problem) = plan_now(&self.db.read(), &set) {
             fine = false;
             let line = document.line_of("/spec/strategy");
             problems.note(format!("{file}:{line}"), problem);
@@ -175,7 +176,7 @@ impl FleetApi {
             outcome: outcome.into(),
         };
         let Some(row) = known else {
-            changes.create(&new_set(SetUid(self.db.clock().id()), &item.set));
+            changes.create(&new_set(SetUid(self.db.clock().id()), &item.set, actor));
             changes.decide(Decision::by(
                 actor,
                 project,
@@ -201,6 +202,7 @@ impl FleetApi {
         }
         let mut record = SetRecord::clone(&row.record);
         record.version += 1;
+        actor.clone_into(&mut record.applied_by);
         record.document = item.set.clone();
         changes.update(row, &record);
         changes.decide(
@@ -221,7 +223,7 @@ impl FleetApi {
 const DOOR: &str = "api";
 
 /// The first record of a set.
-fn new_set(uid: SetUid, document: &ApplicationSet) -> SetRecord {
+fn new_set(uid: SetUid, document: &ApplicationSet, actor: &str) -> SetRecord {
     SetRecord {
         uid,
         project: document.spec.template.spec.project.clone(),
@@ -235,6 +237,7 @@ fn new_set(uid: SetUid, document: &ApplicationSet) -> SetRecord {
         latest_run: None,
         last_succeeded: None,
         warnings: Vec::new(),
+        applied_by: actor.to_owned(),
     }
 }
 

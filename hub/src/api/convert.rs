@@ -13,7 +13,7 @@ use tidegate_model::{
     policy::{Drift, Policy},
     release::SourceCommit,
     report::{Phase, Report},
-    run::{Cause, Member, MemberState, RunState},
+    run::{Approval, Cause, Member, MemberState, Run, RunState},
 };
 use tidegate_proto::v1 as wire;
 use tidegate_waves::Limits;
@@ -22,7 +22,7 @@ use crate::{
     evidence::Evidence,
     records::{
         AppRecord, HoldRecord, PinRecord, Rejection, ReleaseRecord, RunRecord, SetRecord,
-        SourceRecord,
+        SourceRecord, wire::Named as _,
     },
     rejection,
     state::State,
@@ -254,6 +254,19 @@ fn cause(cause: &Cause) -> wire::Cause {
     }
 }
 
+fn approval(run: &Run, word: &Approval) -> wire::RunApproval {
+    let wave = run.plan.waves.get(word.wave);
+    wire::RunApproval {
+        wave: wave.map(|wave| wave.name.clone()).unwrap_or_default(),
+        position: word.position.stored().to_owned(),
+        verdict: word.verdict.stored().to_owned(),
+        actor: word.actor.clone(),
+        groups: word.groups.clone(),
+        reason: word.reason.clone(),
+        at_ms: millis(Some(word.at)),
+    }
+}
+
 pub(crate) fn run(state: &State, record: &RunRecord) -> wire::Run {
     let run = &record.run;
     let set = state.set_by_uid(run.set);
@@ -290,6 +303,11 @@ pub(crate) fn run(state: &State, record: &RunRecord) -> wire::Run {
         started_at_ms: millis(Some(run.started_at)),
         finished_at_ms: millis(run.finished_at),
         waves: waves.collect(),
+        approvals: run
+            .approvals
+            .iter()
+            .map(|word| approval(run, word))
+            .collect(),
         excluded: run
             .plan
             .excluded

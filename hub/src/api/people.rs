@@ -1,12 +1,16 @@
 //! People: sign a certificate, say who asks.
 
+use std::collections::BTreeSet;
+
 use tidegate_proto::v1 as wire;
 use tonic::Status;
 
 use super::FleetApi;
 use crate::{
     changes::{Changes, Decision},
+    identity::check_user_name,
     records::{FLEET, Record as _, Role, UserRecord},
+    state::Row,
 };
 
 impl FleetApi {
@@ -25,6 +29,7 @@ impl FleetApi {
                 ));
             }
         };
+        let groups = groups(&request.groups)?;
         let now = self.db.clock().now();
         let signed = self
             .authority
@@ -36,6 +41,7 @@ impl FleetApi {
                 role,
                 created_at: now,
                 created_by: actor.to_owned(),
+                groups: groups.clone(),
             };
             let known = state.users.get(&record.key());
             if let Some(row) = known.filter(|row| row.record.role != role) {
@@ -46,8 +52,12 @@ impl FleetApi {
                 )));
             }
             let mut changes = Changes::default();
-            if known.is_none() {
-                changes.create(&record);
+            match known {
+                None => changes.create(&record),
+                Some(row) if !groups.is_empty() && row.record.groups != groups => {
+                    regroup(row, &groups, actor, &mut changes);
+                }
+                Some(_) => {}
             }
             let subject = format!("user/{} role/{}", request.name, role.as_str());
             changes.decide(Decision::by(
@@ -81,6 +91,28 @@ impl FleetApi {
             name: name.to_owned(),
             role: role.into(),
             trust_domain: self.authority.trust_domain().to_string(),
+            groups: user.record.groups.clone(),
         })
     }
+}
+
+/// Another certificate for the same person: groups that are named are theirs from now.
+fn regroup(row: &Row<UserRecord>, groups: &[String], actor: &str, changes: &mut Changes) {
+    let mut record = UserRecord::clone(&row.record);
+    record.groups = groups.to_vec();
+    changes.update(row, &record);
+    let (before, after) = (row.record.groups.join(","), groups.join(","));
+    let subject = format!("user/{}", record.name);
+    let decision = Decision::by(actor, FLEET, "user.groups", subject, String::new());
+    changes.decide(decision.from_to(before, after));
+}
+
+/// The groups of a request: names like those of users, sorted, each once.
+fn groups(named: &[String]) -> Result<Vec<String>, Status> {
+    let groups: BTreeSet<_> = named.iter().cloned().collect();
+    for group in &groups {
+        check_user_name(group)
+            .map_err(|error| Status::invalid_argument(format!("group {group:?}: {error}")))?;
+    }
+    Ok(groups.into_iter().collect())
 }

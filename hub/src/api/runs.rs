@@ -3,8 +3,10 @@
 //! A request is written into the run's header; the controller's next step carries it out, so a
 //! hub that dies in between loses nothing.
 
-use tidegate_model::run::{Approval, GatePosition, Request, RequestVerb, Run, RunState};
+use jiff::Timestamp;
+use tidegate_model::run::{Approval, GatePosition, Request, RequestVerb, Run, RunState, Verdict};
 use tidegate_proto::v1 as wire;
+use tidegate_waves::{approval_gate, may_speak, quorum};
 use tonic::Status;
 
 use super::{FleetApi, convert, list::find_set};
@@ -66,12 +68,18 @@ impl FleetApi {
     ) -> Result<wire::Run, Status> {
         let named = request.run.clone().unwrap_or_default();
         let now = self.db.clock().now();
+        let (verdict, action) = if request.rejects {
+            super::required_reason(&request.reason, "a rejection")?;
+            (Verdict::Reject, "run.reject")
+        } else {
+            (Verdict::Approve, "run.approve")
+        };
         self.write(|state| {
             let row = find(state, &named)?;
             let mut record = RunRecord::clone(&row.record);
             open(&record.run)?;
             let set = set_of(state, &record.run)?;
-            let (wave, position) = waiting_gate(&record.run, &request.wave)?;
+            let (wave, position) = waiting_gate(&record.run, &request.wave, now)?;
             let content = record.run.content;
             if !request.content.is_empty() && request.content != content.to_string() {
                 return Err(Status::failed_precondition(format!(
@@ -79,32 +87,31 @@ impl FleetApi {
                     request.content
                 )));
             }
-            let approval = Approval {
+            let user = state.users.find(|user| user.name == actor);
+            let word = Approval {
                 wave,
                 position,
                 content,
+                verdict,
                 actor: actor.to_owned(),
+                groups: user
+                    .map(|user| user.record.groups.clone())
+                    .unwrap_or_default(),
                 reason: request.reason.clone(),
                 at: now,
             };
+            if let Some(gate) = approval_gate(&record.run, wave, position) {
+                may_speak(gate, &record.run, actor, &word.groups)
+                    .map_err(|barred| Status::permission_denied(barred.to_string()))?;
+            }
             let mut changes = Changes::default();
-            let given = record.run.approvals.iter().any(|known| {
-                known.wave == wave && known.position == position && known.actor == actor
-            });
-            if !given {
-                record.run.approvals.push(approval);
+            if is_news(&record.run, &word) {
+                record.run.approvals.push(word);
                 changes.update(row, &record);
                 let subject = format!("set/{} run/{} wave/{wave}", set.name, record.run.id);
-                changes.decide(
-                    Decision::by(
-                        actor,
-                        &set.project,
-                        "run.approve",
-                        subject,
-                        request.reason.clone(),
-                    )
-                    .from_to("", content),
-                );
+                let reason = request.reason.clone();
+                let decision = Decision::by(actor, &set.project, action, subject, reason);
+                changes.decide(decision.from_to("", content));
             }
             Ok(((), changes))
         })
@@ -194,9 +201,20 @@ impl FleetApi {
     }
 }
 
+/// Whether a word says anything that the same person's latest on that gate does not: the same request
+/// again changes nothing (facts/promotion.md §2.4, 21), unless it renews a yes that is too old.
+fn is_news(run: &Run, word: &Approval) -> bool {
+    let gate = |word: &Approval| (word.wave, word.position, word.content);
+    let mut known = run.approvals.iter().rev();
+    let latest = known.find(|known| gate(known) == gate(word) && known.actor == word.actor);
+    let expired = quorum(run, word.wave, word.position, word.at)
+        .is_some_and(|quorum| quorum.expired.contains(&word.actor));
+    latest.is_none_or(|latest| latest.verdict != word.verdict) || expired
+}
+
 /// The gate that an approval without a position means: the one that the named or open wave has and
 /// has not passed.
-fn waiting_gate(run: &Run, name: &str) -> Result<(usize, GatePosition), Status> {
+fn waiting_gate(run: &Run, name: &str, now: Timestamp) -> Result<(usize, GatePosition), Status> {
     let wave = if name.is_empty() {
         run.wave
     } else {
@@ -229,10 +247,7 @@ fn waiting_gate(run: &Run, name: &str) -> Result<(usize, GatePosition), Status> 
         .map(|wave| wave.gates.clone())
         .unwrap_or_default();
     let begun = wave == run.wave && matches!(run.state, RunState::Soaking | RunState::Rolling);
-    let before_given = run
-        .approvals
-        .iter()
-        .any(|approval| approval.wave == wave && approval.position == GatePosition::Before);
+    let before_given = quorum(run, wave, GatePosition::Before, now).is_some_and(|q| q.is_open());
     let before_open = begun || (before_given && !gates.after.is_empty());
     let position = if !gates.before.is_empty() && !before_open {
         GatePosition::Before

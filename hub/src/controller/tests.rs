@@ -186,6 +186,7 @@ async fn one_sets_error_stops_no_other() {
         sources: Vec::new(),
         set_version: 1,
         cause: "git".to_owned(),
+        authors: Vec::new(),
         created_at: world.hub.clock.now(),
     };
     // A source that was never fetched: nothing newer is published over it.

@@ -179,6 +179,7 @@ mod tests {
             role: Role::Viewer,
             created_at: db.clock().now(),
             created_by: "test".to_owned(),
+            groups: Vec::new(),
         });
         changes
     }

@@ -125,6 +125,7 @@ impl World {
             latest_run: None,
             last_succeeded: None,
             warnings: Vec::new(),
+            applied_by: "ada".to_owned(),
         }
     }
 
@@ -156,6 +157,7 @@ impl World {
             sources: Vec::new(),
             set_version: 1,
             cause: String::new(),
+            authors: Vec::new(),
             created_at: Timestamp::UNIX_EPOCH,
         })
         .await;
@@ -306,6 +308,7 @@ fn run(id: RunId, set: SetUid, release_number: u64, state: RunState) -> Run {
             running_since: None,
         },
         approvals: Vec::new(),
+        authors: Vec::new(),
         rollback: None,
         clock: RunClock { shows: at, hub: at },
     }

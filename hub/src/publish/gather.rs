@@ -238,7 +238,26 @@ impl Gatherer {
             read.entry(*digest).or_insert_with(|| bundle.clone());
             candidate.running.insert(*app, bundle);
         }
+        candidate.authors = self.authors(&candidate.commits).await;
         Ok(candidate)
+    }
+
+    /// Who wrote these commits: what was just read from them is in the mirror, so nobody is asked.
+    async fn authors(&self, commits: &BTreeSet<SourceCommit>) -> BTreeSet<String> {
+        let mut authors = BTreeSet::new();
+        for commit in commits {
+            match self
+                .git
+                .commit(&commit.source.repo_url, &commit.commit)
+                .await
+            {
+                Ok(info) => drop(authors.insert(info.author.email)),
+                Err(error) => {
+                    tracing::warn!(commit = commit.commit, %error, "the author of a commit is not known");
+                }
+            }
+        }
+        authors
     }
 
     async fn expand(&self, inputs: &Inputs, candidate: &mut Candidate) -> Expansion {

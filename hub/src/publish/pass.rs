@@ -461,9 +461,26 @@ fn release(
         sources: view.candidate.commits.iter().cloned().collect(),
         set_version: set.version,
         cause,
+        authors: authors(view, last.map(|row| row.record.set_version)),
         created_at: view.now,
     };
     Some((record, (ENTRIES_TAG, bytes)))
+}
+
+/// Who made what is new: the authors of the commits, and who applied the document where that
+/// changed.
+fn authors(view: &View<'_>, last_version: Option<u64>) -> Vec<String> {
+    let set = &view.set.record;
+    let applied = (last_version != Some(set.version) && !set.applied_by.is_empty())
+        .then(|| set.applied_by.clone());
+    let all: BTreeSet<_> = view
+        .candidate
+        .authors
+        .iter()
+        .cloned()
+        .chain(applied)
+        .collect();
+    all.into_iter().collect()
 }
 
 /// Whether that release was rolled back or stopped: once its holds are lifted the same content is

@@ -23,12 +23,14 @@ impl Record for UserRecord {
             role,
             created_at,
             created_by,
+            groups,
         } = self;
         v1::User {
             name: name.clone(),
             role: role.stored().to_owned(),
             created_at: millis(*created_at),
             created_by: created_by.clone(),
+            groups: groups.clone(),
         }
         .encode_to_vec()
     }
@@ -40,12 +42,14 @@ impl Record for UserRecord {
             role,
             created_at,
             created_by,
+            groups,
         } = reader.message(bytes)?;
         reader.finish(Self {
             name,
             role: reader.name("role", &role)?,
             created_at: reader.time("created_at", created_at)?,
             created_by,
+            groups,
         })
     }
 }

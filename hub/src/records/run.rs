@@ -9,7 +9,7 @@ use tidegate_model::{
     ids::{ClusterUid, Epoch},
     run::{
         Approval, MemberId, Paused, Plan, PlannedWave, Request, RollbackBy, Run, RunClock,
-        SoakClock,
+        SoakClock, Verdict,
     },
 };
 use tidegate_proto::storage::v1;
@@ -63,6 +63,7 @@ fn store_run(run: &Run) -> v1::Run {
             done,
             running_since,
         },
+        authors,
         approvals,
         gate,
         rollback,
@@ -93,6 +94,7 @@ fn store_run(run: &Run) -> v1::Run {
         gate: gate.map(|gate| gate.stored().to_owned()),
         rollback: rollback.as_ref().map(store_rollback),
         clock: Some(store_clock(*clock)),
+        authors: authors.clone(),
     }
 }
 
@@ -119,6 +121,7 @@ fn read_run(reader: Reader<'_>, stored: v1::Run) -> Result<Run, Error> {
         gate,
         rollback,
         clock,
+        authors,
     } = stored;
     let v1::WaitClock {
         done,
@@ -146,6 +149,7 @@ fn read_run(reader: Reader<'_>, stored: v1::Run) -> Result<Run, Error> {
             done: reader.span("soak.done", done)?,
             running_since: reader.time_opt("soak.running_since", running_since)?,
         },
+        authors,
         approvals: reader.each(approvals, read_approval)?,
         gate: reader.maybe(gate, |reader, gate| reader.name("gate", &gate))?,
         rollback: rollback.map(read_rollback),
@@ -240,7 +244,9 @@ fn store_approval(approval: &Approval) -> v1::Approval {
         wave,
         position,
         content,
+        verdict,
         actor,
+        groups,
         reason,
         at,
     } = approval;
@@ -251,6 +257,8 @@ fn store_approval(approval: &Approval) -> v1::Approval {
         actor: actor.clone(),
         reason: reason.clone(),
         at: millis(*at),
+        verdict: verdict.stored().to_owned(),
+        groups: groups.clone(),
     }
 }
 
@@ -262,8 +270,18 @@ fn read_approval(reader: Reader<'_>, stored: v1::Approval) -> Result<Approval, E
         actor,
         reason,
         at,
+        verdict,
+        groups,
     } = stored;
+    // What was stored before there was a no is a yes.
+    let verdict = if verdict.is_empty() {
+        Verdict::Approve
+    } else {
+        reader.name("approvals.verdict", &verdict)?
+    };
     Ok(Approval {
+        verdict,
+        groups,
         wave: reader.index("approvals.wave", wave)?,
         position: reader.name("approvals.position", &position)?,
         content: reader.parse("approvals.content", &content)?,

@@ -31,6 +31,7 @@ impl Record for SetRecord {
             latest_run,
             last_succeeded,
             warnings,
+            applied_by,
         } = self;
         v1::ApplicationSet {
             uid: uid.to_string(),
@@ -45,6 +46,7 @@ impl Record for SetRecord {
             latest_run: latest_run.map(|run| run.to_string()),
             last_succeeded_release: *last_succeeded,
             warnings: warnings.clone(),
+            applied_by: applied_by.clone(),
         }
         .encode_to_vec()
     }
@@ -64,6 +66,7 @@ impl Record for SetRecord {
             latest_run,
             last_succeeded_release,
             warnings,
+            applied_by,
         } = reader.message(bytes)?;
         reader.finish(Self {
             uid: reader.parse("uid", &uid)?,
@@ -78,6 +81,7 @@ impl Record for SetRecord {
             latest_run: reader.parse_opt("latest_run", latest_run.as_deref())?,
             last_succeeded: last_succeeded_release,
             warnings,
+            applied_by,
         })
     }
 }

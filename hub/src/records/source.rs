@@ -76,6 +76,7 @@ impl Record for ReleaseRecord {
             sources,
             set_version,
             cause,
+            authors,
             created_at,
         } = self;
         v1::Release {
@@ -88,6 +89,7 @@ impl Record for ReleaseRecord {
             set_version: *set_version,
             cause: cause.clone(),
             created_at: millis(*created_at),
+            authors: authors.clone(),
         }
         .encode_to_vec()
     }
@@ -105,6 +107,7 @@ impl Record for ReleaseRecord {
             set_version,
             cause,
             created_at,
+            authors,
         } = reader.message(bytes)?;
         reader.finish(Self {
             project: project.to_owned(),
@@ -116,6 +119,7 @@ impl Record for ReleaseRecord {
             sources: sources.into_iter().map(read_commit).collect(),
             set_version,
             cause,
+            authors,
             created_at: reader.time("created_at", created_at)?,
         })
     }

@@ -320,6 +320,7 @@ fn set(run: &RunRecord) -> SetRecord {
         latest_run: Some(run.run.id),
         last_succeeded: None,
         warnings: Vec::new(),
+        applied_by: "ada".to_owned(),
     }
 }
 
@@ -372,6 +373,7 @@ fn run() -> RunRecord {
         request: None,
         soak: SoakClock::default(),
         approvals: Vec::new(),
+        authors: Vec::new(),
         rollback: None,
         clock: RunClock { shows: at, hub: at },
     };

@@ -120,6 +120,7 @@ async fn release(hub: &Hub, number: u64, sources: &[SourceCommit]) -> ReleaseRec
         sources: sources.to_vec(),
         set_version: 1,
         cause: "test".to_owned(),
+        authors: Vec::new(),
         created_at: hub.clock.now(),
     };
     hub.create([release.clone()]).await;

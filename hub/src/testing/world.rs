@@ -115,6 +115,7 @@ impl World {
             sources: Vec::new(),
             set_version: 1,
             cause: "git".to_owned(),
+            authors: Vec::new(),
             created_at: self.hub.clock.now(),
         };
         self.entries.insert(release.entries, entries);

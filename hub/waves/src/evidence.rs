@@ -44,9 +44,11 @@ pub(crate) struct Seen {
     /// The least advanced of them.
     pub(crate) stage: Stage,
     /// How long all have been healthy without a break, as far as the hub may believe; zero unless
-    /// `stage` is Healthy, and none when the hub's clock stepped back behind the beginning: then
-    /// only the run's own clock can tell.
-    pub(crate) credit: Option<Duration>,
+    /// `stage` is Healthy.
+    pub(crate) credit: Duration,
+    /// The hub's clock stepped back behind the beginning of one of them, so that `credit` says nothing
+    /// of it: only the run's own clock can tell.
+    pub(crate) unsure: bool,
     /// Fresh evidence that one of them is degraded and will not recover by itself.
     pub(crate) degraded: Option<Cause>,
     /// Fresh evidence that one of them is not healthy.
@@ -90,7 +92,8 @@ pub(crate) fn see(
 ) -> Seen {
     let mut seen = Seen {
         stage: Stage::Healthy,
-        credit: Some(Duration::MAX),
+        credit: Duration::MAX,
+        unsure: false,
         degraded: None,
         unhealthy: None,
         prune_held: false,
@@ -108,7 +111,7 @@ pub(crate) fn see(
         seen.add(app, evidence, times.now);
     }
     if seen.stage != Stage::Healthy {
-        seen.credit = Some(Duration::ZERO);
+        seen.credit = Duration::ZERO;
     }
     seen
 }
@@ -158,10 +161,10 @@ impl Seen {
             Phase::Removed => Stage::Silent,
         };
         self.stage = self.stage.min(stage);
-        self.credit = self
-            .credit
-            .zip(credit(evidence, now))
-            .map(|(a, b)| a.min(b));
+        match credit(evidence, now) {
+            Some(credit) => self.credit = self.credit.min(credit),
+            None => self.unsure = true,
+        }
         if let Some(held) = prune_held {
             self.prune_held = true;
             let message = format!(

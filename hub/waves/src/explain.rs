@@ -4,6 +4,7 @@
 //! would clear it. For a run that is not over the answer is never empty, and clearing exactly what
 //! it names lets a step happen (invariant 41). Never moves a run.
 
+mod approval;
 mod member;
 mod turn;
 
@@ -16,7 +17,7 @@ use tidegate_model::{
 };
 
 use crate::{
-    Facts, rollback,
+    Facts, quorum, rollback,
     step::{self, Work, advance, decide::is_settled, same_but_clock, work::elapsed},
 };
 
@@ -189,13 +190,19 @@ impl Explainer<'_> {
             "after"
         };
         let name = self.wave_name(self.run.wave);
+        let quorum = quorum(self.run, self.run.wave, position, self.work.hub_now);
+        let needs = quorum.as_ref().map_or_else(String::new, approval::needs);
+        let who = quorum.map_or_else(
+            || "an approval".to_owned(),
+            |quorum| approval::clears(&quorum),
+        );
         let mut said = self.say(
             BlockCode::Approval,
             &format!(
-                "the gate {when} wave {name} needs the approval of a person for content {}",
+                "the gate {when} wave {name} {needs} for content {}",
                 self.run.content.short()
             ),
-            &format!("approve run {} {when} wave {name}", self.run.id),
+            &format!("{who} of run {} {when} wave {name}", self.run.id),
         );
         said.position = Some(position);
         said

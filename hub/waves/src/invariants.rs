@@ -2,8 +2,8 @@
 //!
 //! Numbers are those of facts/promotion.md §2.4. Written without the code that they judge: they read
 //! states, facts and effects only. Called at the end of every step in debug builds, from property
-//! tests, simulations and audits. Not here: 16-18, 20, 24 and 25 (windows,
-//! quorum, metrics and alarms, which no strategy can ask for yet), 32
+//! tests, simulations and audits. Not here: 16-18, 24 and 25 (windows,
+//! metrics and alarms, which no strategy can ask for yet), 32
 //! (liveness, a property of whole histories) and 37 (the agent's).
 
 mod back;
@@ -30,7 +30,8 @@ pub use self::{
     },
     gate::{
         i02_same_revision, i03_freshness, i14_budget_is_not_success, i19_approval_binding,
-        i21_no_double_spend, i22_soak_clock, i23_soak_is_per_run, i36_unreachable_is_neither,
+        i20_quorum, i21_no_double_spend, i22_soak_clock, i23_soak_is_per_run,
+        i36_unreachable_is_neither,
     },
     order::{
         i01_wave_order, i04_single_writer, i05_fencing, i09_concurrency, i10_availability,
@@ -98,6 +99,7 @@ pub const ALL: &[(&str, Invariant)] = &[
     ("i14_budget_is_not_success", i14_budget_is_not_success),
     ("i15_total_settlement", i15_total_settlement),
     ("i19_approval_binding", i19_approval_binding),
+    ("i20_quorum", i20_quorum),
     ("i21_no_double_spend", i21_no_double_spend),
     ("i22_soak_clock", i22_soak_clock),
     ("i23_soak_is_per_run", i23_soak_is_per_run),

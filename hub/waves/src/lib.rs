@@ -15,6 +15,7 @@ mod facts;
 pub mod invariants;
 mod limits;
 mod plan;
+mod quorum;
 mod rollback;
 mod start;
 mod step;
@@ -28,6 +29,7 @@ pub use self::{
     facts::{AppFacts, ClusterFacts, Evidence, Facts},
     limits::Limits,
     plan::{Candidate, PlanError, Planned, plan},
+    quorum::{Barred, Quorum, approval_gate, may_speak, quorum},
     start::{AppStart, Begin, start},
     step::step,
     validate::{StrategyError, StrategyErrors, validate},

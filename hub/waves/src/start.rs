@@ -74,6 +74,7 @@ pub fn start(begin: &Begin<'_>) -> (Run, BTreeMap<MemberId, Member>) {
         paused: None,
         request: None,
         soak: SoakClock::default(),
+        authors: begin.release.authors.clone(),
         approvals: Vec::new(),
         rollback: None,
         clock: RunClock {

@@ -5,6 +5,7 @@
 
 mod admitting;
 mod agent;
+mod approving;
 mod clock;
 mod crowd;
 mod failing;

@@ -5,7 +5,9 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use tidegate_model::strategy::{Amount, Limit, RollbackOn, Strategy, StrategyType, Wave};
+use tidegate_model::strategy::{
+    Amount, ApprovalGate, Gate, Limit, RollbackOn, Strategy, StrategyType, Wave,
+};
 
 /// One thing that is wrong with a strategy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -123,6 +125,9 @@ fn check_wave(index: usize, wave: &Wave, found: &mut Found) {
         ("gates.before", &wave.gates.before),
         ("gates.after", &wave.gates.after),
     ] {
+        for Gate::Approval(gate) in gates {
+            check_approval(index, wave, field, gate, found);
+        }
         if gates.len() > 1 {
             found.wave(
                 index,
@@ -130,6 +135,30 @@ fn check_wave(index: usize, wave: &Wave, found: &mut Found) {
                 field,
                 "approval is listed more than once; one is enough",
             );
+        }
+    }
+}
+
+fn check_approval(index: usize, wave: &Wave, field: &str, gate: &ApprovalGate, found: &mut Found) {
+    if gate.min_approvals == 0 {
+        let problem = "it must be at least 1; leave the gate out if nobody is to be asked";
+        found.wave(
+            index,
+            wave,
+            &format!("{field}.approval.minApprovals"),
+            problem,
+        );
+    }
+    if gate.expires.is_some_and(|expires| expires.0.is_zero()) {
+        let problem = "no approval would ever be good; make it longer or leave it out";
+        found.wave(index, wave, &format!("{field}.approval.expires"), problem);
+    }
+    for (n, rule) in gate.approvers.iter().enumerate() {
+        if rule.group.is_empty() == rule.user.is_empty() {
+            let field = format!("{field}.approval.approvers[{n}]");
+            let problem =
+                "it names exactly one of group and user; write another entry for the other";
+            found.wave(index, wave, &field, problem);
         }
     }
 }

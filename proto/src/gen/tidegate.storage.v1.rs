@@ -63,6 +63,8 @@ pub struct User {
     pub created_at: i64,
     #[prost(string, tag = "4")]
     pub created_by: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "5")]
+    pub groups: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ApplicationSet {
@@ -92,6 +94,9 @@ pub struct ApplicationSet {
     pub last_succeeded_release: ::core::option::Option<u64>,
     #[prost(string, repeated, tag = "12")]
     pub warnings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Who applied the document as it is.
+    #[prost(string, tag = "13")]
+    pub applied_by: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Policy {
@@ -347,6 +352,8 @@ pub struct Release {
     pub cause: ::prost::alloc::string::String,
     #[prost(int64, tag = "9")]
     pub created_at: i64,
+    #[prost(string, repeated, tag = "10")]
+    pub authors: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct MemberId {
@@ -409,6 +416,10 @@ pub struct Approval {
     pub reason: ::prost::alloc::string::String,
     #[prost(int64, tag = "6")]
     pub at: i64,
+    #[prost(string, tag = "7")]
+    pub verdict: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "8")]
+    pub groups: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// A header; members have keys of their own.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -456,6 +467,8 @@ pub struct Run {
     pub rollback: ::core::option::Option<RollbackBy>,
     #[prost(message, optional, tag = "21")]
     pub clock: ::core::option::Option<RunClock>,
+    #[prost(string, repeated, tag = "22")]
+    pub authors: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// The run's own clock: what it shows, and what the hub's clock showed then.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

@@ -1722,6 +1722,8 @@ pub struct Run {
     pub terminal: bool,
     #[prost(message, repeated, tag = "13")]
     pub sources: ::prost::alloc::vec::Vec<SourceCommit>,
+    #[prost(message, repeated, tag = "14")]
+    pub approvals: ::prost::alloc::vec::Vec<RunApproval>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListRunsResponse {
@@ -1776,6 +1778,29 @@ pub struct ApproveRunRequest {
     /// Content that the approver saw; empty to take the run's. A different one is refused.
     #[prost(string, tag = "4")]
     pub content: ::prost::alloc::string::String,
+    /// A no instead of a yes: the gate stays closed until the same person says yes.
+    #[prost(bool, tag = "5")]
+    pub rejects: bool,
+}
+/// A person's word on a gate; the latest of each person counts.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RunApproval {
+    #[prost(string, tag = "1")]
+    pub wave: ::prost::alloc::string::String,
+    /// Before or After.
+    #[prost(string, tag = "2")]
+    pub position: ::prost::alloc::string::String,
+    /// Approve or Reject.
+    #[prost(string, tag = "3")]
+    pub verdict: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub actor: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "5")]
+    pub groups: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, tag = "6")]
+    pub reason: ::prost::alloc::string::String,
+    #[prost(int64, tag = "7")]
+    pub at_ms: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ControlRunRequest {
@@ -2005,6 +2030,9 @@ pub struct CreateUserRequest {
     /// PKCS#10, DER. Nothing of it but the key is used.
     #[prost(bytes = "vec", tag = "3")]
     pub csr: ::prost::alloc::vec::Vec<u8>,
+    /// Groups that gates may name.
+    #[prost(string, repeated, tag = "4")]
+    pub groups: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateUserResponse {
@@ -2025,6 +2053,8 @@ pub struct WhoAmIResponse {
     pub role: i32,
     #[prost(string, tag = "3")]
     pub trust_domain: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "4")]
+    pub groups: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListAuditRequest {

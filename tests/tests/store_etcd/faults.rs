@@ -68,6 +68,7 @@ fn user(db: &Db, name: &str) -> Changes {
         role: Role::Viewer,
         created_at: db.clock().now(),
         created_by: "test".to_owned(),
+        groups: Vec::new(),
     });
     changes
 }

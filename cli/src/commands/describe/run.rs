@@ -35,6 +35,8 @@ pub(super) async fn run(hub: &Hub, run: wire::Run, now_ms: i64) -> Result<Sheet,
     };
     sheet.field("Ended", ended);
     commits(&mut sheet, &run.sources);
+    let words = run.approvals.iter().map(|word| word_of(word, now_ms));
+    sheet.fields("Approvals", words);
     sheet.fields("Excluded", run.excluded.iter().cloned());
     for wave in &run.waves {
         let title = format!(
@@ -170,4 +172,23 @@ async fn named<T: crate::commands::list::Listed>(
         ..wire::ListRequest::default()
     };
     list(hub, request).await
+}
+
+/// A person's word on a gate.
+fn word_of(word: &wire::RunApproval, now_ms: i64) -> String {
+    let verb = match word.verdict.as_str() {
+        "Reject" => "rejected",
+        _ => "approved",
+    };
+    let reason = match word.reason.as_str() {
+        "" => String::new(),
+        reason => format!(": {reason}"),
+    };
+    plain(&format!(
+        "{} {verb} {} wave {}, {}{reason}",
+        word.actor,
+        word.position.to_lowercase(),
+        word.wave,
+        moment(word.at_ms, now_ms)
+    ))
 }

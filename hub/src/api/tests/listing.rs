@@ -25,6 +25,7 @@ async fn hub() -> Hub {
             sources: Vec::new(),
             set_version: 1,
             cause: "git".to_owned(),
+            authors: Vec::new(),
             created_at: hub.clock.now(),
         }))
         .await;

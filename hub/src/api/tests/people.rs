@@ -7,6 +7,7 @@ fn sign_up(name: &str, role: wire::Role) -> wire::CreateUserRequest {
         name: name.to_owned(),
         role: role.into(),
         csr: csr(),
+        groups: Vec::new(),
     }
 }
 
@@ -115,4 +116,43 @@ async fn who_am_i_tells_the_role_on_record() {
         .into_inner();
     assert_eq!((me.name.as_str(), me.role()), ("ada", wire::Role::Admin));
     assert_eq!(me.trust_domain, "fleet.example.org");
+}
+
+#[tokio::test]
+async fn groups_are_kept_until_others_are_named() {
+    let hub = Hub::new().await;
+    let api = hub.api();
+    let sign = async |groups: &[&str]| {
+        let request = wire::CreateUserRequest {
+            groups: groups.iter().map(ToString::to_string).collect(),
+            ..sign_up("bob", wire::Role::Viewer)
+        };
+        api.create_user(ada(request)).await
+    };
+    let groups = || {
+        let state = hub.db.read();
+        let user = state.users.find(|user| user.name == "bob").unwrap();
+        user.record.groups.join(",")
+    };
+    sign(&["sre", "dev", "sre"]).await.unwrap();
+    assert_eq!(groups(), "dev,sre");
+    sign(&[]).await.unwrap();
+    assert_eq!(groups(), "dev,sre");
+    let audited = hub.audit(FLEET).await.len();
+    sign(&["ops"]).await.unwrap();
+    assert_eq!(groups(), "ops");
+    let told = &hub.audit(FLEET).await[audited];
+    assert_eq!(
+        (
+            told.action.as_str(),
+            told.before.as_str(),
+            told.after.as_str()
+        ),
+        ("user.groups", "dev,sre", "ops")
+    );
+    refused(
+        sign(&["a b"]).await,
+        Code::InvalidArgument,
+        &["group \"a b\""],
+    );
 }

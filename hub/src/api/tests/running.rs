@@ -27,6 +27,7 @@ fn approval(wave: &str, content: &str) -> Request<wire::ApproveRunRequest> {
         wave: wave.to_owned(),
         reason: "looks good".to_owned(),
         content: content.to_owned(),
+        rejects: false,
     })
 }
 

@@ -182,6 +182,7 @@ fn fleet_calls() -> Calls {
                     name: text("bob"),
                     role: wire::Role::Viewer.into(),
                     csr: csr(),
+                    groups: Vec::new(),
                 }
             ),
         ),

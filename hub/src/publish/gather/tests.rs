@@ -59,6 +59,7 @@ fn set_record(url: &str) -> SetRecord {
         latest_run: None,
         last_succeeded: None,
         warnings: Vec::new(),
+        applied_by: "ada".to_owned(),
     }
 }
 

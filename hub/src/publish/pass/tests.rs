@@ -47,6 +47,7 @@ impl World {
             latest_run: None,
             last_succeeded: None,
             warnings: Vec::new(),
+            applied_by: "ada".to_owned(),
         };
         let mut world = Self {
             state: State::default(),

@@ -8,7 +8,7 @@ use tidegate_model::{
     health::Health,
     policy::Drift,
     report::Phase,
-    run::{CauseCode, GatePosition, MemberState, RequestVerb, RunState},
+    run::{CauseCode, GatePosition, MemberState, RequestVerb, RunState, Verdict},
 };
 
 use crate::records::{HoldKind, Role};
@@ -66,6 +66,8 @@ named!(Phase {
     Failed => "Failed",
     Removed => "Removed",
 });
+
+named!(Verdict { Approve => "Approve", Reject => "Reject" });
 
 named!(RunState {
     Planned => "Planned",

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use tidegate_model::{
     health::Health,
     report::Phase,
-    run::{CauseCode, GatePosition, Member, MemberState, RunState},
-    strategy::UnreachableThen,
+    run::{Approval, CauseCode, GatePosition, Member, MemberState, RunState, Verdict as Answer},
+    strategy::{ApprovalGate, Approver, Gate, UnreachableThen},
 };
 
 use super::{Transition, Verdict, failed, order::short_of_health, settled};
@@ -100,6 +100,7 @@ pub fn i19_approval_binding(step: &Transition<'_>) -> Verdict {
             approval.wave == step.run.wave
                 && approval.position == position
                 && approval.content == step.run.content
+                && approval.verdict == Answer::Approve
         })
     };
     let opened = step.audits().any(|audit| audit.action == Action::OpenWave);
@@ -113,6 +114,83 @@ pub fn i19_approval_binding(step: &Transition<'_>) -> Verdict {
         (after && !given(GatePosition::After)).then(|| "finished without approval".to_owned()),
     ];
     Verdict::of(before || after, problems.into_iter().flatten())
+}
+
+/// 20: a gate opens only with as many different people as it asks for, each of whom it lets speak and
+/// none of whose words is too old, with everybody it requires, and without a rejection that stands.
+pub fn i20_quorum(step: &Transition<'_>) -> Verdict {
+    let Some(wave) = step.run.strategy.waves.get(step.run.wave) else {
+        return Verdict::Idle;
+    };
+    let has = |action| step.audits().any(|audit| audit.action == action);
+    let passed = [
+        (
+            has(Action::OpenWave),
+            GatePosition::Before,
+            &wave.gates.before,
+        ),
+        (
+            has(Action::FinishWave),
+            GatePosition::After,
+            &wave.gates.after,
+        ),
+    ];
+    let mut premise = false;
+    let mut problems = Vec::new();
+    for (opened, position, gates) in passed {
+        for Gate::Approval(gate) in gates.iter().filter(|_| opened) {
+            premise = true;
+            problems.extend(quorum_lacks(step, gate, position));
+        }
+    }
+    Verdict::of(premise, problems.into_iter())
+}
+
+fn quorum_lacks(step: &Transition<'_>, gate: &ApprovalGate, position: GatePosition) -> Vec<String> {
+    let run = step.run;
+    let mut latest: Vec<&Approval> = Vec::new();
+    for word in &run.approvals {
+        if word.wave == run.wave && word.position == position && word.content == run.content {
+            latest.retain(|known| known.actor != word.actor);
+            latest.push(word);
+        }
+    }
+    let named = |word: &Approval, rule: &Approver| {
+        rule.user == word.actor || word.groups.contains(&rule.group)
+    };
+    latest.retain(|word| {
+        gate.approvers.is_empty() || gate.approvers.iter().any(|rule| named(word, rule))
+    });
+    let local = |name: &str| name.split('@').next().map(str::to_lowercase);
+    latest.retain(|word| {
+        let own = run
+            .authors
+            .iter()
+            .any(|author| local(author) == local(&word.actor));
+        !(gate.separation_of_duties && own)
+    });
+    let mut lacks = Vec::new();
+    if let Some(no) = latest.iter().find(|word| word.verdict == Answer::Reject) {
+        lacks.push(format!("opened against the word of {}", no.actor));
+    }
+    let old = |word: &&Approval| {
+        gate.expires
+            .is_some_and(|expires| between(word.at, step.now) >= expires.0)
+    };
+    latest.retain(|word| word.verdict == Answer::Approve && !old(word));
+    if latest.len() < gate.min_approvals as usize {
+        lacks.push(format!(
+            "opened by {} of {}",
+            latest.len(),
+            gate.min_approvals
+        ));
+    }
+    for rule in gate.approvers.iter().filter(|rule| rule.required) {
+        if !latest.iter().any(|word| named(word, rule)) {
+            lacks.push(format!("opened without {rule}"));
+        }
+    }
+    lacks
 }
 
 /// 21: one approval opens at most one gate.

@@ -15,7 +15,7 @@ use super::{
     assign, breach, finish, member,
     work::{Work, elapsed, is_opened},
 };
-use crate::{Action, SYSTEM, evidence};
+use crate::{Action, SYSTEM, evidence, quorum::quorum};
 
 /// Decides.
 pub(crate) fn decide(work: &mut Work<'_>) {
@@ -66,11 +66,8 @@ fn door(work: &mut Work<'_>) {
         work.run.state = RunState::WaitingGate;
         return;
     }
-    let gated = !work.spec(wave).gates.before.is_empty();
-    match approver(work, GatePosition::Before) {
-        None if gated => return close_gate(work, GatePosition::Before),
-        Some(actor) if gated => pass_gate(work, &actor),
-        _ => {}
+    if !pass(work, GatePosition::Before) {
+        return close_gate(work, GatePosition::Before);
     }
     work.run.state = RunState::Rolling;
     work.run.gate = None;
@@ -92,19 +89,17 @@ fn close_gate(work: &mut Work<'_>, position: GatePosition) {
     );
 }
 
-fn pass_gate(work: &mut Work<'_>, actor: &str) {
-    work.decide(Action::PassGate, format!("approved by {actor}"));
-}
-
-/// Who approved this gate of the open wave for this content.
-fn approver(work: &Work<'_>, position: GatePosition) -> Option<String> {
-    let run = &work.run;
-    let given = run.approvals.iter().find(|approval| {
-        approval.wave == run.wave
-            && approval.position == position
-            && approval.content == run.content
-    });
-    given.map(|approval| approval.actor.clone())
+/// Goes through this gate of the open wave, if it is open; says whether.
+fn pass(work: &mut Work<'_>, position: GatePosition) -> bool {
+    match quorum(&work.run, work.run.wave, position, work.hub_now) {
+        None => true,
+        Some(quorum) if quorum.is_open() => {
+            let by = quorum.given.join(", ");
+            work.decide(Action::PassGate, format!("approved by {by}"));
+            true
+        }
+        Some(_) => false,
+    }
 }
 
 fn roll(work: &mut Work<'_>) {
@@ -143,19 +138,14 @@ fn soak(work: &mut Work<'_>) {
     if work.is_truncated() || soaked(work) < work.spec(wave).soak.time.0 {
         return;
     }
-    let gated = !work.spec(wave).gates.after.is_empty();
-    match approver(work, GatePosition::After) {
-        None if gated => {
-            work.run.soak = SoakClock {
-                done: work.spec(wave).soak.time,
-                running_since: None,
-            };
-            return close_gate(work, GatePosition::After);
-        }
-        Some(actor) if gated => pass_gate(work, &actor),
-        _ => {}
+    if pass(work, GatePosition::After) {
+        return finish_wave(work);
     }
-    finish_wave(work);
+    work.run.soak = SoakClock {
+        done: work.spec(wave).soak.time,
+        running_since: None,
+    };
+    close_gate(work, GatePosition::After);
 }
 
 fn after_gate(work: &mut Work<'_>) {
@@ -167,8 +157,7 @@ fn after_gate(work: &mut Work<'_>) {
     if work.is_truncated() {
         return;
     }
-    if let Some(actor) = approver(work, GatePosition::After) {
-        pass_gate(work, &actor);
+    if pass(work, GatePosition::After) {
         finish_wave(work);
     } else if let Some(newer) = work.facts.newer_release {
         finish::supersede(work, newer);
@@ -209,7 +198,7 @@ fn soaked(work: &Work<'_>) -> Duration {
         .map(|member| {
             let cluster = work.cluster(&member.id);
             let seen = evidence::see(member, cluster, evidence::Side::Forward, work.times());
-            seen.credit.unwrap_or(Duration::MAX)
+            seen.credit
         })
         .min();
     let shown = elapsed(since, work.now);

@@ -93,11 +93,11 @@ impl Observer<'_> {
         if seen.stage == Stage::Healthy {
             let since = *member.healthy_since.get_or_insert(now);
             let watched = elapsed(since, now);
-            let healthy_for = match seen.credit {
-                Some(credit) if is_touched(member) => credit.min(watched),
-                // What ran before the run needs no second window, only a word of this run.
-                Some(credit) => credit,
-                None => watched,
+            // What ran before the run needs no second window, only a word of this run.
+            let healthy_for = if is_touched(member) || seen.unsure {
+                seen.credit.min(watched)
+            } else {
+                seen.credit
             };
             if healthy_for >= window {
                 member.state = MemberState::Healthy;
@@ -132,7 +132,7 @@ impl Observer<'_> {
             return Vec::new();
         }
         let window = self.work.spec(member.id.wave as usize).health_window.0;
-        if seen.stage == Stage::Healthy && seen.credit.is_none_or(|credit| credit >= window) {
+        if seen.stage == Stage::Healthy && seen.credit >= window {
             member.cause = None;
             member.progress = tidegate_model::run::ProgressClock::default();
         } else if let Some(cause) = &seen.unhealthy {

@@ -149,6 +149,7 @@ pub(crate) fn release(rows: &[Row]) -> Release {
         sources: Vec::new(),
         set_version: 1,
         cause: "git".to_owned(),
+        authors: vec!["ada@example.com".to_owned()],
         created_at: at(-10),
     }
 }
@@ -274,5 +275,5 @@ pub(crate) fn waves(envs: &[&str]) -> Strategy {
 }
 
 pub(crate) fn approval() -> Vec<Gate> {
-    vec![Gate::Approval(ApprovalGate {})]
+    vec![Gate::Approval(ApprovalGate::default())]
 }

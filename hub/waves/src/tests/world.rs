@@ -21,7 +21,7 @@ use tidegate_model::{
     report::{Phase, Report},
     run::{
         Approval, GatePosition, LastGood, Member, MemberId, MemberState, Request, RequestVerb, Run,
-        RunState,
+        RunState, Verdict as Answer,
     },
 };
 
@@ -433,13 +433,31 @@ impl World {
         self.run.request = Some(request);
     }
 
+    /// Everybody whom a gate may ask for says yes.
     pub(crate) fn approve(&mut self, wave: usize, position: GatePosition, content: Digest) {
+        for actor in ["ada", "grace", "kim"] {
+            self.say(wave, position, content, actor, Answer::Approve);
+        }
+    }
+
+    /// A person's word on a gate; kim is in the group sre.
+    pub(crate) fn say(
+        &mut self,
+        wave: usize,
+        position: GatePosition,
+        content: Digest,
+        actor: &str,
+        verdict: Answer,
+    ) {
+        let sre = (actor == "kim").then(|| "sre".to_owned());
         self.run.approvals.push(Approval {
             wave,
             position,
             content,
-            actor: "grace".to_owned(),
-            reason: "looks good".to_owned(),
+            verdict,
+            actor: actor.to_owned(),
+            groups: sre.into_iter().collect(),
+            reason: "a word".to_owned(),
             at: self.now,
         });
     }

@@ -72,6 +72,7 @@ impl Sample for UserRecord {
             role: dice.one_of(),
             created_at: dice.time(),
             created_by: dice.text(),
+            groups: dice.some(Dice::text),
         }
     }
 }
@@ -102,6 +103,7 @@ impl Sample for SetRecord {
             latest_run: dice.maybe(Dice::id),
             last_succeeded: dice.maybe(Dice::number),
             warnings: dice.some(Dice::text),
+            applied_by: dice.text(),
         }
     }
 }
@@ -217,6 +219,7 @@ impl Sample for ReleaseRecord {
             }),
             set_version: dice.number(),
             cause: dice.text(),
+            authors: dice.some(Dice::text),
             created_at: dice.time(),
         }
     }
@@ -267,10 +270,13 @@ impl Sample for RunRecord {
                 done: dice.span(),
                 running_since: dice.maybe(Dice::time),
             },
+            authors: dice.some(Dice::text),
             approvals: dice.some(|d| Approval {
                 wave: d.index(),
                 position: d.one_of(),
                 content: d.digest(),
+                verdict: d.one_of(),
+                groups: d.some(Dice::text),
                 actor: d.text(),
                 reason: d.text(),
                 at: d.time(),

@@ -7,7 +7,7 @@ use proptest::{
 };
 use tidegate_model::{
     health::Health,
-    run::{GatePosition, RequestVerb},
+    run::{GatePosition, RequestVerb, Verdict},
 };
 
 use super::{clearing, setup::Setup};
@@ -37,6 +37,8 @@ pub(crate) enum Act {
     Ask(RequestVerb),
     Approve(bool, GatePosition),
     ApproveAll,
+    /// One person's word on a gate of the open wave.
+    Say(&'static str, bool, GatePosition),
     NewerRelease,
     NewerRun,
     /// The hub is away, and so is every session.
@@ -85,6 +87,8 @@ fn any_act() -> impl Strategy<Value = Act> {
         2 => verb.prop_map(Act::Ask),
         2 => (any::<bool>(), position).prop_map(|(right, position)| Act::Approve(right, position)),
         3 => Just(Act::ApproveAll),
+        3 => (select(vec!["grace", "kim", "ada"]), proptest::bool::weighted(0.8), select(vec![GatePosition::Before, GatePosition::After]))
+            .prop_map(|(who, yes, position)| Act::Say(who, yes, position)),
         1 => Just(Act::NewerRelease),
         1 => prop_oneof![9 => Just(Act::Step), 1 => Just(Act::NewerRun)],
         1 => (10..4000_i64).prop_map(Act::HubDown),
@@ -138,6 +142,14 @@ impl Act {
                 world.approve(world.run.wave, position, content);
             }
             Self::ApproveAll => approve_all(world),
+            Self::Say(who, yes, position) => {
+                let verdict = if yes {
+                    Verdict::Approve
+                } else {
+                    Verdict::Reject
+                };
+                world.say(world.run.wave, position, world.run.content, who, verdict);
+            }
             Self::NewerRelease => world.newer_release = Some(5),
             Self::NewerRun => world.newer_run = true,
             Self::HubDown(secs) => hub_down(world, secs),

@@ -7,14 +7,14 @@ use proptest::{
 use tidegate_model::{
     duration::Span,
     strategy::{
-        Amount, BudgetMode, FailureBudget, Limit, RollbackOn, Strategy as Waves, Unmatched,
-        UnreachableThen, Wave,
+        Amount, ApprovalGate, Approver, BudgetMode, FailureBudget, Gate, Limit, RollbackOn,
+        Strategy as Waves, Unmatched, UnreachableThen, Wave,
     },
 };
 
 use crate::tests::{
     agent::Kind,
-    fixture::{Before, Row, app, approval, cluster, waves, world},
+    fixture::{Before, Row, app, cluster, waves, world},
     world::World,
 };
 
@@ -134,6 +134,33 @@ fn any_tolerance() -> impl Strategy<Value = Tolerance> {
     )
 }
 
+/// Gates that grace, and kim of the group sre, can open together.
+fn any_approval() -> impl Strategy<Value = ApprovalGate> {
+    let sre = |required| Approver {
+        group: "sre".to_owned(),
+        required,
+        ..Approver::default()
+    };
+    let grace = Approver {
+        user: "grace".to_owned(),
+        ..Approver::default()
+    };
+    let approvers = select(vec![
+        Vec::new(),
+        vec![sre(true), grace.clone()],
+        vec![sre(false), grace],
+    ]);
+    let expires = proptest::option::weighted(0.3, Just(Span::secs(60)));
+    (1..3_u32, approvers, any::<bool>(), expires).prop_map(
+        |(min_approvals, approvers, separation_of_duties, expires)| ApprovalGate {
+            min_approvals,
+            approvers,
+            separation_of_duties,
+            expires,
+        },
+    )
+}
+
 fn any_wave() -> impl Strategy<Value = Wave> {
     let limit = proptest::option::weighted(0.2, 1..3_u32);
     let concurrency = proptest::option::of(prop_oneof![
@@ -150,8 +177,8 @@ fn any_wave() -> impl Strategy<Value = Wave> {
             seconds(&[0, 0, 60, 120]),
         ),
         (
-            proptest::bool::weighted(0.2),
-            proptest::bool::weighted(0.15),
+            proptest::option::weighted(0.25, any_approval()),
+            proptest::option::weighted(0.2, any_approval()),
         ),
     )
         .prop_map(
@@ -171,8 +198,8 @@ fn any_wave() -> impl Strategy<Value = Wave> {
                 wave.unreachable.grace = grace;
                 wave.health_window = window;
                 wave.soak.time = soak;
-                wave.gates.before = if before { approval() } else { Vec::new() };
-                wave.gates.after = if after { approval() } else { Vec::new() };
+                wave.gates.before = before.into_iter().map(Gate::Approval).collect();
+                wave.gates.after = after.into_iter().map(Gate::Approval).collect();
                 wave
             },
         )
