@@ -12,7 +12,7 @@ use crate::{
     quantity::Quantity,
     resources::{DEFINITIONS, api_version},
     schema::{Scalar, Type, resolve, unknown_or_mistyped, value_causes},
-    writes::{Validation, WriteOptions},
+    writes::{Patch, Validation, WriteOptions},
 };
 
 mod kinds;
@@ -90,18 +90,7 @@ pub(crate) fn decoded(
     let findings = unknown_or_mistyped(&target.served()?.ty, object);
     let (kind, version) = (&target.resource.kind, &target.version);
     let cannot = format!("{kind} in version \"{version}\" cannot be handled as a {kind}");
-    // What a definition types is judged with its other rules, when defaults are filled in.
-    let mut mistyped = findings
-        .mistyped
-        .iter()
-        .filter(|(path, ..)| !target.resource.custom || path.split('.').next() == Some("metadata"));
-    if let Some((path, wanted, found)) = mistyped.next() {
-        return Err(Refusal::bad_request(format!(
-            "{cannot}: json: cannot unmarshal {found} into field {path} of type {wanted}"
-        )));
-    }
-    let words = unreadable(&target.served()?.ty, object);
-    if let Some(words) = words.or_else(|| kinds::unreadable(&target.resource, object)) {
+    if let Some(words) = undecodable(target, object)? {
         return Err(Refusal::bad_request(format!("{cannot}: {words}")));
     }
     if options.validation == Validation::Strict && !findings.unknown.is_empty() {
@@ -110,6 +99,46 @@ pub(crate) fn decoded(
         return Err(Refusal::bad_request(message));
     }
     Ok(())
+}
+
+/// Why Go cannot read a body.
+fn undecodable(target: &Target, object: &Value) -> Result<Option<String>, Refusal> {
+    let ty = &target.served()?.ty;
+    let findings = unknown_or_mistyped(ty, object);
+    // What a definition types is judged with its other rules, when defaults are filled in.
+    let mut mistyped = findings
+        .mistyped
+        .iter()
+        .filter(|(path, ..)| !target.resource.custom || path.split('.').next() == Some("metadata"));
+    if let Some((path, wanted, found)) = mistyped.next() {
+        let words = format!("json: cannot unmarshal {found} into field {path} of type {wanted}");
+        return Ok(Some(words));
+    }
+    let words = unreadable(ty, object);
+    Ok(words.or_else(|| kinds::unreadable(&target.resource, object)))
+}
+
+/// What an apply made can be read, in the words for what is applied.
+pub(crate) fn converted(target: &Target, namespace: &str, object: &Value) -> Result<(), Refusal> {
+    let Some(words) = unconvertible(target, object)? else {
+        return Ok(());
+    };
+    let (group, kind) = (&target.resource.group, &target.resource.kind);
+    let what = format!("{group}/{}, Kind={kind}", target.version);
+    Err(Refusal::untyped(format!(
+        "failed to convert new object ({namespace}/{}; {what}) to proper version: unable to \
+         convert unstructured object to {what}: {words}",
+        target.name
+    )))
+}
+
+/// Why Go cannot read an object that was no text.
+fn unconvertible(target: &Target, object: &Value) -> Result<Option<String>, Refusal> {
+    let encoded = || {
+        let words = kinds::unreadable(&target.resource, object)?;
+        Some(format!("error decoding from json: {words}"))
+    };
+    Ok(unreadable(&target.served()?.ty, object).or_else(encoded))
 }
 
 /// What Go cannot read although its JSON type is right.
@@ -133,22 +162,35 @@ fn unreadable(ty: &Type, value: &Value) -> Option<String> {
     }
 }
 
-/// Unknown fields of what a strategic merge patch made.
+/// What a patch made can be read; of a strategic merge patch also its unknown fields.
 pub(crate) fn patched(
     target: &Target,
     options: &WriteOptions,
-    patch: &Value,
+    patch: &Patch,
     object: &Value,
 ) -> Result<(), Refusal> {
+    let refused = |value: &Value, words: &str| {
+        let value = value.to_string();
+        Err(Refusal::strict_patch(&format!(
+            "Invalid value: {value:?}: {words}"
+        )))
+    };
+    let Patch::Strategic(patch) = patch else {
+        let words = undecodable(target, object)?;
+        return match words.filter(|_| !target.resource.custom) {
+            Some(words) => refused(object, &words),
+            None => Ok(()),
+        };
+    };
+    if let Some(words) = unconvertible(target, object)? {
+        return refused(patch, &words);
+    }
     let findings = unknown_or_mistyped(&target.served()?.ty, object);
     if options.validation != Validation::Strict || findings.unknown.is_empty() {
         return Ok(());
     }
-    let patch = patch.to_string();
     let unknown = unknown_fields(&findings.unknown);
-    Err(Refusal::strict_patch(&format!(
-        "Invalid value: {patch:?}: strict decoding error: {unknown}"
-    )))
+    refused(patch, &format!("strict decoding error: {unknown}"))
 }
 
 fn unknown_fields(paths: &[String]) -> String {

@@ -16,6 +16,7 @@ mod cluster;
 mod controllers;
 mod defaults;
 mod discovery;
+mod encoded;
 mod fields;
 mod gc;
 mod lists;

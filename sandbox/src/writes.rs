@@ -198,9 +198,7 @@ pub(crate) fn patch(
         }
     }
     admission::identity(target, &mut object)?;
-    if let Patch::Strategic(patch) = patch {
-        admission::patched(target, options, patch, &object)?;
-    }
+    admission::patched(target, options, patch, &object)?;
     admission::decoded(target, options, &object)?;
     same_uid(target, &live, &object)?;
     change(cluster, target, &live, object, options)

@@ -44,6 +44,7 @@ pub(crate) fn apply(
         let nothing = nothing(target)?;
         let result = fields::apply(&frame.borrow(), &nothing, &config, Managers::new(), true);
         let (mut object, owners) = result.map_err(|taken| Refusal::owned(&taken))?;
+        admission::converted(target, &namespace, &object)?;
         prepare_new(cluster, target, &mut object, options);
         set_meta(&mut object, "resourceVersion", None);
         complete(&target.resource, &version.ty, &mut object);
@@ -56,6 +57,7 @@ pub(crate) fn apply(
     let owners = all_owners(target, &live, options)?;
     let result = applied(&frame.borrow(), &live, &config, owners, options.force);
     let (mut object, owners) = result.map_err(|taken| Refusal::owned(&taken))?;
+    admission::converted(target, &namespace, &object)?;
     if manager.name == last_applied::MANAGER {
         last_applied::renew(&mut object, said);
     }

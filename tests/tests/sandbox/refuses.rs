@@ -4,7 +4,7 @@ use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::{
-    recorder::{APPLY, Case, JSON, MERGE, Recorder, STRATEGIC},
+    recorder::{APPLY, Case, JSON, MERGE, PATCH, Recorder, STRATEGIC},
     writes::deployment,
 };
 
@@ -359,11 +359,79 @@ fn refused_data(r: &mut Recorder) -> BoxFuture<'_, ()> {
             ),
         ];
         refused(r, SECRETS, bodies).await;
-        let bad = json!({"metadata": {"name": "a"}, "data": {"k": "not base64!"}});
-        let path = format!("{SECRETS}?dryRun=All");
-        let (code, answer) = r.ask("POST", &path, JSON, &bad).await;
-        r.note("no base64", code, answer["reason"].clone());
+        no_base64(r).await;
     })
+}
+
+/// The object that a refusal quotes is written by each server in its own order.
+fn without_value(answer: &Value) -> Value {
+    let words = answer["message"].as_str().unwrap();
+    let (before, rest) = words
+        .split_once("\"{")
+        .or(words.split_once("\"map["))
+        .unwrap();
+    let (_, after) = rest.rsplit_once("\": ").unwrap();
+    let causes = answer["details"]["causes"].as_array().unwrap();
+    let fields: Vec<_> = causes.iter().map(|it| &it["field"]).collect();
+    json!([before, after, answer["reason"], fields])
+}
+
+/// Made and applied, new and over what is there.
+async fn no_base64(r: &mut Recorder) {
+    for (kind, plural, field) in [
+        ("Secret", SECRETS, "data"),
+        ("ConfigMap", MAPS, "binaryData"),
+    ] {
+        for text in [
+            "not base64!",
+            "AAA",
+            "AA=A",
+            "A=",
+            "AA=",
+            "AA==\nAA==",
+            "A\nAA",
+        ] {
+            let mut body = json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": "a"}});
+            body[field] = json!({ "k": text });
+            let path = format!("{plural}?dryRun=All&fieldManager=tester");
+            let (code, answer) = r.ask("POST", &path, JSON, &body).await;
+            r.note(&format!("{kind} {text:?}"), code, without_names(r, answer));
+            let path = format!("{plural}/a?dryRun=All&fieldManager=tester");
+            let (code, answer) = r.ask("PATCH", &path, APPLY, &body).await;
+            r.note(
+                &format!("{kind} {text:?} applied"),
+                code,
+                without_names(r, answer),
+            );
+        }
+        for text in ["AB==", "A\nA=\r\n=\n"] {
+            let mut body = json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": "a"}});
+            body[field] = json!({ "k": text });
+            let path = format!("{plural}/a?dryRun=All&fieldManager=tester");
+            let (code, answer) = r.ask("PATCH", &path, APPLY, &body).await;
+            r.note(
+                &format!("{kind} {text:?} kept"),
+                code,
+                answer[field].clone(),
+            );
+        }
+        let good = json!({"metadata": {"name": "there"}});
+        r.ask("POST", plural, JSON, &good).await;
+        let mut body = json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": "there"}});
+        body[field] = json!({"k": "not base64!"});
+        let path = format!("{plural}/there?fieldManager=tester");
+        r.step("applied over", "PATCH", &path, APPLY, body.clone())
+            .await;
+        let add = json!([{"op": "add", "path": format!("/{field}"), "value": {"k": "AAA"}}]);
+        for (name, kind, patch) in [
+            ("merged", MERGE, &body),
+            ("merged by type", STRATEGIC, &body),
+            ("patched", PATCH, &add),
+        ] {
+            let (code, answer) = r.ask("PATCH", &path, kind, patch).await;
+            r.note(name, code, without_value(&answer));
+        }
+    }
 }
 
 fn refused_services(r: &mut Recorder) -> BoxFuture<'_, ()> {
@@ -466,6 +534,26 @@ fn quantities(r: &mut Recorder) -> BoxFuture<'_, ()> {
                 code,
                 answer.pointer(at).unwrap().clone(),
             );
+        }
+        let applied = format!("{DEPLOYMENTS}/a?dryRun=All&fieldManager=tester");
+        for cpu in [json!("abc"), json!(""), json!("1x"), json!(1.5)] {
+            let mut body = deployment("a", "nginx:1");
+            let amounts = json!({"limits": {"cpu": cpu}});
+            body["spec"]["template"]["spec"]["containers"][0]["resources"] = amounts.clone();
+            for (method, path, kind) in [("POST", &path, JSON), ("PATCH", &applied, APPLY)] {
+                let (code, answer) = r.ask(method, path, kind, &body).await;
+                let name = format!("{method} {amounts}");
+                r.note(&name, code, without_names(r, answer));
+            }
+        }
+        let there = format!("{DEPLOYMENTS}/there");
+        r.ask("POST", DEPLOYMENTS, JSON, &deployment("there", "nginx:1"))
+            .await;
+        let patch = json!({"spec": {"template": {"spec": {"containers": [
+            {"name": "main", "image": "x", "resources": {"limits": {"cpu": "abc"}}}]}}}});
+        for kind in [MERGE, STRATEGIC] {
+            let (code, answer) = r.ask("PATCH", &there, kind, &patch).await;
+            r.note(kind, code, without_value(&answer));
         }
     })
 }
