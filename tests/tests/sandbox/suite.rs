@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tidegate_sandbox::{Options, Sandbox};
 use tidegate_tests::harness::{Fleet, require_real};
 use tokio_util::sync::CancellationToken;
@@ -14,6 +14,9 @@ use super::{
     recorder::{Case, Recorder},
     refuses, rules, tables, watching, writes,
 };
+
+/// What stands where a server says nothing.
+const ABSENT: &str = "<absent>";
 
 #[tokio::test]
 async fn every_case_gives_the_same_on_the_sandbox_and_on_a_real_server() {
@@ -109,7 +112,8 @@ fn differences(real: &Value, sandbox: &Value, at: &str, found: &mut Vec<(String,
             for key in keys {
                 let below = format!("{at}/{}", key.replace('/', "~1"));
                 let side = |map: &serde_json::Map<String, Value>| {
-                    map.get(key).cloned().unwrap_or(Value::Null)
+                    // No answer has this text, so that null and nothing differ.
+                    map.get(key).cloned().unwrap_or_else(|| json!(ABSENT))
                 };
                 differences(&side(a), &side(b), &below, found);
             }
