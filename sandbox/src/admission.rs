@@ -19,6 +19,7 @@ mod kinds;
 mod metadata;
 mod names;
 mod pods;
+mod references;
 mod syntax;
 
 /// Fields of a spec that never change, by kind.
@@ -260,7 +261,6 @@ pub(crate) fn written(
         let schema = schema(cluster, target);
         causes.extend(value_causes(&schema, object, live));
     } else {
-        causes.extend(missing(target, object)?);
         causes.extend(kinds::causes(resource, object));
     }
     if causes.is_empty() {
@@ -281,19 +281,6 @@ fn schema(cluster: &Cluster, target: &Target) -> Value {
         .unwrap_or_default()
 }
 
-fn missing(target: &Target, object: &Value) -> Result<Vec<Cause>, Refusal> {
-    let findings = unknown_or_mistyped(&target.served()?.ty, object);
-    // Go writes what is required and empty: only what must have content is missing.
-    let must = |path: &String| names::must_have_content(path);
-    let missing = findings.missing.into_iter().filter(must);
-    let causes = missing.map(|field| Cause {
-        field,
-        reason: "FieldValueRequired",
-        words: "Required value".to_owned(),
-    });
-    Ok(causes.collect())
-}
-
 /// A change keeps what may not change.
 pub(crate) fn change(target: &Target, live: &Value, new: &Value) -> Result<(), Refusal> {
     let resource = &target.resource;
@@ -307,14 +294,11 @@ pub(crate) fn change(target: &Target, live: &Value, new: &Value) -> Result<(), R
         if !added.is_empty() {
             let added: Vec<_> = added.iter().map(|it| format!("{it:?}")).collect();
             let added = added.join(", ");
-            causes.push(Cause {
-                field: "metadata.finalizers".to_owned(),
-                reason: "FieldValueForbidden",
-                words: format!(
-                    "Forbidden: no new finalizers can be added if the object is being deleted, \
-                     found new finalizers []string{{{added}}}"
-                ),
-            });
+            let words = format!(
+                "no new finalizers can be added if the object is being deleted, found new \
+                 finalizers []string{{{added}}}"
+            );
+            causes.push(Cause::forbidden("metadata.finalizers", &words));
         }
     }
     if !resource.custom {
@@ -323,11 +307,7 @@ pub(crate) fn change(target: &Target, live: &Value, new: &Value) -> Result<(), R
         }
         if resource.kind.ends_with("RoleBinding") && live["roleRef"] != new["roleRef"] {
             let found = &new["roleRef"];
-            causes.push(Cause {
-                field: "roleRef".to_owned(),
-                reason: "FieldValueInvalid",
-                words: format!("Invalid value: {found}: cannot change roleRef"),
-            });
+            causes.push(Cause::invalid("roleRef", found, "cannot change roleRef"));
         }
         causes.extend(locked(live, new));
     }
@@ -339,13 +319,9 @@ pub(crate) fn change(target: &Target, live: &Value, new: &Value) -> Result<(), R
 
 fn immutable(path: &str, live: &Value, new: &Value) -> Option<Cause> {
     let (old, new) = (live.pointer(path), new.pointer(path));
-    (old != new && old.is_some()).then(|| Cause {
-        field: path.trim_start_matches('/').replace('/', "."),
-        reason: "FieldValueInvalid",
-        words: format!(
-            "Invalid value: {}: field is immutable",
-            new.unwrap_or(&Value::Null)
-        ),
+    (old != new && old.is_some()).then(|| {
+        let field = path.trim_start_matches('/').replace('/', ".");
+        Cause::invalid(&field, new.unwrap_or(&Value::Null), "field is immutable")
     })
 }
 
@@ -357,9 +333,6 @@ fn locked(live: &Value, new: &Value) -> Option<Cause> {
     let field = ["data", "binaryData", "immutable"]
         .into_iter()
         .find(|field| live[*field] != new[*field])?;
-    Some(Cause {
-        field: field.to_owned(),
-        reason: "FieldValueForbidden",
-        words: "Forbidden: field is immutable when `immutable` is set".to_owned(),
-    })
+    let words = "field is immutable when `immutable` is set";
+    Some(Cause::forbidden(field, words))
 }

@@ -207,9 +207,10 @@ impl Refusal {
         Self::new(405, "MethodNotAllowed", message.to_owned(), details)
     }
 
-    /// A patch that cannot be understood.
-    pub(crate) fn unprocessable(message: String) -> Self {
-        Self::new(422, "", message, None)
+    /// A JSON patch that does not fit; the server does not say where.
+    pub(crate) fn unfit() -> Self {
+        let message = "the server rejected our request due to an error in our request";
+        Self::new(422, "Invalid", message.to_owned(), Some(json!({})))
     }
 
     /// A patch that brings fields which the kind does not have.

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use json_patch::{AddOperation, PatchOperation};
 use serde_json::{Value, json};
 
 pub(crate) use self::apply::apply;
@@ -186,15 +187,7 @@ pub(crate) fn patch(
             })?;
         }
         Patch::Json(patch) => {
-            let patched = json_patch::patch(&mut object, patch);
-            patched.map_err(|error| {
-                let cause = Cause {
-                    field: "patch".to_owned(),
-                    reason: "FieldValueInvalid",
-                    words: format!("Invalid value: the JSON patch does not fit: {error}"),
-                };
-                Refusal::invalid(&target.resource, &target.name, &[cause])
-            })?;
+            json_patched(&mut object, patch)?;
         }
     }
     admission::identity(target, &mut object)?;
@@ -202,6 +195,30 @@ pub(crate) fn patch(
     admission::decoded(target, options, &object)?;
     same_uid(target, &live, &object)?;
     change(cluster, target, &live, object, options)
+}
+
+/// Applies a JSON patch. The real server also replaces what an object does not have yet.
+fn json_patched(object: &mut Value, patch: &json_patch::Patch) -> Result<(), Refusal> {
+    for operation in &patch.0 {
+        let operation = match operation {
+            PatchOperation::Replace(it) if is_new_key(object, it.path.as_str()) => {
+                PatchOperation::Add(AddOperation {
+                    path: it.path.clone(),
+                    value: it.value.clone(),
+                })
+            }
+            operation => operation.clone(),
+        };
+        json_patch::patch(object, &[operation]).map_err(|_| Refusal::unfit())?;
+    }
+    Ok(())
+}
+
+/// Whether a pointer is about a key that an object lacks.
+fn is_new_key(value: &Value, pointer: &str) -> bool {
+    let above = pointer.rsplit_once('/').map(|(above, _)| above);
+    let above = above.and_then(|above| value.pointer(above));
+    above.is_some_and(Value::is_object) && value.pointer(pointer).is_none()
 }
 
 fn existing(cluster: &Cluster, target: &Target) -> Result<Value, Refusal> {
@@ -215,11 +232,7 @@ fn same_uid(target: &Target, live: &Value, object: &Value) -> Result<(), Refusal
     if said.is_empty() || said == meta(live, "uid") {
         return Ok(());
     }
-    let cause = Cause {
-        field: "metadata.uid".to_owned(),
-        reason: "FieldValueInvalid",
-        words: format!("Invalid value: {said:?}: field is immutable"),
-    };
+    let cause = Cause::invalid("metadata.uid", &json!(said), "field is immutable");
     Err(Refusal::invalid(&target.resource, &target.name, &[cause]))
 }
 

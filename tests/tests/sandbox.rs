@@ -26,6 +26,8 @@ mod kubectl;
 mod lives;
 #[path = "sandbox/patches.rs"]
 mod patches;
+#[path = "sandbox/reads.rs"]
+mod reads;
 #[path = "sandbox/recorder.rs"]
 mod recorder;
 #[path = "sandbox/refuses.rs"]

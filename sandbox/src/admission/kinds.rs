@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{
     metadata::labels,
     pods::{self, PROTOCOLS, at_least_none, list, text},
-    syntax,
+    references, syntax,
 };
 use crate::{answer::Cause, defaults::bytes_of, encoded, resources::Resource};
 
@@ -41,6 +41,13 @@ pub(super) fn causes(resource: &Resource, object: &Value) -> Vec<Cause> {
             let template = &object["spec"]["template"];
             pods::causes("spec.template.spec", &template["spec"])
         }
+        "rolebindings.rbac.authorization.k8s.io" => {
+            references::role(object, &["Role", "ClusterRole"])
+        }
+        "clusterrolebindings.rbac.authorization.k8s.io" => {
+            references::role(object, &["ClusterRole"])
+        }
+        "horizontalpodautoscalers.autoscaling" => references::scaled(&object["spec"]),
         _ => Vec::new(),
     }
 }

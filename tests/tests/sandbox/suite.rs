@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     applies, discovers,
     exceptions::{EXCEPTIONS, Exception},
-    lives, patches,
+    lives, patches, reads,
     recorder::{Case, Recorder},
     refuses, rules, tables, watching, writes,
 };
@@ -32,6 +32,7 @@ async fn every_case_gives_the_same_on_the_sandbox_and_on_a_real_server() {
         discovers::CASES,
         patches::CASES,
         tables::CASES,
+        reads::CASES,
         refuses::CASES,
         rules::CASES,
     ]
