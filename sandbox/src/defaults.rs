@@ -125,14 +125,14 @@ pub(crate) fn address(number: u64) -> String {
     format!("10.0.{high}.{low}")
 }
 
-/// Chooses the addresses of a new Service.
-pub(crate) fn allocate(service: &mut Value, number: u64) {
+/// Chooses the addresses of a new Service that needs some.
+pub(crate) fn allocate(service: &mut Value, free: impl FnOnce() -> String) {
     if service["spec"]["type"] == "ExternalName" || !service["spec"].is_object() {
         return;
     }
     let spec = &mut service["spec"];
     if spec.get("clusterIP").is_none_or(Value::is_null) {
-        spec["clusterIP"] = json!(address(number));
+        spec["clusterIP"] = json!(free());
     }
     spec["clusterIPs"] = json!([spec["clusterIP"]]);
     let bare = spec["selector"].as_object().is_none_or(Map::is_empty);

@@ -32,11 +32,15 @@ const LARGEST: usize = 3 * 1024 * 1024;
 /// Tells clients which of the two forms of discovery they got.
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
+/// The content type of a server-side apply.
+const APPLY: &str = "application/apply-patch+yaml";
+
 /// A request, read.
 struct Call {
     method: Method,
     query: BTreeMap<String, String>,
     accept: String,
+    /// The content type without its parameters.
     content: String,
     agent: String,
     body: Bytes,
@@ -127,9 +131,10 @@ async fn read(request: Request<Body>) -> Result<Call, Refusal> {
             "the body cannot be read or is above 3 MiB: {error}"
         ))
     })?;
+    let kind = text(header::CONTENT_TYPE);
     Ok(Call {
         accept: text(header::ACCEPT),
-        content: text(header::CONTENT_TYPE),
+        content: kind.split(';').next().unwrap_or_default().to_owned(),
         agent: text(header::USER_AGENT),
         method: parts.method,
         query: query.0,
@@ -180,12 +185,11 @@ impl Call {
 
     /// The body, which is JSON or YAML.
     fn document(&self) -> Result<Value, Refusal> {
-        let kind = self.content.split(';').next().unwrap_or_default();
-        if kind.ends_with("protobuf") {
+        if self.content.ends_with("protobuf") {
             return Err(Refusal::protobuf());
         }
-        if kind.ends_with("cbor") {
-            return Err(Refusal::unsupported_media(kind));
+        if self.content.ends_with("cbor") {
+            return Err(Refusal::unsupported_media(&self.content));
         }
         if let Ok(value) = serde_json::from_slice(&self.body) {
             return Ok(value);
@@ -195,8 +199,8 @@ impl Call {
     }
 
     /// A patch that is no apply.
-    fn patch(&self, target: &Target, kind: &str) -> Result<Patch, Refusal> {
-        Ok(match kind {
+    fn patch(&self, target: &Target) -> Result<Patch, Refusal> {
+        Ok(match &*self.content {
             "application/merge-patch+json" => Patch::Merge(self.document()?),
             "application/strategic-merge-patch+json" if !target.resource.custom => {
                 Patch::Strategic(self.document()?)
@@ -335,15 +339,14 @@ fn patch(
     call: &Call,
     options: &WriteOptions,
 ) -> Result<(u16, Value), Refusal> {
-    let kind = call.content.split(';').next().unwrap_or_default();
-    if kind == "application/apply-patch+yaml" {
+    if call.content == APPLY {
         if call.says("fieldManager").is_empty() {
             return Err(Refusal::unmanaged());
         }
         let (object, new) = writes::apply(cluster, target, call.document()?, options)?;
         return Ok((if new { 201 } else { 200 }, object));
     }
-    let patch = call.patch(target, kind)?;
+    let patch = call.patch(target)?;
     Ok((200, writes::patch(cluster, target, &patch, options)?))
 }
 
@@ -355,18 +358,17 @@ fn scale(
     now: Timestamp,
 ) -> Result<Answer, Refusal> {
     let options = call.write_options(now)?;
-    let kind = call.content.split(';').next().unwrap_or_default();
     let scale = match call.method {
         Method::GET => writes::scale::read(cluster, target)?,
         Method::PUT => {
             let scale = call.document()?;
             writes::scale::write(cluster, target, |_| Ok(scale), &options)?
         }
-        Method::PATCH if kind == "application/apply-patch+yaml" => {
+        Method::PATCH if call.content == APPLY => {
             return Err(Refusal::unsupported("server-side apply of a scale"));
         }
         Method::PATCH => {
-            let patch = call.patch(target, kind)?;
+            let patch = call.patch(target)?;
             let change = |scale| writes::scale::patched(scale, &patch);
             writes::scale::write(cluster, target, change, &options)?
         }

@@ -35,12 +35,13 @@ enum From {
 
 type Row = (&'static str, &'static str, i64, Cell, &'static str);
 
-const WIDE: [Row; 3] = [
-    ("Containers", "string", 1, containers, ""),
-    ("Images", "string", 1, images, ""),
-    ("Selector", "string", 1, selector, "/spec/selector"),
-];
-const NODES: [Row; 4] = [
+const AGE: Row = ("Age", "string", 0, age, "");
+const CREATED: Row = ("Created At", "date", 0, created, "");
+const CONTAINERS: Row = ("Containers", "string", 1, containers, "");
+const IMAGES: Row = ("Images", "string", 1, images, "");
+const SELECTOR: Row = ("Selector", "string", 1, selector, "/spec/selector");
+
+const NODES: &[Row] = &[
     ("Status", "string", 0, node_status, ""),
     ("Roles", "string", 0, role, ""),
     AGE,
@@ -52,12 +53,97 @@ const NODES: [Row; 4] = [
         "/status/nodeInfo/kubeletVersion",
     ),
 ];
-const AGE: Row = ("Age", "string", 0, age, "");
-const CREATED: Row = ("Created At", "date", 0, created, "");
+const CLAIMS: &[Row] = &[
+    ("Status", "string", 0, plain, "/status/phase"),
+    ("Volume", "string", 0, plain, "/spec/volumeName"),
+    ("Capacity", "string", 0, plain, "/status/capacity/storage"),
+    ("Access Modes", "string", 0, access_modes, ""),
+    ("StorageClass", "string", 0, plain, "/spec/storageClassName"),
+    (
+        "VolumeAttributesClass",
+        "string",
+        0,
+        unset,
+        "/spec/volumeAttributesClassName",
+    ),
+    AGE,
+    ("VolumeMode", "string", 1, plain, "/spec/volumeMode"),
+];
+const SERVICES: &[Row] = &[
+    ("Type", "string", 0, service_type, ""),
+    ("Cluster-IP", "string", 0, text, "/spec/clusterIP"),
+    ("External-IP", "string", 0, external, "service"),
+    ("Port(s)", "string", 0, ports, "service"),
+    AGE,
+    ("Selector", "string", 1, pairs, "/spec/selector"),
+];
+const PODS: &[Row] = &[
+    ("Ready", "string", 0, pod_ready, ""),
+    ("Status", "string", 0, pod_status, ""),
+    ("Restarts", "string", 0, pod_restarts, ""),
+    AGE,
+    ("IP", "string", 1, text, "/status/podIP"),
+    ("Node", "string", 1, text, "/spec/nodeName"),
+    (
+        "Nominated Node",
+        "string",
+        1,
+        text,
+        "/status/nominatedNodeName",
+    ),
+    ("Readiness Gates", "string", 1, text, "/none"),
+];
+const CRON_JOBS: &[Row] = &[
+    ("Schedule", "string", 0, text, "/spec/schedule"),
+    ("Timezone", "string", 0, text, "/spec/timeZone"),
+    ("Suspend", "boolean", 0, suspended, ""),
+    ("Active", "integer", 0, active, ""),
+    ("Last Schedule", "string", 0, last_schedule, ""),
+    AGE,
+    ("Containers", "string", 1, containers, "jobTemplate"),
+    ("Images", "string", 1, images, "jobTemplate"),
+    ("Selector", "string", 1, text, "/none"),
+];
+const DAEMON_SETS: &[Row] = &[
+    (
+        "Desired",
+        "integer",
+        0,
+        number,
+        "/status/desiredNumberScheduled",
+    ),
+    (
+        "Current",
+        "integer",
+        0,
+        number,
+        "/status/currentNumberScheduled",
+    ),
+    ("Ready", "integer", 0, number, "/status/numberReady"),
+    (
+        "Up-to-date",
+        "integer",
+        0,
+        number,
+        "/status/updatedNumberScheduled",
+    ),
+    ("Available", "integer", 0, number, "/status/numberAvailable"),
+    (
+        "Node Selector",
+        "string",
+        0,
+        pairs,
+        "/spec/template/spec/nodeSelector",
+    ),
+    AGE,
+    CONTAINERS,
+    IMAGES,
+    SELECTOR,
+];
 
 /// The columns between the name and the rest.
-fn own(id: &str) -> Option<Vec<Row>> {
-    let rows: &[Row] = match id {
+fn own(id: &str) -> Option<&'static [Row]> {
+    let rows: &'static [Row] = match id {
         "configmaps" => &[("Data", "string", 0, count, "/data /binaryData"), AGE],
         "secrets" => &[
             ("Type", "string", 0, text, "/type"),
@@ -66,10 +152,10 @@ fn own(id: &str) -> Option<Vec<Row>> {
         ],
         "namespaces" => &[("Status", "string", 0, text, "/status/phase"), AGE],
         "serviceaccounts" => &[AGE],
-        "services" => return Some(services()),
-        "pods" => return Some(pods()),
-        "nodes" => &NODES,
-        "cronjobs.batch" => return Some(cron_jobs()),
+        "services" => SERVICES,
+        "pods" => PODS,
+        "nodes" => NODES,
+        "cronjobs.batch" => CRON_JOBS,
         "ingresses.networking.k8s.io" => &[
             ("Class", "string", 0, text, "/spec/ingressClassName"),
             ("Hosts", "string", 0, hosts, ""),
@@ -113,22 +199,22 @@ fn own(id: &str) -> Option<Vec<Row>> {
             ("Groups", "string", 1, subjects, "Group"),
             ("ServiceAccounts", "string", 1, subjects, "ServiceAccount"),
         ],
-        "persistentvolumeclaims" => return Some(claims()),
+        "persistentvolumeclaims" => CLAIMS,
         _ => return workloads(id),
     };
-    Some(rows.to_vec())
+    Some(rows)
 }
 
-fn workloads(id: &str) -> Option<Vec<Row>> {
-    let rows: &[Row] = match id {
+fn workloads(id: &str) -> Option<&'static [Row]> {
+    let rows: &'static [Row] = match id {
         "replicasets.apps" => &[
             ("Desired", "integer", 0, number, "/spec/replicas"),
             ("Current", "integer", 0, number, "/status/replicas"),
             ("Ready", "integer", 0, number, "/status/readyReplicas"),
             AGE,
-            WIDE[0],
-            WIDE[1],
-            WIDE[2],
+            CONTAINERS,
+            IMAGES,
+            SELECTOR,
         ],
         "deployments.apps" => &[
             ("Ready", "string", 0, ready, ""),
@@ -141,109 +227,24 @@ fn workloads(id: &str) -> Option<Vec<Row>> {
                 "/status/availableReplicas",
             ),
             AGE,
-            WIDE[0],
-            WIDE[1],
-            WIDE[2],
+            CONTAINERS,
+            IMAGES,
+            SELECTOR,
         ],
-        "statefulsets.apps" => &[("Ready", "string", 0, ready, ""), AGE, WIDE[0], WIDE[1]],
-        "daemonsets.apps" => return Some(daemon_sets()),
+        "statefulsets.apps" => &[("Ready", "string", 0, ready, ""), AGE, CONTAINERS, IMAGES],
+        "daemonsets.apps" => DAEMON_SETS,
         "jobs.batch" => &[
             ("Status", "string", 0, job_status, ""),
             ("Completions", "string", 0, completions, ""),
             ("Duration", "string", 0, duration, ""),
             AGE,
-            WIDE[0],
-            WIDE[1],
-            WIDE[2],
+            CONTAINERS,
+            IMAGES,
+            SELECTOR,
         ],
         _ => return None,
     };
-    Some(rows.to_vec())
-}
-
-fn claims() -> Vec<Row> {
-    vec![
-        ("Status", "string", 0, plain, "/status/phase"),
-        ("Volume", "string", 0, plain, "/spec/volumeName"),
-        ("Capacity", "string", 0, plain, "/status/capacity/storage"),
-        ("Access Modes", "string", 0, access_modes, ""),
-        ("StorageClass", "string", 0, plain, "/spec/storageClassName"),
-        (
-            "VolumeAttributesClass",
-            "string",
-            0,
-            unset,
-            "/spec/volumeAttributesClassName",
-        ),
-        AGE,
-        ("VolumeMode", "string", 1, plain, "/spec/volumeMode"),
-    ]
-}
-
-fn services() -> Vec<Row> {
-    vec![
-        ("Type", "string", 0, service_type, ""),
-        ("Cluster-IP", "string", 0, text, "/spec/clusterIP"),
-        ("External-IP", "string", 0, external, "service"),
-        ("Port(s)", "string", 0, ports, "service"),
-        AGE,
-        ("Selector", "string", 1, pairs, "/spec/selector"),
-    ]
-}
-
-fn pods() -> Vec<Row> {
-    vec![
-        ("Ready", "string", 0, pod_ready, ""),
-        ("Status", "string", 0, pod_status, ""),
-        ("Restarts", "string", 0, pod_restarts, ""),
-        AGE,
-        ("IP", "string", 1, text, "/status/podIP"),
-        ("Node", "string", 1, text, "/spec/nodeName"),
-        (
-            "Nominated Node",
-            "string",
-            1,
-            text,
-            "/status/nominatedNodeName",
-        ),
-        ("Readiness Gates", "string", 1, text, "/none"),
-    ]
-}
-
-fn daemon_sets() -> Vec<Row> {
-    let counted = |name, path| (name, "integer", 0, number as Cell, path);
-    vec![
-        counted("Desired", "/status/desiredNumberScheduled"),
-        counted("Current", "/status/currentNumberScheduled"),
-        counted("Ready", "/status/numberReady"),
-        counted("Up-to-date", "/status/updatedNumberScheduled"),
-        counted("Available", "/status/numberAvailable"),
-        (
-            "Node Selector",
-            "string",
-            0,
-            pairs,
-            "/spec/template/spec/nodeSelector",
-        ),
-        AGE,
-        WIDE[0],
-        WIDE[1],
-        WIDE[2],
-    ]
-}
-
-fn cron_jobs() -> Vec<Row> {
-    vec![
-        ("Schedule", "string", 0, text, "/spec/schedule"),
-        ("Timezone", "string", 0, text, "/spec/timeZone"),
-        ("Suspend", "boolean", 0, suspended, ""),
-        ("Active", "integer", 0, active, ""),
-        ("Last Schedule", "string", 0, last_schedule, ""),
-        AGE,
-        ("Containers", "string", 1, containers, "jobTemplate"),
-        ("Images", "string", 1, images, "jobTemplate"),
-        ("Selector", "string", 1, text, "/none"),
-    ]
+    Some(rows)
 }
 
 /// The columns of a kind; none if it has no table.
@@ -259,8 +260,8 @@ pub(crate) fn columns(resource: &Resource, version: &Version) -> Option<Vec<Colu
         columns.extend(version.columns.iter().map(defined));
         return Some(columns);
     }
-    let own = own(&resource.id)?.into_iter();
-    columns.extend(own.map(|(name, ty, priority, cell, of)| Column {
+    let own = own(&resource.id)?.iter();
+    columns.extend(own.map(|&(name, ty, priority, cell, of)| Column {
         name: name.to_owned(),
         ty: ty.to_owned(),
         format: String::new(),

@@ -76,10 +76,7 @@ pub(crate) fn create(
     }
     let before = fields::managers(&object);
     admission::namespace(cluster, target, &name)?;
-    prepare_new(cluster, target, &mut object, options);
-    complete(&target.resource, &version.ty, &mut object);
-    settled(target, &mut object);
-    admission::written(cluster, target, None, &object)?;
+    prepare_new(cluster, target, &mut object, options)?;
     let manager = manager(target, options, false);
     let frame = frame(target, &manager, options.now)?;
     let owners = fields::update(&frame.borrow(), &nothing(target)?, &object, before);
@@ -87,12 +84,19 @@ pub(crate) fn create(
     insert(cluster, target, object, options)
 }
 
-/// Everything that a new object gets from the server.
-fn prepare_new(cluster: &mut Cluster, target: &Target, object: &mut Value, options: &WriteOptions) {
+/// Gives a new object everything that it gets from the server, and judges it.
+fn prepare_new(
+    cluster: &mut Cluster,
+    target: &Target,
+    object: &mut Value,
+    options: &WriteOptions,
+) -> Result<(), Refusal> {
     let resource = &target.resource;
+    let version = target.served()?;
     for field in [
         "deletionTimestamp",
         "deletionGracePeriodSeconds",
+        "resourceVersion",
         "selfLink",
     ] {
         set_meta(object, field, None);
@@ -103,7 +107,7 @@ fn prepare_new(cluster: &mut Cluster, target: &Target, object: &mut Value, optio
     set_meta(object, "creationTimestamp", Some(now));
     let generation = resource.counts_generations().then(|| json!(1));
     set_meta(object, "generation", generation);
-    if target.served().is_ok_and(|version| version.status) {
+    if version.status {
         take(object, "status");
     }
     if &*resource.id == "persistentvolumeclaims" {
@@ -113,6 +117,9 @@ fn prepare_new(cluster: &mut Cluster, target: &Target, object: &mut Value, optio
         object["spec"] = json!({"finalizers": ["kubernetes"]});
         object["status"] = json!({"phase": "Active"});
     }
+    complete(resource, &version.ty, object);
+    settled(target, object);
+    admission::written(cluster, target, None, object)
 }
 
 fn insert(
@@ -126,8 +133,7 @@ fn insert(
         return Err(Refusal::already_exists(&target.resource, &name));
     }
     if &*target.resource.id == "services" {
-        let number = free_address(cluster);
-        allocate(&mut object, number);
+        allocate(&mut object, || free_address(cluster));
     }
     if !options.dry_run {
         cluster.put(&target.resource, &mut object);
@@ -135,17 +141,17 @@ fn insert(
     Ok(object)
 }
 
-/// A number whose address no Service has.
-fn free_address(cluster: &mut Cluster) -> u64 {
+/// An address that no Service has.
+fn free_address(cluster: &mut Cluster) -> String {
     let services = cluster.store.all("services");
     let taken: BTreeSet<String> = services
         .filter_map(|(_, stored)| Some(stored.value()["spec"]["clusterIP"].as_str()?.to_owned()))
         .collect();
     loop {
-        let number = cluster.count();
+        let address = address(cluster.count());
         // All are taken only when there are more Services than addresses.
-        if taken.len() >= ADDRESSES || !taken.contains(&address(number)) {
-            return number;
+        if taken.len() >= ADDRESSES || !taken.contains(&address) {
+            return address;
         }
     }
 }
