@@ -15,6 +15,7 @@ use crate::{
     writes::{Patch, Validation, WriteOptions},
 };
 
+mod definitions;
 mod kinds;
 mod metadata;
 mod names;

@@ -19,6 +19,7 @@ mod discovery;
 mod encoded;
 mod fields;
 mod gc;
+mod json_path;
 mod lists;
 mod object;
 mod openapi;

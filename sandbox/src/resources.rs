@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     schema::{Type, custom_type, table},
-    tables::default_column,
+    tables::{PrinterColumn, printer_columns},
 };
 
 /// The kind of definitions, which add kinds.
@@ -71,7 +71,7 @@ pub(crate) struct Version {
     /// Where replicas are, if scale is a subresource.
     pub(crate) scale: Option<Scale>,
     /// A definition's own columns of tables.
-    pub(crate) columns: Vec<Value>,
+    pub(crate) columns: Vec<PrinterColumn>,
 }
 
 /// JSON pointers of the parts of an object that its `Scale` shows.
@@ -185,13 +185,6 @@ fn built_in(row: &Value) -> Resource {
     }
 }
 
-fn columns(said: &Value) -> Vec<Value> {
-    match said.as_array() {
-        Some(columns) if !columns.is_empty() => columns.clone(),
-        _ => vec![default_column()],
-    }
-}
-
 /// The kind that a definition adds.
 pub(crate) fn defined(definition: &Value) -> Resource {
     let spec = &definition["spec"];
@@ -212,7 +205,7 @@ pub(crate) fn defined(definition: &Value) -> Resource {
             ty: custom_type(&version["schema"]["openAPIV3Schema"]),
             status: version["subresources"]["status"].is_object(),
             scale: Scale::defined(&version["subresources"]["scale"]),
-            columns: columns(&version["additionalPrinterColumns"]),
+            columns: printer_columns(&version["additionalPrinterColumns"]),
         });
     let kind = text(names, "kind");
     let or = |found: String, default: String| if found.is_empty() { default } else { found };

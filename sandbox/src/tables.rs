@@ -1,7 +1,8 @@
 //! Tables, as `kubectl get` asks for them: the columns of each kind and the frame.
 //!
-//! Owns which columns a kind has (k8s.io/kubernetes `pkg/printers/internalversion`), and those that a
-//! definition adds. A kind without an entry has no table; clients then print what they know.
+//! Owns which columns a kind has (k8s.io/kubernetes `pkg/printers/internalversion`); those that a
+//! definition adds are [`defined`]'s. A kind without an entry has no table; clients then print what
+//! they know.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -12,25 +13,26 @@ use self::cells::{
     pod_ready, pod_restarts, pod_status, ports, ready, reference, role, selector, service_type,
     subjects, suspended, targets, text, unset,
 };
+pub(crate) use self::defined::{PrinterColumn, printer_columns};
 use crate::resources::{Resource, Version};
 
 mod cells;
+mod defined;
 
 /// A column.
-pub(crate) struct Column {
-    name: String,
-    ty: String,
-    format: String,
+pub(crate) struct Column<'a> {
+    name: &'a str,
+    ty: &'a str,
+    format: &'a str,
     /// Above zero it is for wide output only.
     priority: i64,
-    cell: From,
+    cell: From<'a>,
 }
 
 /// Where a cell comes from.
-enum From {
+enum From<'a> {
     Code(Cell, &'static str),
-    /// A JSON path of a definition, as a pointer.
-    Path(String),
+    Definition(&'a PrinterColumn),
 }
 
 type Row = (&'static str, &'static str, i64, Cell, &'static str);
@@ -248,48 +250,37 @@ fn workloads(id: &str) -> Option<&'static [Row]> {
 }
 
 /// The columns of a kind; none if it has no table.
-pub(crate) fn columns(resource: &Resource, version: &Version) -> Option<Vec<Column>> {
+pub(crate) fn columns<'a>(resource: &Resource, version: &'a Version) -> Option<Vec<Column<'a>>> {
     let mut columns = vec![Column {
-        name: "Name".to_owned(),
-        ty: "string".to_owned(),
-        format: "name".to_owned(),
+        name: "Name",
+        ty: "string",
+        format: "name",
         priority: 0,
         cell: From::Code(text, "/metadata/name"),
     }];
     if resource.custom {
-        columns.extend(version.columns.iter().map(defined));
+        columns.extend(version.columns.iter().map(|column| Column {
+            name: &column.name,
+            ty: &column.ty,
+            format: &column.format,
+            priority: column.priority,
+            cell: From::Definition(column),
+        }));
         return Some(columns);
     }
     let own = own(&resource.id)?.iter();
     columns.extend(own.map(|&(name, ty, priority, cell, of)| Column {
-        name: name.to_owned(),
-        ty: ty.to_owned(),
-        format: String::new(),
+        name,
+        ty,
+        format: "",
         priority,
         cell: From::Code(cell, of),
     }));
     Some(columns)
 }
 
-/// A column of a definition (`additionalPrinterColumns`).
-fn defined(row: &Value) -> Column {
-    let text = |field: &str| row[field].as_str().unwrap_or_default().to_owned();
-    Column {
-        name: text("name"),
-        ty: text("type"),
-        format: text("format"),
-        priority: row["priority"].as_i64().unwrap_or(0),
-        cell: From::Path(text("jsonPath").replace(['.', '['], "/").replace(']', "")),
-    }
-}
-
-/// The column that a definition without columns gets.
-pub(crate) fn default_column() -> Value {
-    json!({"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"})
-}
-
 /// The heads of columns.
-pub(crate) fn heads(columns: &[Column]) -> Value {
+pub(crate) fn heads(columns: &[Column<'_>]) -> Value {
     let heads = columns.iter().map(|column| {
         json!({
             "name": column.name, "type": column.ty, "format": column.format, "description": "",
@@ -300,10 +291,10 @@ pub(crate) fn heads(columns: &[Column]) -> Value {
 }
 
 /// The cells of one object.
-pub(crate) fn cells(columns: &[Column], object: &Value, now: Timestamp) -> Value {
+pub(crate) fn cells(columns: &[Column<'_>], object: &Value, now: Timestamp) -> Value {
     let cells = columns.iter().map(|column| match &column.cell {
         From::Code(cell, of) => cell(object, of, now),
-        From::Path(path) => cells::defined(&column.ty, object.pointer(path), now),
+        From::Definition(column) => column.cell(object, now),
     });
     cells.collect()
 }

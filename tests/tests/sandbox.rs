@@ -14,6 +14,8 @@
 mod alone;
 #[path = "sandbox/applies.rs"]
 mod applies;
+#[path = "sandbox/columns.rs"]
+mod columns;
 #[path = "sandbox/discovers.rs"]
 mod discovers;
 #[path = "sandbox/exceptions.rs"]

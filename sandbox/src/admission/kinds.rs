@@ -5,11 +5,17 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::{
+    definitions,
     metadata::labels,
     pods::{self, PROTOCOLS, at_least_none, list, text},
     references, syntax,
 };
-use crate::{answer::Cause, defaults::bytes_of, encoded, resources::Resource};
+use crate::{
+    answer::Cause,
+    defaults::bytes_of,
+    encoded,
+    resources::{DEFINITIONS, Resource},
+};
 
 /// Bytes of all values of a config map or secret.
 const LARGEST: usize = 1024 * 1024;
@@ -47,6 +53,7 @@ pub(super) fn causes(resource: &Resource, object: &Value) -> Vec<Cause> {
         "clusterrolebindings.rbac.authorization.k8s.io" => {
             references::role(object, &["ClusterRole"])
         }
+        DEFINITIONS => definitions::columns(&object["spec"]),
         "horizontalpodautoscalers.autoscaling" => references::scaled(&object["spec"]),
         _ => Vec::new(),
     }

@@ -16,6 +16,7 @@ pub(crate) const CASES: &[Case] = &[
     ("refused_services", refused_services),
     ("refused_changes", refused_changes),
     ("refused_references", refused_references),
+    ("refused_scalers", refused_scalers),
     ("refused_patches", refused_patches),
 ];
 
@@ -440,7 +441,7 @@ fn refused_changes(r: &mut Recorder) -> BoxFuture<'_, ()> {
     })
 }
 
-/// What must name something.
+/// A binding names a role.
 fn refused_references(r: &mut Recorder) -> BoxFuture<'_, ()> {
     Box::pin(async move {
         let role = |value: Value| json!({"metadata": {"name": "a"}, "roleRef": value});
@@ -471,6 +472,12 @@ fn refused_references(r: &mut Recorder) -> BoxFuture<'_, ()> {
             ),
         ];
         refused(r, &path, bodies).await;
+    })
+}
+
+/// An autoscaler says what it scales.
+fn refused_scalers(r: &mut Recorder) -> BoxFuture<'_, ()> {
+    Box::pin(async move {
         let scaler = |spec: Value| json!({"metadata": {"name": "a"}, "spec": spec});
         let bodies = vec![
             ("scales nothing", scaler(json!({"maxReplicas": 3}))),

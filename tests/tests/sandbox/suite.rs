@@ -8,7 +8,7 @@ use tidegate_tests::harness::{Fleet, require_real};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    applies, discovers,
+    applies, columns, discovers,
     exceptions::{EXCEPTIONS, Exception},
     lives, patches, reads,
     recorder::{Case, Recorder},
@@ -24,14 +24,16 @@ async fn every_case_gives_the_same_on_the_sandbox_and_on_a_real_server() {
     let Some(binaries) = require_real(test) else {
         return;
     };
+    // Before the others, which make the sandbox forget what a watch asks for.
+    let first = [watching::CASES, tables::WATCHED].concat();
     let cases: Vec<Case> = [
         writes::CASES,
         applies::CASES,
-        watching::CASES,
         lives::CASES,
         discovers::CASES,
         patches::CASES,
         tables::CASES,
+        columns::CASES,
         reads::CASES,
         refuses::CASES,
         rules::CASES,
@@ -44,13 +46,15 @@ async fn every_case_gives_the_same_on_the_sandbox_and_on_a_real_server() {
     let sandbox = Sandbox::new(Options::named("conformance"));
     tokio::spawn(sandbox.clone().run(cancel));
     let sandbox = kube::Client::new(sandbox, "default");
-    let (mut on_real, mut on_sandbox) = futures::join!(run(&real, &cases), run(&sandbox, &cases));
-    // Alone, because it makes the sandbox forget what happened to the others.
-    on_real.extend(run(&real, watching::LAST).await);
-    on_sandbox.extend(run(&sandbox, watching::LAST).await);
+    let (mut on_real, mut on_sandbox) = (BTreeMap::new(), BTreeMap::new());
+    for cases in [&first, &cases, watching::LAST] {
+        let (real, sandbox) = futures::join!(run(&real, cases), run(&sandbox, cases));
+        on_real.extend(real);
+        on_sandbox.extend(sandbox);
+    }
     let mut used = BTreeSet::new();
     let mut wrong = Vec::new();
-    for (name, _) in cases.iter().chain(watching::LAST) {
+    for name in on_real.keys() {
         let mut found = Vec::new();
         differences(&on_real[name], &on_sandbox[name], "", &mut found);
         for (at, real, sandbox) in found {

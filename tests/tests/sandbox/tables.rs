@@ -13,17 +13,19 @@ use super::{
 pub(crate) const CASES: &[Case] = &[
     ("tables", tables),
     ("table_of_one", table_of_one),
-    ("table_watched", table_watched),
     ("table_of_services", table_of_services),
 ];
+
+/// Cases that read the history.
+pub(crate) const WATCHED: &[Case] = &[("table_watched", table_watched)];
 
 const MAPS: &str = "/api/v1/namespaces/NS/configmaps";
 const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/NS/deployments";
 const SERVICES: &str = "/api/v1/namespaces/NS/services";
-const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
+pub(crate) const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
 
 /// Without prose; ages and addresses are each server's own.
-fn plain(mut table: Value) -> Value {
+pub(crate) fn plain(mut table: Value) -> Value {
     let heads = table["columnDefinitions"].take();
     let heads: Vec<Value> = heads.as_array().cloned().unwrap_or_default();
     let rows = table["rows"].as_array().cloned().unwrap_or_default();
