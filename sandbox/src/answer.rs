@@ -196,7 +196,8 @@ impl Refusal {
         Self::new(400, "BadRequest", message.into(), None)
     }
 
-    /// What the real server reports as its own failure: an apply that its schema does not know.
+    /// What the real server reports as its own failure: an apply that its schema does not know, a
+    /// watch from what is no version.
     pub(crate) fn untyped(message: String) -> Self {
         Self::new(500, "", message, None)
     }
@@ -223,6 +224,11 @@ impl Refusal {
     /// A `Scale` whose content is refused.
     pub(crate) fn invalid_scale(name: &str, causes: &[Cause]) -> Self {
         Self::causes("autoscaling", "Scale", name, causes)
+    }
+
+    /// `DeleteOptions` that are refused.
+    pub(crate) fn invalid_deletion(causes: &[Cause]) -> Self {
+        Self::causes("meta.k8s.io", "DeleteOptions", "", causes)
     }
 
     pub(crate) fn unsupported_media(found: &str) -> Self {

@@ -26,6 +26,8 @@ mod keeps;
 mod kubectl;
 #[path = "sandbox/lives.rs"]
 mod lives;
+#[path = "sandbox/parameters.rs"]
+mod parameters;
 #[path = "sandbox/patches.rs"]
 mod patches;
 #[path = "sandbox/reads.rs"]

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     applies, columns, discovers,
     exceptions::{EXCEPTIONS, Exception},
-    lives, patches, reads,
+    lives, parameters, patches, reads,
     recorder::{Case, Recorder},
     refuses, rules, tables, watching, writes,
 };
@@ -34,6 +34,7 @@ async fn every_case_gives_the_same_on_the_sandbox_and_on_a_real_server() {
         patches::CASES,
         tables::CASES,
         columns::CASES,
+        parameters::CASES,
         reads::CASES,
         refuses::CASES,
         rules::CASES,
