@@ -11,7 +11,7 @@ use crate::{
     object::{finalizers, is_terminating, meta},
     quantity::Quantity,
     resources::{DEFINITIONS, api_version},
-    schema::{Scalar, Type, resolve, unknown_or_mistyped, value_causes},
+    schema::{Rules, Scalar, Type, resolve, unknown_or_mistyped},
     writes::{Patch, Validation, WriteOptions},
 };
 
@@ -259,8 +259,11 @@ pub(crate) fn written(
     let name = meta(object, "name");
     let mut causes = metadata::causes(resource, object);
     if resource.custom {
-        let schema = schema(cluster, target);
-        causes.extend(value_causes(&schema, object, live));
+        let rules = target
+            .served()?
+            .rules
+            .get_or_init(|| rules(cluster, target));
+        causes.extend(rules.causes(object, live));
     } else {
         causes.extend(kinds::causes(resource, object));
     }
@@ -270,16 +273,15 @@ pub(crate) fn written(
     Err(Refusal::invalid(resource, name, &causes))
 }
 
-/// The schema of a custom kind's version.
-fn schema(cluster: &Cluster, target: &Target) -> Value {
+/// The rules of a custom kind's version.
+fn rules(cluster: &Cluster, target: &Target) -> Rules {
     let stored = cluster.store.get(DEFINITIONS, "", &target.resource.id);
     let definition = stored.map(|stored| stored.value()).unwrap_or_default();
     let versions = definition["spec"]["versions"].as_array();
     let mut versions = versions.into_iter().flatten();
     let version = versions.find(|it| it["name"] == *target.version);
-    version
-        .map(|it| it["schema"]["openAPIV3Schema"].clone())
-        .unwrap_or_default()
+    let schema = version.map(|it| it["schema"]["openAPIV3Schema"].clone());
+    Rules::new(schema.unwrap_or_default())
 }
 
 /// A change keeps what may not change.
