@@ -11,14 +11,16 @@ use crate::{
     object::{finalizers, is_terminating, meta},
     quantity::Quantity,
     resources::{DEFINITIONS, api_version},
-    schema::{Scalar, Type, resolve, unknown_or_mistyped, value_causes},
-    writes::{Validation, WriteOptions},
+    schema::{Rules, Scalar, Type, resolve, unknown_or_mistyped},
+    writes::{Patch, Validation, WriteOptions},
 };
 
+mod definitions;
 mod kinds;
 mod metadata;
 mod names;
 mod pods;
+mod references;
 mod syntax;
 
 /// Fields of a spec that never change, by kind.
@@ -90,18 +92,7 @@ pub(crate) fn decoded(
     let findings = unknown_or_mistyped(&target.served()?.ty, object);
     let (kind, version) = (&target.resource.kind, &target.version);
     let cannot = format!("{kind} in version \"{version}\" cannot be handled as a {kind}");
-    // What a definition types is judged with its other rules, when defaults are filled in.
-    let mut mistyped = findings
-        .mistyped
-        .iter()
-        .filter(|(path, ..)| !target.resource.custom || path.split('.').next() == Some("metadata"));
-    if let Some((path, wanted, found)) = mistyped.next() {
-        return Err(Refusal::bad_request(format!(
-            "{cannot}: json: cannot unmarshal {found} into field {path} of type {wanted}"
-        )));
-    }
-    let words = unreadable(&target.served()?.ty, object);
-    if let Some(words) = words.or_else(|| kinds::unreadable(&target.resource, object)) {
+    if let Some(words) = undecodable(target, object)? {
         return Err(Refusal::bad_request(format!("{cannot}: {words}")));
     }
     if options.validation == Validation::Strict && !findings.unknown.is_empty() {
@@ -110,6 +101,46 @@ pub(crate) fn decoded(
         return Err(Refusal::bad_request(message));
     }
     Ok(())
+}
+
+/// Why Go cannot read a body.
+fn undecodable(target: &Target, object: &Value) -> Result<Option<String>, Refusal> {
+    let ty = &target.served()?.ty;
+    let findings = unknown_or_mistyped(ty, object);
+    // What a definition types is judged with its other rules, when defaults are filled in.
+    let mut mistyped = findings
+        .mistyped
+        .iter()
+        .filter(|(path, ..)| !target.resource.custom || path.split('.').next() == Some("metadata"));
+    if let Some((path, wanted, found)) = mistyped.next() {
+        let words = format!("json: cannot unmarshal {found} into field {path} of type {wanted}");
+        return Ok(Some(words));
+    }
+    let words = unreadable(ty, object);
+    Ok(words.or_else(|| kinds::unreadable(&target.resource, object)))
+}
+
+/// What an apply made can be read, in the words for what is applied.
+pub(crate) fn converted(target: &Target, namespace: &str, object: &Value) -> Result<(), Refusal> {
+    let Some(words) = unconvertible(target, object)? else {
+        return Ok(());
+    };
+    let (group, kind) = (&target.resource.group, &target.resource.kind);
+    let what = format!("{group}/{}, Kind={kind}", target.version);
+    Err(Refusal::untyped(format!(
+        "failed to convert new object ({namespace}/{}; {what}) to proper version: unable to \
+         convert unstructured object to {what}: {words}",
+        target.name
+    )))
+}
+
+/// Why Go cannot read an object that was no text.
+fn unconvertible(target: &Target, object: &Value) -> Result<Option<String>, Refusal> {
+    let encoded = || {
+        let words = kinds::unreadable(&target.resource, object)?;
+        Some(format!("error decoding from json: {words}"))
+    };
+    Ok(unreadable(&target.served()?.ty, object).or_else(encoded))
 }
 
 /// What Go cannot read although its JSON type is right.
@@ -133,22 +164,35 @@ fn unreadable(ty: &Type, value: &Value) -> Option<String> {
     }
 }
 
-/// Unknown fields of what a strategic merge patch made.
+/// What a patch made can be read; of a strategic merge patch also its unknown fields.
 pub(crate) fn patched(
     target: &Target,
     options: &WriteOptions,
-    patch: &Value,
+    patch: &Patch,
     object: &Value,
 ) -> Result<(), Refusal> {
+    let refused = |value: &Value, words: &str| {
+        let value = value.to_string();
+        Err(Refusal::strict_patch(&format!(
+            "Invalid value: {value:?}: {words}"
+        )))
+    };
+    let Patch::Strategic(patch) = patch else {
+        let words = undecodable(target, object)?;
+        return match words.filter(|_| !target.resource.custom) {
+            Some(words) => refused(object, &words),
+            None => Ok(()),
+        };
+    };
+    if let Some(words) = unconvertible(target, object)? {
+        return refused(patch, &words);
+    }
     let findings = unknown_or_mistyped(&target.served()?.ty, object);
     if options.validation != Validation::Strict || findings.unknown.is_empty() {
         return Ok(());
     }
-    let patch = patch.to_string();
     let unknown = unknown_fields(&findings.unknown);
-    Err(Refusal::strict_patch(&format!(
-        "Invalid value: {patch:?}: strict decoding error: {unknown}"
-    )))
+    refused(patch, &format!("strict decoding error: {unknown}"))
 }
 
 fn unknown_fields(paths: &[String]) -> String {
@@ -215,10 +259,12 @@ pub(crate) fn written(
     let name = meta(object, "name");
     let mut causes = metadata::causes(resource, object);
     if resource.custom {
-        let schema = schema(cluster, target);
-        causes.extend(value_causes(&schema, object, live));
+        let rules = target
+            .served()?
+            .rules
+            .get_or_init(|| rules(cluster, target));
+        causes.extend(rules.causes(object, live));
     } else {
-        causes.extend(missing(target, object)?);
         causes.extend(kinds::causes(resource, object));
     }
     if causes.is_empty() {
@@ -227,29 +273,15 @@ pub(crate) fn written(
     Err(Refusal::invalid(resource, name, &causes))
 }
 
-/// The schema of a custom kind's version.
-fn schema(cluster: &Cluster, target: &Target) -> Value {
+/// The rules of a custom kind's version.
+fn rules(cluster: &Cluster, target: &Target) -> Rules {
     let stored = cluster.store.get(DEFINITIONS, "", &target.resource.id);
     let definition = stored.map(|stored| stored.value()).unwrap_or_default();
     let versions = definition["spec"]["versions"].as_array();
     let mut versions = versions.into_iter().flatten();
     let version = versions.find(|it| it["name"] == *target.version);
-    version
-        .map(|it| it["schema"]["openAPIV3Schema"].clone())
-        .unwrap_or_default()
-}
-
-fn missing(target: &Target, object: &Value) -> Result<Vec<Cause>, Refusal> {
-    let findings = unknown_or_mistyped(&target.served()?.ty, object);
-    // Go writes what is required and empty: only what must have content is missing.
-    let must = |path: &String| names::must_have_content(path);
-    let missing = findings.missing.into_iter().filter(must);
-    let causes = missing.map(|field| Cause {
-        field,
-        reason: "FieldValueRequired",
-        words: "Required value".to_owned(),
-    });
-    Ok(causes.collect())
+    let schema = version.map(|it| it["schema"]["openAPIV3Schema"].clone());
+    Rules::new(schema.unwrap_or_default())
 }
 
 /// A change keeps what may not change.
@@ -265,14 +297,11 @@ pub(crate) fn change(target: &Target, live: &Value, new: &Value) -> Result<(), R
         if !added.is_empty() {
             let added: Vec<_> = added.iter().map(|it| format!("{it:?}")).collect();
             let added = added.join(", ");
-            causes.push(Cause {
-                field: "metadata.finalizers".to_owned(),
-                reason: "FieldValueForbidden",
-                words: format!(
-                    "Forbidden: no new finalizers can be added if the object is being deleted, \
-                     found new finalizers []string{{{added}}}"
-                ),
-            });
+            let words = format!(
+                "no new finalizers can be added if the object is being deleted, found new \
+                 finalizers []string{{{added}}}"
+            );
+            causes.push(Cause::forbidden("metadata.finalizers", &words));
         }
     }
     if !resource.custom {
@@ -281,11 +310,7 @@ pub(crate) fn change(target: &Target, live: &Value, new: &Value) -> Result<(), R
         }
         if resource.kind.ends_with("RoleBinding") && live["roleRef"] != new["roleRef"] {
             let found = &new["roleRef"];
-            causes.push(Cause {
-                field: "roleRef".to_owned(),
-                reason: "FieldValueInvalid",
-                words: format!("Invalid value: {found}: cannot change roleRef"),
-            });
+            causes.push(Cause::invalid("roleRef", found, "cannot change roleRef"));
         }
         causes.extend(locked(live, new));
     }
@@ -297,13 +322,9 @@ pub(crate) fn change(target: &Target, live: &Value, new: &Value) -> Result<(), R
 
 fn immutable(path: &str, live: &Value, new: &Value) -> Option<Cause> {
     let (old, new) = (live.pointer(path), new.pointer(path));
-    (old != new && old.is_some()).then(|| Cause {
-        field: path.trim_start_matches('/').replace('/', "."),
-        reason: "FieldValueInvalid",
-        words: format!(
-            "Invalid value: {}: field is immutable",
-            new.unwrap_or(&Value::Null)
-        ),
+    (old != new && old.is_some()).then(|| {
+        let field = path.trim_start_matches('/').replace('/', ".");
+        Cause::invalid(&field, new.unwrap_or(&Value::Null), "field is immutable")
     })
 }
 
@@ -315,9 +336,6 @@ fn locked(live: &Value, new: &Value) -> Option<Cause> {
     let field = ["data", "binaryData", "immutable"]
         .into_iter()
         .find(|field| live[*field] != new[*field])?;
-    Some(Cause {
-        field: field.to_owned(),
-        reason: "FieldValueForbidden",
-        words: "Forbidden: field is immutable when `immutable` is set".to_owned(),
-    })
+    let words = "field is immutable when `immutable` is set";
+    Some(Cause::forbidden(field, words))
 }

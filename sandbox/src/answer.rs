@@ -196,7 +196,8 @@ impl Refusal {
         Self::new(400, "BadRequest", message.into(), None)
     }
 
-    /// What the real server reports as its own failure: an apply that its schema does not know.
+    /// What the real server reports as its own failure: an apply that its schema does not know, a
+    /// watch from what is no version.
     pub(crate) fn untyped(message: String) -> Self {
         Self::new(500, "", message, None)
     }
@@ -207,9 +208,10 @@ impl Refusal {
         Self::new(405, "MethodNotAllowed", message.to_owned(), details)
     }
 
-    /// A patch that cannot be understood.
-    pub(crate) fn unprocessable(message: String) -> Self {
-        Self::new(422, "", message, None)
+    /// A JSON patch that does not fit; the server does not say where.
+    pub(crate) fn unfit() -> Self {
+        let message = "the server rejected our request due to an error in our request";
+        Self::new(422, "Invalid", message.to_owned(), Some(json!({})))
     }
 
     /// A patch that brings fields which the kind does not have.
@@ -222,6 +224,11 @@ impl Refusal {
     /// A `Scale` whose content is refused.
     pub(crate) fn invalid_scale(name: &str, causes: &[Cause]) -> Self {
         Self::causes("autoscaling", "Scale", name, causes)
+    }
+
+    /// `DeleteOptions` that are refused.
+    pub(crate) fn invalid_deletion(causes: &[Cause]) -> Self {
+        Self::causes("meta.k8s.io", "DeleteOptions", "", causes)
     }
 
     pub(crate) fn unsupported_media(found: &str) -> Self {

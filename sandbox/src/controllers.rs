@@ -66,6 +66,11 @@ pub(crate) fn step(cluster: &mut Cluster, now: Timestamp) -> Option<Timestamp> {
 
 /// A changed object gets the status of work that has begun.
 fn look(cluster: &mut Cluster, id: &Arc<str>, key: &Key, now: Timestamp) {
+    // Most kinds have no controller here: their objects are not even read.
+    let (settles, works) = (settled::settles(id), workloads::is_workload(id));
+    if !(settles || works || &**id == DEFINITIONS) {
+        return;
+    }
     let Some((resource, mut object)) = find(cluster, id, key) else {
         return;
     };
@@ -81,7 +86,7 @@ fn look(cluster: &mut Cluster, id: &Arc<str>, key: &Key, now: Timestamp) {
         write(cluster, &resource, object, now);
         return;
     }
-    if !workloads::is_workload(&resource) {
+    if !works {
         return;
     }
     if object["status"]["observedGeneration"].as_i64() == Some(generation)

@@ -3,10 +3,10 @@
 //! Owns the defaults of the kinds that Tidegate's users deliver most (k8s.io/kubernetes
 //! `pkg/apis/*/v1/defaults.go`) and the form of empty values. Never refuses.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 
 use crate::{
+    encoded,
     object::{meta, set_meta, take},
     quantity::Quantity,
     resources::Resource,
@@ -57,6 +57,13 @@ pub(crate) fn complete(resource: &Resource, ty: &Type, object: &mut Value) {
     if resource.kind == "Secret" && resource.group.is_empty() {
         fold_string_data(object);
     }
+    if let Some(Value::Object(data)) = bytes_of(resource).and_then(|it| object.get_mut(it)) {
+        for value in data.values_mut() {
+            if let Some(Ok(bytes)) = value.as_str().map(encoded::decode) {
+                *value = json!(encoded::encode(bytes));
+            }
+        }
+    }
     form(ty, object);
     workloads::fill(&resource.kind, object);
     if resource.kind == "DaemonSet" && object["metadata"]["annotations"][TEMPLATE].is_null() {
@@ -65,6 +72,15 @@ pub(crate) fn complete(resource: &Resource, ty: &Type, object: &mut Value) {
     if resource.kind == "Namespace" {
         let name = meta(object, "name").to_owned();
         note(object, "labels", "kubernetes.io/metadata.name", &name);
+    }
+}
+
+/// The field of a kind that maps names to bytes.
+pub(crate) fn bytes_of(resource: &Resource) -> Option<&'static str> {
+    match &*resource.id {
+        "secrets" => Some("data"),
+        "configmaps" => Some("binaryData"),
+        _ => None,
     }
 }
 
@@ -109,14 +125,14 @@ pub(crate) fn address(number: u64) -> String {
     format!("10.0.{high}.{low}")
 }
 
-/// Chooses the addresses of a new Service.
-pub(crate) fn allocate(service: &mut Value, number: u64) {
+/// Chooses the addresses of a new Service that needs some.
+pub(crate) fn allocate(service: &mut Value, free: impl FnOnce() -> String) {
     if service["spec"]["type"] == "ExternalName" || !service["spec"].is_object() {
         return;
     }
     let spec = &mut service["spec"];
     if spec.get("clusterIP").is_none_or(Value::is_null) {
-        spec["clusterIP"] = json!(address(number));
+        spec["clusterIP"] = json!(free());
     }
     spec["clusterIPs"] = json!([spec["clusterIP"]]);
     let bare = spec["selector"].as_object().is_none_or(Map::is_empty);
@@ -286,6 +302,6 @@ fn fold_string_data(object: &mut Value) {
     }
     for (key, value) in plain {
         let text = value.as_str().unwrap_or_default();
-        object["data"][key] = json!(STANDARD.encode(text));
+        object["data"][key] = json!(encoded::encode(text));
     }
 }

@@ -46,7 +46,9 @@ fn orphans(cluster: &mut Cluster) -> Vec<Place> {
     let suspects = suspects.into_iter().filter(|place| {
         let found = stored(cluster, place);
         found.is_some_and(|it| {
-            !it.terminating && !it.owners.is_empty() && it.owners.iter().all(|uid| gone(uid))
+            !it.terminating
+                && !it.owners.is_empty()
+                && it.owners.iter().all(|owner| gone(&owner.uid))
         })
     });
     suspects.collect()
@@ -122,7 +124,7 @@ fn holders(cluster: &mut Cluster) -> bool {
         let all = finalizers(&object);
         let owned = |it: &&str| match *it {
             "orphan" => true,
-            "foregroundDeletion" => cluster.store.index().dependents(&uid).next().is_none(),
+            "foregroundDeletion" => !cluster.store.index().is_blocked(&uid),
             "customresourcecleanup.apiextensions.k8s.io" => {
                 cluster.store.all(&key.1).next().is_none()
             }

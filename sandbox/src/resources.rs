@@ -2,13 +2,13 @@
 //!
 //! Owns names, scope, versions and types. Never holds an object.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use serde_json::Value;
 
 use crate::{
-    schema::{Type, custom_type, table},
-    tables::default_column,
+    schema::{Rules, Type, custom_type, table},
+    tables::{PrinterColumn, printer_columns},
 };
 
 /// The kind of definitions, which add kinds.
@@ -40,7 +40,7 @@ const UNCOUNTED: [&str; 9] = [
 ];
 
 /// A kind of object.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Resource {
     /// `deployments.apps`: names it within a cluster.
     pub(crate) id: Arc<str>,
@@ -62,7 +62,7 @@ pub(crate) struct Resource {
 }
 
 /// One served version.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Version {
     pub(crate) name: String,
     pub(crate) ty: Type,
@@ -71,7 +71,10 @@ pub(crate) struct Version {
     /// Where replicas are, if scale is a subresource.
     pub(crate) scale: Option<Scale>,
     /// A definition's own columns of tables.
-    pub(crate) columns: Vec<Value>,
+    pub(crate) columns: Vec<PrinterColumn>,
+    /// What a definition says about values, made when the first object is written: most kinds of most
+    /// clusters have none. A changed definition is served anew, and begins anew.
+    pub(crate) rules: OnceLock<Rules>,
 }
 
 /// JSON pointers of the parts of an object that its `Scale` shows.
@@ -175,6 +178,7 @@ fn built_in(row: &Value) -> Resource {
             status: row["status"] == true,
             scale: (row["scale"] == true).then(Scale::built_in),
             columns: Vec::new(),
+            rules: OnceLock::new(),
         }],
         custom: false,
         only: None,
@@ -182,13 +186,6 @@ fn built_in(row: &Value) -> Resource {
         group,
         kind,
         plural,
-    }
-}
-
-fn columns(said: &Value) -> Vec<Value> {
-    match said.as_array() {
-        Some(columns) if !columns.is_empty() => columns.clone(),
-        _ => vec![default_column()],
     }
 }
 
@@ -212,7 +209,8 @@ pub(crate) fn defined(definition: &Value) -> Resource {
             ty: custom_type(&version["schema"]["openAPIV3Schema"]),
             status: version["subresources"]["status"].is_object(),
             scale: Scale::defined(&version["subresources"]["scale"]),
-            columns: columns(&version["additionalPrinterColumns"]),
+            columns: printer_columns(&version["additionalPrinterColumns"]),
+            rules: OnceLock::new(),
         });
     let kind = text(names, "kind");
     let or = |found: String, default: String| if found.is_empty() { default } else { found };

@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::Value;
 
-pub(crate) use self::{check::unknown_or_mistyped, custom::custom_type, values::value_causes};
+pub(crate) use self::{check::unknown_or_mistyped, custom::custom_type, values::Rules};
 
 mod check;
 mod custom;

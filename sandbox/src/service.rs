@@ -2,45 +2,37 @@
 //!
 //! Owns the mapping of a request to the core and of its answer to a response. Never decides.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
-use axum::{body::Body, extract::Query};
-use bytes::Bytes;
+use axum::body::Body;
 use http::{Method, Request, Response, StatusCode, header};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use self::route::{Route, route};
+use self::{
+    call::{Call, read, version},
+    route::{Route, route},
+};
 use crate::{
     answer::Refusal,
     cluster::{Cluster, Target},
     discovery,
-    lists::{Form, Page, Selection, With, list, shown},
+    lists::{Page, list, shown},
     openapi,
     sandbox::Sandbox,
-    tables,
     watches::Watch,
-    writes::{self, DeleteOptions, Patch, Validation, WriteOptions},
+    writes::{self, WriteOptions},
 };
 
+mod call;
 mod route;
 mod stream;
-
-/// Bytes of a body; the real server's limit.
-const LARGEST: usize = 3 * 1024 * 1024;
 
 /// Tells clients which of the two forms of discovery they got.
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
-/// A request, read.
-struct Call {
-    method: Method,
-    query: BTreeMap<String, String>,
-    accept: String,
-    content: String,
-    agent: String,
-    body: Bytes,
-}
+/// The content type of a server-side apply.
+const APPLY: &str = "application/apply-patch+yaml";
 
 /// A good answer.
 enum Answer {
@@ -112,148 +104,6 @@ fn response(code: u16, kind: &'static str, body: Body) -> Response<Body> {
     let kind = header::HeaderValue::from_static(kind);
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response
-}
-
-async fn read(request: Request<Body>) -> Result<Call, Refusal> {
-    let (parts, body) = request.into_parts();
-    let text = |name: header::HeaderName| {
-        let value = parts.headers.get(name).and_then(|it| it.to_str().ok());
-        value.unwrap_or_default().to_owned()
-    };
-    let query = Query::<BTreeMap<String, String>>::try_from_uri(&parts.uri)
-        .map_err(|error| Refusal::bad_request(format!("the query cannot be read: {error}")))?;
-    let body = axum::body::to_bytes(body, LARGEST).await.map_err(|error| {
-        Refusal::bad_request(format!(
-            "the body cannot be read or is above 3 MiB: {error}"
-        ))
-    })?;
-    Ok(Call {
-        accept: text(header::ACCEPT),
-        content: text(header::CONTENT_TYPE),
-        agent: text(header::USER_AGENT),
-        method: parts.method,
-        query: query.0,
-        body,
-    })
-}
-
-impl Call {
-    fn says(&self, name: &str) -> &str {
-        self.query.get(name).map_or("", String::as_str)
-    }
-
-    fn yes(&self, name: &str) -> bool {
-        matches!(self.says(name), "true" | "1")
-    }
-
-    /// The first form of `accept` that the kind has.
-    fn form(&self, target: &Target, now: Timestamp) -> Result<Form, Refusal> {
-        for kind in self.accept.split(',') {
-            if kind.contains("as=PartialObjectMetadata") {
-                return Ok(Form::Metadata);
-            }
-            if !kind.contains("as=Table") {
-                return Ok(Form::Whole);
-            }
-            let version = target.served()?;
-            if tables::columns(&target.resource, version).is_some() {
-                let with = match self.says("includeObject") {
-                    "None" => With::Nothing,
-                    "Object" => With::Object,
-                    _ => With::Metadata,
-                };
-                return Ok(Form::Table {
-                    now,
-                    heads: true,
-                    with,
-                });
-            }
-        }
-        let id = &target.resource.id;
-        Err(Refusal::unsupported(&format!("tables of {id}")))
-    }
-
-    fn selection(&self, target: &Target) -> Result<Selection, Refusal> {
-        let (labels, fields) = (self.says("labelSelector"), self.says("fieldSelector"));
-        Selection::read(target, labels, fields)
-    }
-
-    /// The body, which is JSON or YAML.
-    fn document(&self) -> Result<Value, Refusal> {
-        let kind = self.content.split(';').next().unwrap_or_default();
-        if kind.ends_with("protobuf") {
-            return Err(Refusal::protobuf());
-        }
-        if kind.ends_with("cbor") {
-            return Err(Refusal::unsupported_media(kind));
-        }
-        if let Ok(value) = serde_json::from_slice(&self.body) {
-            return Ok(value);
-        }
-        serde_yaml::from_slice(&self.body)
-            .map_err(|error| Refusal::bad_request(format!("the body cannot be read: {error}")))
-    }
-
-    /// A patch that is no apply.
-    fn patch(&self, target: &Target, kind: &str) -> Result<Patch, Refusal> {
-        Ok(match kind {
-            "application/merge-patch+json" => Patch::Merge(self.document()?),
-            "application/strategic-merge-patch+json" if !target.resource.custom => {
-                Patch::Strategic(self.document()?)
-            }
-            "application/json-patch+json" => {
-                let patch = serde_json::from_slice(&self.body);
-                let patch = patch.map_err(|error| Refusal::bad_request(error.to_string()))?;
-                Patch::Json(patch)
-            }
-            other => return Err(Refusal::unsupported_media(other)),
-        })
-    }
-
-    /// How to delete: in the body, or in the query.
-    fn delete_options(
-        &self,
-        mut options: WriteOptions,
-    ) -> Result<(DeleteOptions, WriteOptions), Refusal> {
-        let body = if self.body.is_empty() {
-            Value::Null
-        } else {
-            self.document()?
-        };
-        let mut delete = DeleteOptions::read(&body)?;
-        delete.propagate(self.says("propagationPolicy"))?;
-        options.dry_run |= body["dryRun"][0] == "All";
-        Ok((delete, options))
-    }
-
-    fn write_options(&self, now: Timestamp) -> Result<WriteOptions, Refusal> {
-        let dry_run = match self.says("dryRun") {
-            "" => false,
-            "All" => true,
-            other => {
-                let message = format!("Invalid value: {other:?}: dryRun must be All");
-                return Err(Refusal::bad_request(message));
-            }
-        };
-        let validation = match self.says("fieldValidation") {
-            "Strict" => Validation::Strict,
-            "" | "Warn" | "Ignore" => Validation::Lenient,
-            other => {
-                let message = format!("Invalid value: {other:?}: fieldValidation");
-                return Err(Refusal::bad_request(message));
-            }
-        };
-        let agent = self.agent.split('/').next().unwrap_or_default();
-        let agent = if agent.is_empty() { "unknown" } else { agent };
-        let manager = self.query.get("fieldManager").filter(|it| !it.is_empty());
-        Ok(WriteOptions {
-            dry_run,
-            manager: manager.map_or(agent, String::as_str).to_owned(),
-            force: self.yes("force"),
-            validation,
-            now,
-        })
-    }
 }
 
 fn dispatch(
@@ -335,15 +185,14 @@ fn patch(
     call: &Call,
     options: &WriteOptions,
 ) -> Result<(u16, Value), Refusal> {
-    let kind = call.content.split(';').next().unwrap_or_default();
-    if kind == "application/apply-patch+yaml" {
+    if call.content == APPLY {
         if call.says("fieldManager").is_empty() {
             return Err(Refusal::unmanaged());
         }
         let (object, new) = writes::apply(cluster, target, call.document()?, options)?;
         return Ok((if new { 201 } else { 200 }, object));
     }
-    let patch = call.patch(target, kind)?;
+    let patch = call.patch(target)?;
     Ok((200, writes::patch(cluster, target, &patch, options)?))
 }
 
@@ -355,18 +204,17 @@ fn scale(
     now: Timestamp,
 ) -> Result<Answer, Refusal> {
     let options = call.write_options(now)?;
-    let kind = call.content.split(';').next().unwrap_or_default();
     let scale = match call.method {
         Method::GET => writes::scale::read(cluster, target)?,
         Method::PUT => {
             let scale = call.document()?;
             writes::scale::write(cluster, target, |_| Ok(scale), &options)?
         }
-        Method::PATCH if kind == "application/apply-patch+yaml" => {
+        Method::PATCH if call.content == APPLY => {
             return Err(Refusal::unsupported("server-side apply of a scale"));
         }
         Method::PATCH => {
-            let patch = call.patch(target, kind)?;
+            let patch = call.patch(target)?;
             let change = |scale| writes::scale::patched(scale, &patch);
             writes::scale::write(cluster, target, change, &options)?
         }
@@ -385,9 +233,13 @@ fn collection(
     match call.method {
         Method::GET if call.yes("watch") => watch(cluster, target, call, now),
         Method::GET => {
+            let (_, limit) = call.bounds()?;
+            version(call.says("resourceVersion")).map_err(|error| {
+                Refusal::bad_request(format!("invalid resource version: {error}"))
+            })?;
             let selection = call.selection(target)?;
             let page = Page {
-                limit: call.says("limit").parse().unwrap_or(0),
+                limit,
                 after: call.says("continue").to_owned(),
             };
             let list = list(cluster, target, &selection, call.form(target, now)?, &page)?;
@@ -406,6 +258,7 @@ fn collection(
             if everywhere || &*target.resource.id == "namespaces" {
                 return Err(Refusal::method_not_allowed());
             }
+            call.bounds()?;
             let (how, options) = call.delete_options(call.write_options(now)?)?;
             let selection = call.selection(target)?;
             let list = writes::collection(cluster, target, &selection, &how, &options)?;
@@ -421,6 +274,7 @@ fn watch(
     call: &Call,
     now: Timestamp,
 ) -> Result<Answer, Refusal> {
+    let (timeout, _) = call.bounds()?;
     let mut watch = Watch {
         target: target.clone(),
         selection: call.selection(target)?,
@@ -433,9 +287,7 @@ fn watch(
     let first = if from.is_empty() || from == "0" || initial == "true" {
         watch.begin(cluster, watch.bookmarks)
     } else {
-        let position = from.parse().map_err(|_| {
-            Refusal::bad_request(format!("invalid resource version {from:?}: not a number"))
-        })?;
+        let position = version(from).map_err(Refusal::untyped)?;
         let latest = cluster.store.revision();
         if position > latest {
             // Of an earlier life of this cluster: the client must list again.
@@ -444,7 +296,5 @@ fn watch(
         watch.position = position;
         Vec::new()
     };
-    let timeout = call.says("timeoutSeconds").parse().ok();
-    let timeout = timeout.map(Duration::from_secs);
     Ok(Answer::Watch(Box::new(watch), first, timeout))
 }

@@ -30,9 +30,16 @@ pub(crate) struct Stored {
     pub(crate) revision: u64,
     pub(crate) uid: Box<str>,
     pub(crate) labels: Box<[(Box<str>, Box<str>)]>,
-    /// Uids of its owners.
-    pub(crate) owners: Box<[Box<str>]>,
+    pub(crate) owners: Box<[Owner]>,
     pub(crate) terminating: bool,
+}
+
+/// An owner of an object, as the object names it.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Owner {
+    pub(crate) uid: Box<str>,
+    /// Whether the owner's deletion in the foreground waits for the object (`blockOwnerDeletion`).
+    pub(crate) blocks: bool,
 }
 
 impl Stored {
@@ -54,7 +61,12 @@ impl Stored {
             labels: labels
                 .map(|(key, value)| (key.as_str().into(), text(value)))
                 .collect(),
-            owners: owners.map(|owner| text(&owner["uid"])).collect(),
+            owners: owners
+                .map(|owner| Owner {
+                    uid: text(&owner["uid"]),
+                    blocks: owner["blockOwnerDeletion"] == true,
+                })
+                .collect(),
             terminating: object["metadata"]["deletionTimestamp"].is_string(),
         }
     }

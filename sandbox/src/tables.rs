@@ -1,7 +1,8 @@
 //! Tables, as `kubectl get` asks for them: the columns of each kind and the frame.
 //!
-//! Owns which columns a kind has (k8s.io/kubernetes `pkg/printers/internalversion`), and those that a
-//! definition adds. A kind without an entry has no table; clients then print what they know.
+//! Owns which columns a kind has (k8s.io/kubernetes `pkg/printers/internalversion`); those that a
+//! definition adds are [`defined`]'s. A kind without an entry has no table; clients then print what
+//! they know.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -12,35 +13,37 @@ use self::cells::{
     pod_ready, pod_restarts, pod_status, ports, ready, reference, role, selector, service_type,
     subjects, suspended, targets, text, unset,
 };
+pub(crate) use self::defined::{PrinterColumn, printer_columns};
 use crate::resources::{Resource, Version};
 
 mod cells;
+mod defined;
 
 /// A column.
-pub(crate) struct Column {
-    name: String,
-    ty: String,
-    format: String,
+pub(crate) struct Column<'a> {
+    name: &'a str,
+    ty: &'a str,
+    format: &'a str,
     /// Above zero it is for wide output only.
     priority: i64,
-    cell: From,
+    cell: From<'a>,
 }
 
 /// Where a cell comes from.
-enum From {
+enum From<'a> {
     Code(Cell, &'static str),
-    /// A JSON path of a definition, as a pointer.
-    Path(String),
+    Definition(&'a PrinterColumn),
 }
 
 type Row = (&'static str, &'static str, i64, Cell, &'static str);
 
-const WIDE: [Row; 3] = [
-    ("Containers", "string", 1, containers, ""),
-    ("Images", "string", 1, images, ""),
-    ("Selector", "string", 1, selector, "/spec/selector"),
-];
-const NODES: [Row; 4] = [
+const AGE: Row = ("Age", "string", 0, age, "");
+const CREATED: Row = ("Created At", "date", 0, created, "");
+const CONTAINERS: Row = ("Containers", "string", 1, containers, "");
+const IMAGES: Row = ("Images", "string", 1, images, "");
+const SELECTOR: Row = ("Selector", "string", 1, selector, "/spec/selector");
+
+const NODES: &[Row] = &[
     ("Status", "string", 0, node_status, ""),
     ("Roles", "string", 0, role, ""),
     AGE,
@@ -52,12 +55,97 @@ const NODES: [Row; 4] = [
         "/status/nodeInfo/kubeletVersion",
     ),
 ];
-const AGE: Row = ("Age", "string", 0, age, "");
-const CREATED: Row = ("Created At", "date", 0, created, "");
+const CLAIMS: &[Row] = &[
+    ("Status", "string", 0, plain, "/status/phase"),
+    ("Volume", "string", 0, plain, "/spec/volumeName"),
+    ("Capacity", "string", 0, plain, "/status/capacity/storage"),
+    ("Access Modes", "string", 0, access_modes, ""),
+    ("StorageClass", "string", 0, plain, "/spec/storageClassName"),
+    (
+        "VolumeAttributesClass",
+        "string",
+        0,
+        unset,
+        "/spec/volumeAttributesClassName",
+    ),
+    AGE,
+    ("VolumeMode", "string", 1, plain, "/spec/volumeMode"),
+];
+const SERVICES: &[Row] = &[
+    ("Type", "string", 0, service_type, ""),
+    ("Cluster-IP", "string", 0, text, "/spec/clusterIP"),
+    ("External-IP", "string", 0, external, "service"),
+    ("Port(s)", "string", 0, ports, "service"),
+    AGE,
+    ("Selector", "string", 1, pairs, "/spec/selector"),
+];
+const PODS: &[Row] = &[
+    ("Ready", "string", 0, pod_ready, ""),
+    ("Status", "string", 0, pod_status, ""),
+    ("Restarts", "string", 0, pod_restarts, ""),
+    AGE,
+    ("IP", "string", 1, text, "/status/podIP"),
+    ("Node", "string", 1, text, "/spec/nodeName"),
+    (
+        "Nominated Node",
+        "string",
+        1,
+        text,
+        "/status/nominatedNodeName",
+    ),
+    ("Readiness Gates", "string", 1, text, "/none"),
+];
+const CRON_JOBS: &[Row] = &[
+    ("Schedule", "string", 0, text, "/spec/schedule"),
+    ("Timezone", "string", 0, text, "/spec/timeZone"),
+    ("Suspend", "boolean", 0, suspended, ""),
+    ("Active", "integer", 0, active, ""),
+    ("Last Schedule", "string", 0, last_schedule, ""),
+    AGE,
+    ("Containers", "string", 1, containers, "jobTemplate"),
+    ("Images", "string", 1, images, "jobTemplate"),
+    ("Selector", "string", 1, text, "/none"),
+];
+const DAEMON_SETS: &[Row] = &[
+    (
+        "Desired",
+        "integer",
+        0,
+        number,
+        "/status/desiredNumberScheduled",
+    ),
+    (
+        "Current",
+        "integer",
+        0,
+        number,
+        "/status/currentNumberScheduled",
+    ),
+    ("Ready", "integer", 0, number, "/status/numberReady"),
+    (
+        "Up-to-date",
+        "integer",
+        0,
+        number,
+        "/status/updatedNumberScheduled",
+    ),
+    ("Available", "integer", 0, number, "/status/numberAvailable"),
+    (
+        "Node Selector",
+        "string",
+        0,
+        pairs,
+        "/spec/template/spec/nodeSelector",
+    ),
+    AGE,
+    CONTAINERS,
+    IMAGES,
+    SELECTOR,
+];
 
 /// The columns between the name and the rest.
-fn own(id: &str) -> Option<Vec<Row>> {
-    let rows: &[Row] = match id {
+fn own(id: &str) -> Option<&'static [Row]> {
+    let rows: &'static [Row] = match id {
         "configmaps" => &[("Data", "string", 0, count, "/data /binaryData"), AGE],
         "secrets" => &[
             ("Type", "string", 0, text, "/type"),
@@ -66,10 +154,10 @@ fn own(id: &str) -> Option<Vec<Row>> {
         ],
         "namespaces" => &[("Status", "string", 0, text, "/status/phase"), AGE],
         "serviceaccounts" => &[AGE],
-        "services" => return Some(services()),
-        "pods" => return Some(pods()),
-        "nodes" => &NODES,
-        "cronjobs.batch" => return Some(cron_jobs()),
+        "services" => SERVICES,
+        "pods" => PODS,
+        "nodes" => NODES,
+        "cronjobs.batch" => CRON_JOBS,
         "ingresses.networking.k8s.io" => &[
             ("Class", "string", 0, text, "/spec/ingressClassName"),
             ("Hosts", "string", 0, hosts, ""),
@@ -113,22 +201,22 @@ fn own(id: &str) -> Option<Vec<Row>> {
             ("Groups", "string", 1, subjects, "Group"),
             ("ServiceAccounts", "string", 1, subjects, "ServiceAccount"),
         ],
-        "persistentvolumeclaims" => return Some(claims()),
+        "persistentvolumeclaims" => CLAIMS,
         _ => return workloads(id),
     };
-    Some(rows.to_vec())
+    Some(rows)
 }
 
-fn workloads(id: &str) -> Option<Vec<Row>> {
-    let rows: &[Row] = match id {
+fn workloads(id: &str) -> Option<&'static [Row]> {
+    let rows: &'static [Row] = match id {
         "replicasets.apps" => &[
             ("Desired", "integer", 0, number, "/spec/replicas"),
             ("Current", "integer", 0, number, "/status/replicas"),
             ("Ready", "integer", 0, number, "/status/readyReplicas"),
             AGE,
-            WIDE[0],
-            WIDE[1],
-            WIDE[2],
+            CONTAINERS,
+            IMAGES,
+            SELECTOR,
         ],
         "deployments.apps" => &[
             ("Ready", "string", 0, ready, ""),
@@ -141,154 +229,58 @@ fn workloads(id: &str) -> Option<Vec<Row>> {
                 "/status/availableReplicas",
             ),
             AGE,
-            WIDE[0],
-            WIDE[1],
-            WIDE[2],
+            CONTAINERS,
+            IMAGES,
+            SELECTOR,
         ],
-        "statefulsets.apps" => &[("Ready", "string", 0, ready, ""), AGE, WIDE[0], WIDE[1]],
-        "daemonsets.apps" => return Some(daemon_sets()),
+        "statefulsets.apps" => &[("Ready", "string", 0, ready, ""), AGE, CONTAINERS, IMAGES],
+        "daemonsets.apps" => DAEMON_SETS,
         "jobs.batch" => &[
             ("Status", "string", 0, job_status, ""),
             ("Completions", "string", 0, completions, ""),
             ("Duration", "string", 0, duration, ""),
             AGE,
-            WIDE[0],
-            WIDE[1],
-            WIDE[2],
+            CONTAINERS,
+            IMAGES,
+            SELECTOR,
         ],
         _ => return None,
     };
-    Some(rows.to_vec())
-}
-
-fn claims() -> Vec<Row> {
-    vec![
-        ("Status", "string", 0, plain, "/status/phase"),
-        ("Volume", "string", 0, plain, "/spec/volumeName"),
-        ("Capacity", "string", 0, plain, "/status/capacity/storage"),
-        ("Access Modes", "string", 0, access_modes, ""),
-        ("StorageClass", "string", 0, plain, "/spec/storageClassName"),
-        (
-            "VolumeAttributesClass",
-            "string",
-            0,
-            unset,
-            "/spec/volumeAttributesClassName",
-        ),
-        AGE,
-        ("VolumeMode", "string", 1, plain, "/spec/volumeMode"),
-    ]
-}
-
-fn services() -> Vec<Row> {
-    vec![
-        ("Type", "string", 0, service_type, ""),
-        ("Cluster-IP", "string", 0, text, "/spec/clusterIP"),
-        ("External-IP", "string", 0, external, "service"),
-        ("Port(s)", "string", 0, ports, "service"),
-        AGE,
-        ("Selector", "string", 1, pairs, "/spec/selector"),
-    ]
-}
-
-fn pods() -> Vec<Row> {
-    vec![
-        ("Ready", "string", 0, pod_ready, ""),
-        ("Status", "string", 0, pod_status, ""),
-        ("Restarts", "string", 0, pod_restarts, ""),
-        AGE,
-        ("IP", "string", 1, text, "/status/podIP"),
-        ("Node", "string", 1, text, "/spec/nodeName"),
-        (
-            "Nominated Node",
-            "string",
-            1,
-            text,
-            "/status/nominatedNodeName",
-        ),
-        ("Readiness Gates", "string", 1, text, "/none"),
-    ]
-}
-
-fn daemon_sets() -> Vec<Row> {
-    let counted = |name, path| (name, "integer", 0, number as Cell, path);
-    vec![
-        counted("Desired", "/status/desiredNumberScheduled"),
-        counted("Current", "/status/currentNumberScheduled"),
-        counted("Ready", "/status/numberReady"),
-        counted("Up-to-date", "/status/updatedNumberScheduled"),
-        counted("Available", "/status/numberAvailable"),
-        (
-            "Node Selector",
-            "string",
-            0,
-            pairs,
-            "/spec/template/spec/nodeSelector",
-        ),
-        AGE,
-        WIDE[0],
-        WIDE[1],
-        WIDE[2],
-    ]
-}
-
-fn cron_jobs() -> Vec<Row> {
-    vec![
-        ("Schedule", "string", 0, text, "/spec/schedule"),
-        ("Timezone", "string", 0, text, "/spec/timeZone"),
-        ("Suspend", "boolean", 0, suspended, ""),
-        ("Active", "integer", 0, active, ""),
-        ("Last Schedule", "string", 0, last_schedule, ""),
-        AGE,
-        ("Containers", "string", 1, containers, "jobTemplate"),
-        ("Images", "string", 1, images, "jobTemplate"),
-        ("Selector", "string", 1, text, "/none"),
-    ]
+    Some(rows)
 }
 
 /// The columns of a kind; none if it has no table.
-pub(crate) fn columns(resource: &Resource, version: &Version) -> Option<Vec<Column>> {
+pub(crate) fn columns<'a>(resource: &Resource, version: &'a Version) -> Option<Vec<Column<'a>>> {
     let mut columns = vec![Column {
-        name: "Name".to_owned(),
-        ty: "string".to_owned(),
-        format: "name".to_owned(),
+        name: "Name",
+        ty: "string",
+        format: "name",
         priority: 0,
         cell: From::Code(text, "/metadata/name"),
     }];
     if resource.custom {
-        columns.extend(version.columns.iter().map(defined));
+        columns.extend(version.columns.iter().map(|column| Column {
+            name: &column.name,
+            ty: &column.ty,
+            format: &column.format,
+            priority: column.priority,
+            cell: From::Definition(column),
+        }));
         return Some(columns);
     }
-    let own = own(&resource.id)?.into_iter();
-    columns.extend(own.map(|(name, ty, priority, cell, of)| Column {
-        name: name.to_owned(),
-        ty: ty.to_owned(),
-        format: String::new(),
+    let own = own(&resource.id)?.iter();
+    columns.extend(own.map(|&(name, ty, priority, cell, of)| Column {
+        name,
+        ty,
+        format: "",
         priority,
         cell: From::Code(cell, of),
     }));
     Some(columns)
 }
 
-/// A column of a definition (`additionalPrinterColumns`).
-fn defined(row: &Value) -> Column {
-    let text = |field: &str| row[field].as_str().unwrap_or_default().to_owned();
-    Column {
-        name: text("name"),
-        ty: text("type"),
-        format: text("format"),
-        priority: row["priority"].as_i64().unwrap_or(0),
-        cell: From::Path(text("jsonPath").replace(['.', '['], "/").replace(']', "")),
-    }
-}
-
-/// The column that a definition without columns gets.
-pub(crate) fn default_column() -> Value {
-    json!({"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"})
-}
-
 /// The heads of columns.
-pub(crate) fn heads(columns: &[Column]) -> Value {
+pub(crate) fn heads(columns: &[Column<'_>]) -> Value {
     let heads = columns.iter().map(|column| {
         json!({
             "name": column.name, "type": column.ty, "format": column.format, "description": "",
@@ -299,10 +291,10 @@ pub(crate) fn heads(columns: &[Column]) -> Value {
 }
 
 /// The cells of one object.
-pub(crate) fn cells(columns: &[Column], object: &Value, now: Timestamp) -> Value {
+pub(crate) fn cells(columns: &[Column<'_>], object: &Value, now: Timestamp) -> Value {
     let cells = columns.iter().map(|column| match &column.cell {
         From::Code(cell, of) => cell(object, of, now),
-        From::Path(path) => cells::defined(&column.ty, object.pointer(path), now),
+        From::Definition(column) => column.cell(object, now),
     });
     cells.collect()
 }

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use json_patch::{AddOperation, PatchOperation};
 use serde_json::{Value, json};
 
 pub(crate) use self::apply::apply;
@@ -75,10 +76,7 @@ pub(crate) fn create(
     }
     let before = fields::managers(&object);
     admission::namespace(cluster, target, &name)?;
-    prepare_new(cluster, target, &mut object, options);
-    complete(&target.resource, &version.ty, &mut object);
-    settled(target, &mut object);
-    admission::written(cluster, target, None, &object)?;
+    prepare_new(cluster, target, &mut object, options)?;
     let manager = manager(target, options, false);
     let frame = frame(target, &manager, options.now)?;
     let owners = fields::update(&frame.borrow(), &nothing(target)?, &object, before);
@@ -86,12 +84,19 @@ pub(crate) fn create(
     insert(cluster, target, object, options)
 }
 
-/// Everything that a new object gets from the server.
-fn prepare_new(cluster: &mut Cluster, target: &Target, object: &mut Value, options: &WriteOptions) {
+/// Gives a new object everything that it gets from the server, and judges it.
+fn prepare_new(
+    cluster: &mut Cluster,
+    target: &Target,
+    object: &mut Value,
+    options: &WriteOptions,
+) -> Result<(), Refusal> {
     let resource = &target.resource;
+    let version = target.served()?;
     for field in [
         "deletionTimestamp",
         "deletionGracePeriodSeconds",
+        "resourceVersion",
         "selfLink",
     ] {
         set_meta(object, field, None);
@@ -102,7 +107,7 @@ fn prepare_new(cluster: &mut Cluster, target: &Target, object: &mut Value, optio
     set_meta(object, "creationTimestamp", Some(now));
     let generation = resource.counts_generations().then(|| json!(1));
     set_meta(object, "generation", generation);
-    if target.served().is_ok_and(|version| version.status) {
+    if version.status {
         take(object, "status");
     }
     if &*resource.id == "persistentvolumeclaims" {
@@ -112,6 +117,9 @@ fn prepare_new(cluster: &mut Cluster, target: &Target, object: &mut Value, optio
         object["spec"] = json!({"finalizers": ["kubernetes"]});
         object["status"] = json!({"phase": "Active"});
     }
+    complete(resource, &version.ty, object);
+    settled(target, object);
+    admission::written(cluster, target, None, object)
 }
 
 fn insert(
@@ -125,8 +133,7 @@ fn insert(
         return Err(Refusal::already_exists(&target.resource, &name));
     }
     if &*target.resource.id == "services" {
-        let number = free_address(cluster);
-        allocate(&mut object, number);
+        allocate(&mut object, || free_address(cluster));
     }
     if !options.dry_run {
         cluster.put(&target.resource, &mut object);
@@ -134,17 +141,17 @@ fn insert(
     Ok(object)
 }
 
-/// A number whose address no Service has.
-fn free_address(cluster: &mut Cluster) -> u64 {
+/// An address that no Service has.
+fn free_address(cluster: &mut Cluster) -> String {
     let services = cluster.store.all("services");
     let taken: BTreeSet<String> = services
         .filter_map(|(_, stored)| Some(stored.value()["spec"]["clusterIP"].as_str()?.to_owned()))
         .collect();
     loop {
-        let number = cluster.count();
+        let address = address(cluster.count());
         // All are taken only when there are more Services than addresses.
-        if taken.len() >= ADDRESSES || !taken.contains(&address(number)) {
-            return number;
+        if taken.len() >= ADDRESSES || !taken.contains(&address) {
+            return address;
         }
     }
 }
@@ -186,24 +193,38 @@ pub(crate) fn patch(
             })?;
         }
         Patch::Json(patch) => {
-            let patched = json_patch::patch(&mut object, patch);
-            patched.map_err(|error| {
-                let cause = Cause {
-                    field: "patch".to_owned(),
-                    reason: "FieldValueInvalid",
-                    words: format!("Invalid value: the JSON patch does not fit: {error}"),
-                };
-                Refusal::invalid(&target.resource, &target.name, &[cause])
-            })?;
+            json_patched(&mut object, patch)?;
         }
     }
     admission::identity(target, &mut object)?;
-    if let Patch::Strategic(patch) = patch {
-        admission::patched(target, options, patch, &object)?;
-    }
+    admission::patched(target, options, patch, &object)?;
     admission::decoded(target, options, &object)?;
     same_uid(target, &live, &object)?;
     change(cluster, target, &live, object, options)
+}
+
+/// Applies a JSON patch. The real server also replaces what an object does not have yet.
+fn json_patched(object: &mut Value, patch: &json_patch::Patch) -> Result<(), Refusal> {
+    for operation in &patch.0 {
+        let operation = match operation {
+            PatchOperation::Replace(it) if is_new_key(object, it.path.as_str()) => {
+                PatchOperation::Add(AddOperation {
+                    path: it.path.clone(),
+                    value: it.value.clone(),
+                })
+            }
+            operation => operation.clone(),
+        };
+        json_patch::patch(object, &[operation]).map_err(|_| Refusal::unfit())?;
+    }
+    Ok(())
+}
+
+/// Whether a pointer is about a key that an object lacks.
+fn is_new_key(value: &Value, pointer: &str) -> bool {
+    let above = pointer.rsplit_once('/').map(|(above, _)| above);
+    let above = above.and_then(|above| value.pointer(above));
+    above.is_some_and(Value::is_object) && value.pointer(pointer).is_none()
 }
 
 fn existing(cluster: &Cluster, target: &Target) -> Result<Value, Refusal> {
@@ -217,11 +238,7 @@ fn same_uid(target: &Target, live: &Value, object: &Value) -> Result<(), Refusal
     if said.is_empty() || said == meta(live, "uid") {
         return Ok(());
     }
-    let cause = Cause {
-        field: "metadata.uid".to_owned(),
-        reason: "FieldValueInvalid",
-        words: format!("Invalid value: {said:?}: field is immutable"),
-    };
+    let cause = Cause::invalid("metadata.uid", &json!(said), "field is immutable");
     Err(Refusal::invalid(&target.resource, &target.name, &[cause]))
 }
 

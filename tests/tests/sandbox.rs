@@ -14,6 +14,8 @@
 mod alone;
 #[path = "sandbox/applies.rs"]
 mod applies;
+#[path = "sandbox/columns.rs"]
+mod columns;
 #[path = "sandbox/discovers.rs"]
 mod discovers;
 #[path = "sandbox/exceptions.rs"]
@@ -24,8 +26,12 @@ mod keeps;
 mod kubectl;
 #[path = "sandbox/lives.rs"]
 mod lives;
+#[path = "sandbox/parameters.rs"]
+mod parameters;
 #[path = "sandbox/patches.rs"]
 mod patches;
+#[path = "sandbox/reads.rs"]
+mod reads;
 #[path = "sandbox/recorder.rs"]
 mod recorder;
 #[path = "sandbox/refuses.rs"]

@@ -2,15 +2,20 @@
 
 use std::collections::BTreeSet;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
 use super::{
+    definitions,
     metadata::labels,
     pods::{self, PROTOCOLS, at_least_none, list, text},
-    syntax,
+    references, syntax,
 };
-use crate::{answer::Cause, resources::Resource};
+use crate::{
+    answer::Cause,
+    defaults::bytes_of,
+    encoded,
+    resources::{DEFINITIONS, Resource},
+};
 
 /// Bytes of all values of a config map or secret.
 const LARGEST: usize = 1024 * 1024;
@@ -42,23 +47,25 @@ pub(super) fn causes(resource: &Resource, object: &Value) -> Vec<Cause> {
             let template = &object["spec"]["template"];
             pods::causes("spec.template.spec", &template["spec"])
         }
+        "rolebindings.rbac.authorization.k8s.io" => {
+            references::role(object, &["Role", "ClusterRole"])
+        }
+        "clusterrolebindings.rbac.authorization.k8s.io" => {
+            references::role(object, &["ClusterRole"])
+        }
+        DEFINITIONS => definitions::columns(&object["spec"]),
+        "horizontalpodautoscalers.autoscaling" => references::scaled(&object["spec"]),
         _ => Vec::new(),
     }
 }
 
 /// Values that are no base64.
 pub(super) fn unreadable(resource: &Resource, object: &Value) -> Option<String> {
-    let field = match &*resource.id {
-        "secrets" => "data",
-        "configmaps" => "binaryData",
-        _ => return None,
-    };
-    let map = object.get(field)?.as_object()?;
-    let mut wrong = map.values().filter_map(|value| {
-        let error = STANDARD.decode(value.as_str()?).err()?;
-        Some(format!("illegal base64 data: {error}"))
-    });
-    wrong.next()
+    let map = object.get(bytes_of(resource)?)?.as_object()?;
+    map.values().find_map(|value| {
+        let at = encoded::decode(value.as_str()?).err()?;
+        Some(format!("illegal base64 data at input byte {at}"))
+    })
 }
 
 fn bytes(map: &Value) -> usize {
@@ -106,7 +113,7 @@ fn secret(object: &Value) -> Vec<Cause> {
     let ty = text(object, "type");
     let value = |key: &str| {
         let encoded = object["data"].get(key)?.as_str()?;
-        STANDARD.decode(encoded).ok()
+        encoded::decode(encoded).ok()
     };
     let known = KEYS.iter().find(|(it, _)| *it == ty);
     for key in known.map(|(_, keys)| *keys).into_iter().flatten() {

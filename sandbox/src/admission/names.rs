@@ -5,9 +5,6 @@ use serde_json::json;
 use super::syntax;
 use crate::{answer::Cause, resources::Resource};
 
-/// Structs that a built-in kind requires with content.
-const WITH_CONTENT: [&str; 2] = ["scaleTargetRef", "roleRef"];
-
 /// What is wrong with the name of an object.
 pub(super) fn causes(resource: &Resource, name: &str) -> Vec<Cause> {
     let at = "metadata.name";
@@ -35,10 +32,4 @@ pub(super) fn wrong(resource: &Resource, name: &str) -> Vec<String> {
         "Namespace" | "Service" => syntax::label(name),
         _ => syntax::subdomain(name),
     }
-}
-
-/// Whether a built-in kind refuses an object without this required field.
-pub(super) fn must_have_content(path: &str) -> bool {
-    let name = path.rsplit('.').next().unwrap_or_default();
-    WITH_CONTENT.contains(&name)
 }

@@ -5,6 +5,17 @@ use serde_json::{Value, json};
 
 use crate::{object::meta, resources::Resource};
 
+const SETTLED: [&str; 3] = [
+    "persistentvolumeclaims",
+    "services",
+    "poddisruptionbudgets.policy",
+];
+
+/// Whether objects of a kind are settled.
+pub(super) fn settles(id: &str) -> bool {
+    SETTLED.contains(&id)
+}
+
 /// Settles an object; whether something changed.
 pub(super) fn settle(resource: &Resource, object: &mut Value) -> bool {
     let before = object["status"].clone();

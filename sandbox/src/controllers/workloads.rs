@@ -16,8 +16,8 @@ const WORKLOADS: [&str; 4] = [
     "jobs.batch",
 ];
 
-pub(super) fn is_workload(resource: &Resource) -> bool {
-    WORKLOADS.contains(&&*resource.id)
+pub(super) fn is_workload(id: &str) -> bool {
+    WORKLOADS.contains(&id)
 }
 
 /// Whether some container can never run.

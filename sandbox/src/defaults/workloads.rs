@@ -5,8 +5,10 @@ use serde_json::{Map, Value, json};
 /// Fills what was left out.
 pub(super) fn fill(kind: &str, object: &mut Value) {
     let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) else {
-        if kind == "Secret" {
-            or(object, "type", json!("Opaque"));
+        match kind {
+            "Secret" => or(object, "type", json!("Opaque")),
+            "RoleBinding" | "ClusterRoleBinding" => binding(object),
+            _ => {}
         }
         return;
     };
@@ -47,6 +49,10 @@ pub(super) fn fill(kind: &str, object: &mut Value) {
         for field in zeros(kind) {
             or(status, field, json!(0));
         }
+        if kind == "HorizontalPodAutoscaler" {
+            // Go always writes this list, which nobody measures here.
+            or(status, "currentMetrics", Value::Null);
+        }
     }
 }
 
@@ -62,6 +68,17 @@ fn zeros(kind: &str) -> &'static [&'static str] {
         ],
         _ => &[],
     }
+}
+
+fn binding(object: &mut Value) {
+    let group = json!("rbac.authorization.k8s.io");
+    let subjects = object.get_mut("subjects").and_then(Value::as_array_mut);
+    for subject in subjects.into_iter().flatten() {
+        if subject["kind"] == "User" || subject["kind"] == "Group" {
+            or(subject, "apiGroup", group.clone());
+        }
+    }
+    or(&mut object["roleRef"], "apiGroup", group);
 }
 
 fn cron_job(spec: &mut Map<String, Value>) {

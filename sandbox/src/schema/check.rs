@@ -11,8 +11,6 @@ pub(crate) struct Findings {
     pub(crate) unknown: Vec<String>,
     /// Path, what is wanted, what is there.
     pub(crate) mistyped: Vec<(String, &'static str, &'static str)>,
-    /// Paths of fields that must be there and are not.
-    pub(crate) missing: Vec<String>,
 }
 
 /// Compares an object with its type.
@@ -55,11 +53,6 @@ fn walk(ty: &Type, value: &Value, at: &str, findings: &mut Findings) {
                         Some(field) => walk(&field.ty, value, &below(at, key), findings),
                         None if it.open => {}
                         None => findings.unknown.push(below(at, key)),
-                    }
-                }
-                for (key, field) in &it.fields {
-                    if field.required && map.get(&**key).is_none_or(Value::is_null) {
-                        findings.missing.push(below(at, key));
                     }
                 }
             }

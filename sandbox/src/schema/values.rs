@@ -4,6 +4,8 @@
 //! `listtype`): types, bounds, lengths, patterns, enumerations, required fields, keys of lists, and
 //! that what did not change is not judged again. Rules in CEL are not evaluated.
 
+use std::collections::BTreeMap;
+
 use regex::Regex;
 use serde_json::{Map, Value, json};
 
@@ -12,15 +14,71 @@ use crate::answer::Cause;
 /// The field of a cause that is about a schema and not a field, as the server writes it.
 const NOWHERE: &str = "<nil>";
 
-/// What is wrong with an object; `live` is what it was before.
-pub(crate) fn value_causes(schema: &Value, object: &Value, live: Option<&Value>) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    check(schema, object, live, "", &mut causes);
-    keyed(schema, object, "", &mut causes);
-    causes
+/// The schema of one version, with its patterns ready: to make them for each object would cost more
+/// than all the rest of a write.
+#[derive(Clone, Debug)]
+pub(crate) struct Rules {
+    schema: Value,
+    patterns: Patterns,
 }
 
-fn check(schema: &Value, value: &Value, live: Option<&Value>, at: &str, out: &mut Vec<Cause>) {
+/// By their text; a pattern that cannot be read lets nothing through, as on the real server.
+type Patterns = BTreeMap<String, Option<Regex>>;
+
+impl Rules {
+    /// Reads the rules of a schema.
+    pub(crate) fn new(schema: Value) -> Self {
+        let mut patterns = Patterns::new();
+        collect(&schema, &mut patterns);
+        Self { schema, patterns }
+    }
+
+    /// What is wrong with an object; `live` is what it was before.
+    pub(crate) fn causes(&self, object: &Value, live: Option<&Value>) -> Vec<Cause> {
+        let mut found = Found::new(&self.patterns);
+        check(&self.schema, object, live, "", &mut found);
+        let mut causes = found.causes;
+        keyed(&self.schema, object, "", &mut causes);
+        causes
+    }
+}
+
+fn collect(schema: &Value, patterns: &mut Patterns) {
+    match schema {
+        Value::Object(map) => {
+            if let Some(text) = map.get("pattern").and_then(Value::as_str) {
+                let pattern = || Regex::new(text).ok();
+                patterns.entry(text.to_owned()).or_insert_with(pattern);
+            }
+            map.values().for_each(|below| collect(below, patterns));
+        }
+        Value::Array(all) => all.iter().for_each(|below| collect(below, patterns)),
+        _ => {}
+    }
+}
+
+/// What was found so far.
+struct Found<'a> {
+    patterns: &'a Patterns,
+    causes: Vec<Cause>,
+}
+
+impl<'a> Found<'a> {
+    fn new(patterns: &'a Patterns) -> Self {
+        let causes = Vec::new();
+        Self { patterns, causes }
+    }
+
+    fn push(&mut self, cause: Cause) {
+        self.causes.push(cause);
+    }
+
+    fn extend(&mut self, causes: impl IntoIterator<Item = Cause>) {
+        self.causes.extend(causes);
+    }
+}
+
+fn check(schema: &Value, value: &Value, live: Option<&Value>, at: &str, out: &mut Found<'_>) {
     if live == Some(value) {
         return;
     }
@@ -100,13 +158,14 @@ fn alternatives(
     value: &Value,
     live: Option<&Value>,
     at: &str,
-    out: &mut Vec<Cause>,
+    out: &mut Found<'_>,
 ) {
     let parts = |field: &str| schema.get(field).and_then(Value::as_array);
+    let patterns = out.patterns;
     let causes = |schema: &Value| {
-        let mut causes = Vec::new();
-        check(schema, value, live, at, &mut causes);
-        causes
+        let mut found = Found::new(patterns);
+        check(schema, value, live, at, &mut found);
+        found.causes
     };
     let said = |words: &str| Cause::invalid(NOWHERE, &json!(""), &format!("{at:?} {words}"));
     if let Some(all) = parts("anyOf") {
@@ -153,7 +212,7 @@ fn limit(schema: &Value, field: &str) -> Option<u64> {
 }
 
 /// The first rule that a text breaks.
-fn string(schema: &Value, text: &str, at: &str, out: &mut Vec<Cause>) {
+fn string(schema: &Value, text: &str, at: &str, out: &mut Found<'_>) {
     let length = text.chars().count() as u64;
     if let Some(most) = limit(schema, "maxLength").filter(|most| length > *most) {
         out.push(Cause::too_long(
@@ -164,16 +223,15 @@ fn string(schema: &Value, text: &str, at: &str, out: &mut Vec<Cause>) {
         let rule = format!("should be at least {least} chars long");
         out.push(invalid(at, &json!(text), &rule));
     } else if let Some(pattern) = schema.get("pattern").and_then(Value::as_str) {
-        // A pattern that cannot be read lets nothing through, as on the real server.
-        let fits = Regex::new(pattern).is_ok_and(|it| it.is_match(text));
-        if !fits {
+        let read = out.patterns.get(pattern).and_then(Option::as_ref);
+        if !read.is_some_and(|it| it.is_match(text)) {
             let rule = format!("should match '{pattern}'");
             out.push(invalid(at, &json!(text), &rule));
         }
     }
 }
 
-fn number(schema: &Value, value: &Value, at: &str, out: &mut Vec<Cause>) {
+fn number(schema: &Value, value: &Value, at: &str, out: &mut Found<'_>) {
     let Some(found) = value.as_f64() else {
         return;
     };
@@ -208,7 +266,7 @@ fn number(schema: &Value, value: &Value, at: &str, out: &mut Vec<Cause>) {
     }
 }
 
-fn list(schema: &Value, items: &[Value], live: Option<&Value>, at: &str, out: &mut Vec<Cause>) {
+fn list(schema: &Value, items: &[Value], live: Option<&Value>, at: &str, out: &mut Found<'_>) {
     if let Some(item) = schema.get("items") {
         let keys = schema.get("x-kubernetes-list-map-keys");
         let keys = keys.and_then(Value::as_array);
@@ -244,7 +302,7 @@ fn object(
     map: &Map<String, Value>,
     live: Option<&Value>,
     at: &str,
-    out: &mut Vec<Cause>,
+    out: &mut Found<'_>,
 ) {
     let length = map.len() as u64;
     if let Some(least) = limit(schema, "minProperties").filter(|least| length < *least) {

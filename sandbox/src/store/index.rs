@@ -15,7 +15,8 @@ pub(crate) type Place = (Arc<str>, Key);
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     uids: BTreeMap<Box<str>, Place>,
-    dependents: BTreeMap<Box<str>, BTreeSet<Place>>,
+    /// By owner, each with whether the owner waits for it.
+    dependents: BTreeMap<Box<str>, BTreeMap<Place, bool>>,
     terminating: BTreeSet<Place>,
     /// Objects whose owners may have gone since they were last looked at.
     suspects: BTreeSet<Place>,
@@ -29,8 +30,8 @@ impl Index {
         }
         self.uids.insert(object.uid.clone(), place.clone());
         for owner in &object.owners {
-            let all = self.dependents.entry(owner.clone()).or_default();
-            all.insert(place.clone());
+            let all = self.dependents.entry(owner.uid.clone()).or_default();
+            all.insert(place.clone(), owner.blocks);
         }
         if !object.owners.is_empty() {
             self.suspects.insert(place.clone());
@@ -52,10 +53,10 @@ impl Index {
 
     fn drop_owners(&mut self, place: &Place, object: &Stored) {
         for owner in &object.owners {
-            if let Some(all) = self.dependents.get_mut(owner) {
+            if let Some(all) = self.dependents.get_mut(&owner.uid) {
                 all.remove(place);
                 if all.is_empty() {
-                    self.dependents.remove(owner);
+                    self.dependents.remove(&owner.uid);
                 }
             }
         }
@@ -63,7 +64,7 @@ impl Index {
 
     fn suspect_dependents(&mut self, uid: &str) {
         let all = self.dependents.get(uid).into_iter().flatten();
-        self.suspects.extend(all.cloned());
+        self.suspects.extend(all.map(|(place, _)| place.clone()));
     }
 
     /// Where the object of a uid is.
@@ -73,7 +74,14 @@ impl Index {
 
     /// The dependents of an owner.
     pub(crate) fn dependents(&self, uid: &str) -> impl Iterator<Item = &Place> {
-        self.dependents.get(uid).into_iter().flatten()
+        let all = self.dependents.get(uid).into_iter().flatten();
+        all.map(|(place, _)| place)
+    }
+
+    /// Whether an owner that is deleted in the foreground still has to wait.
+    pub(crate) fn is_blocked(&self, uid: &str) -> bool {
+        let mut all = self.dependents.get(uid).into_iter().flatten();
+        all.any(|(_, blocks)| *blocks)
     }
 
     /// What is being deleted.

@@ -92,14 +92,15 @@ pub(super) fn age(object: &Value, _: &str, now: Timestamp) -> Value {
     json!(since(&object["metadata"]["creationTimestamp"], now))
 }
 
-fn since(time: &Value, now: Timestamp) -> String {
+/// How long ago a time was.
+pub(super) fn since(time: &Value, now: Timestamp) -> String {
     match moment(time) {
         Some(then) => human(now.duration_since(then).as_secs()),
         None => "<unknown>".to_owned(),
     }
 }
 
-fn moment(time: &Value) -> Option<Timestamp> {
+pub(super) fn moment(time: &Value) -> Option<Timestamp> {
     time.as_str()?.parse().ok()
 }
 
@@ -365,16 +366,4 @@ pub(super) fn pod_status(object: &Value, _: &str, _: Timestamp) -> Value {
 pub(super) fn pod_restarts(object: &Value, _: &str, _: Timestamp) -> Value {
     let counts = list(object, "/status/containerStatuses").map(|it| whole(it, "/restartCount"));
     json!(counts.sum::<i64>().to_string())
-}
-
-/// A cell of a definition's column.
-pub(super) fn defined(ty: &str, value: Option<&Value>, now: Timestamp) -> Value {
-    match (ty, value) {
-        ("date", Some(time)) => json!(since(time, now)),
-        (_, None | Some(Value::Null)) if ty == "date" => json!("<unknown>"),
-        (_, None) => Value::Null,
-        ("string", Some(Value::String(text))) => json!(text),
-        ("string", Some(value)) => json!(value.to_string()),
-        (_, Some(value)) => value.clone(),
-    }
 }

@@ -9,8 +9,7 @@ use super::{
 use crate::{
     admission,
     answer::Refusal,
-    cluster::{Cluster, Target, settled},
-    defaults::complete,
+    cluster::{Cluster, Target},
     fields::{self, Frame, Managers},
     object::{meta, set_meta},
 };
@@ -32,7 +31,6 @@ pub(crate) fn apply(
     }
     admission::identity(target, &mut config)?;
     admission::typed(target, &namespace, &config)?;
-    let version = target.served()?;
     let manager = manager(target, options, true);
     let frame = frame(target, &manager, options.now)?;
     let Some(live) = cluster.live(target) else {
@@ -44,11 +42,8 @@ pub(crate) fn apply(
         let nothing = nothing(target)?;
         let result = fields::apply(&frame.borrow(), &nothing, &config, Managers::new(), true);
         let (mut object, owners) = result.map_err(|taken| Refusal::owned(&taken))?;
-        prepare_new(cluster, target, &mut object, options);
-        set_meta(&mut object, "resourceVersion", None);
-        complete(&target.resource, &version.ty, &mut object);
-        settled(target, &mut object);
-        admission::written(cluster, target, None, &object)?;
+        admission::converted(target, &namespace, &object)?;
+        prepare_new(cluster, target, &mut object, options)?;
         fields::set_managers(&mut object, &owners);
         return Ok((insert(cluster, target, object, options)?, true));
     };
@@ -56,6 +51,7 @@ pub(crate) fn apply(
     let owners = all_owners(target, &live, options)?;
     let result = applied(&frame.borrow(), &live, &config, owners, options.force);
     let (mut object, owners) = result.map_err(|taken| Refusal::owned(&taken))?;
+    admission::converted(target, &namespace, &object)?;
     if manager.name == last_applied::MANAGER {
         last_applied::renew(&mut object, said);
     }

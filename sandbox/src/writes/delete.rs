@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::WriteOptions;
 use crate::{
-    answer::Refusal,
+    answer::{Cause, Refusal},
     cluster::{Cluster, Target, mark_terminating},
     lists::{Form, Page, Selection, list},
     object::{finalizers, is_terminating, meta, set_meta},
@@ -32,37 +32,36 @@ pub(crate) struct DeleteOptions {
 }
 
 impl DeleteOptions {
-    /// Reads the body of a delete.
-    pub(crate) fn read(body: &Value) -> Result<Self, Refusal> {
+    /// Reads the body of a delete, and what the query says where the body is silent.
+    pub(crate) fn read(body: &Value, orphans: Option<bool>, policy: &str) -> Result<Self, Refusal> {
         let precondition = |field: &str| {
             let value = body["preconditions"][field].as_str();
             value.map(str::to_owned)
         };
-        let mut options = Self {
-            uid: precondition("uid"),
-            resource_version: precondition("resourceVersion"),
-            propagation: Propagation::Background,
-        };
-        if body["orphanDependents"] == true {
-            options.propagation = Propagation::Orphan;
+        let field = "propagationPolicy";
+        let policy = body[field].as_str().unwrap_or(policy);
+        let orphans = body["orphanDependents"].as_bool().or(orphans);
+        if orphans.is_some() && !policy.is_empty() {
+            let words = "orphanDependents and deletionPropagation cannot be both set";
+            let cause = Cause::invalid(field, &json!(policy), words);
+            return Err(Refusal::invalid_deletion(&[cause]));
         }
-        options.propagate(body["propagationPolicy"].as_str().unwrap_or_default())?;
-        Ok(options)
-    }
-
-    /// Takes a propagation policy, if one is said.
-    pub(crate) fn propagate(&mut self, policy: &str) -> Result<(), Refusal> {
-        self.propagation = match policy {
-            "" => return Ok(()),
-            "Background" => Propagation::Background,
+        let propagation = match policy {
+            "" if orphans == Some(true) => Propagation::Orphan,
+            "" | "Background" => Propagation::Background,
             "Foreground" => Propagation::Foreground,
             "Orphan" => Propagation::Orphan,
             other => {
-                let message = format!("unknown propagationPolicy {other:?}");
-                return Err(Refusal::bad_request(message));
+                let known = ["Foreground", "Background", "Orphan", "nil"];
+                let cause = Cause::unsupported(field, &json!(other), &known);
+                return Err(Refusal::invalid_deletion(&[cause]));
             }
         };
-        Ok(())
+        Ok(Self {
+            uid: precondition("uid"),
+            resource_version: precondition("resourceVersion"),
+            propagation,
+        })
     }
 }
 

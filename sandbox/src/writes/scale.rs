@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Patch, WriteOptions, existing, frame, keep, manager, merge_change};
+use super::{Patch, WriteOptions, existing, frame, json_patched, keep, manager, merge_change};
 use crate::{
     answer::{Cause, Refusal},
     cluster::{Cluster, Target},
@@ -111,11 +111,8 @@ pub(crate) fn write(
             .ok_or_else(|| Refusal::bad_request("spec.replicas is not a whole number"))?,
     };
     if replicas < 0 {
-        let cause = Cause {
-            field: "spec.replicas".to_owned(),
-            reason: "FieldValueInvalid",
-            words: format!("Invalid value: {replicas}: must be greater than or equal to 0"),
-        };
+        let words = "must be greater than or equal to 0";
+        let cause = Cause::invalid("spec.replicas", &json!(replicas), words);
         return Err(Refusal::invalid_scale(meta(&scale, "name"), &[cause]));
     }
     let mut object = live.clone();
@@ -146,10 +143,7 @@ pub(crate) fn patched(mut scale: Value, patch: &Patch) -> Result<Value, Refusal>
     match patch {
         // It has no lists, so both merge alike.
         Patch::Merge(patch) | Patch::Strategic(patch) => json_patch::merge(&mut scale, patch),
-        Patch::Json(patch) => {
-            let patched = json_patch::patch(&mut scale, patch);
-            patched.map_err(|error| Refusal::unprocessable(error.to_string()))?;
-        }
+        Patch::Json(patch) => json_patched(&mut scale, patch)?,
     }
     Ok(scale)
 }

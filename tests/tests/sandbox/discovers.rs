@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
-use super::recorder::{Case, JSON, Recorder};
+use super::{
+    recorder::{Case, JSON, Recorder},
+    table::SERVED,
+};
 
 pub(crate) const CASES: &[Case] = &[
     ("version", version),
@@ -15,22 +18,6 @@ pub(crate) const CASES: &[Case] = &[
 ];
 
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
-const GROUPS: [&str; 13] = [
-    "admissionregistration.k8s.io/v1",
-    "apiextensions.k8s.io/v1",
-    "apiregistration.k8s.io/v1",
-    "apps/v1",
-    "autoscaling/v2",
-    "batch/v1",
-    "coordination.k8s.io/v1",
-    "networking.k8s.io/v1",
-    "node.k8s.io/v1",
-    "policy/v1",
-    "rbac.authorization.k8s.io/v1",
-    "scheduling.k8s.io/v1",
-    "storage.k8s.io/v1",
-];
-
 fn version(r: &mut Recorder) -> BoxFuture<'_, ()> {
     Box::pin(async move {
         let (code, answer) = r.ask("GET", "/version", JSON, &Value::Null).await;
@@ -71,8 +58,10 @@ fn discovery(r: &mut Recorder) -> BoxFuture<'_, ()> {
     Box::pin(async move {
         let (code, answer) = r.ask("GET", "/api", JSON, &Value::Null).await;
         r.note("core versions", code, answer["versions"].clone());
-        let core = ["/api/v1".to_owned()].into_iter();
-        for path in core.chain(GROUPS.iter().map(|group| format!("/apis/{group}"))) {
+        for path in SERVED.map(|(group, version)| match group {
+            "" => format!("/api/{version}"),
+            group => format!("/apis/{group}/{version}"),
+        }) {
             let (code, mut answer) = r.ask("GET", &path, JSON, &Value::Null).await;
             answer["resources"] = json!(main_resources(&answer["resources"], "name"));
             r.note(&path, code, answer);
@@ -108,8 +97,9 @@ fn aggregated(r: &mut Recorder) -> BoxFuture<'_, ()> {
             for group in answer["items"].as_array().unwrap() {
                 let name = group["metadata"]["name"].as_str().unwrap_or_default();
                 for version in group["versions"].as_array().unwrap() {
-                    let place = format!("{name}/{}", version["version"].as_str().unwrap());
-                    if name.is_empty() || GROUPS.contains(&&*place) {
+                    let at = version["version"].as_str().unwrap();
+                    if SERVED.contains(&(name, at)) {
+                        let place = format!("{name}/{at}");
                         let rows = main_resources(&version["resources"], "resource");
                         let row = json!([group["metadata"], version["freshness"], rows]);
                         said.insert(place, row);

@@ -11,6 +11,7 @@ pub(crate) const CASES: &[Case] = &[
     ("owners", owners),
     ("orphans", orphans),
     ("foreground", foreground),
+    ("foreground_not_blocked", foreground_not_blocked),
     ("namespace_life", namespace_life),
     ("custom_kind", custom_kind),
     ("custom_versions", custom_versions),
@@ -58,11 +59,16 @@ fn finalizers(r: &mut Recorder) -> BoxFuture<'_, ()> {
 
 /// An owner and its dependent.
 async fn family(r: &mut Recorder) -> Value {
+    family_as(r, &json!(true)).await
+}
+
+/// An owner and a dependent that holds up the owner's end or does not.
+async fn family_as(r: &mut Recorder, blocks: &Value) -> Value {
     let body = json!({"metadata": {"name": "owner"}});
     let (_, owner) = r.ask("POST", MAPS, JSON, &body).await;
     let uid = owner["metadata"]["uid"].clone();
     let body = json!({"metadata": {"name": "dependent", "ownerReferences": [
-        {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": uid, "blockOwnerDeletion": true},
+        {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": uid, "blockOwnerDeletion": blocks},
     ]}});
     r.step(
         "dependent",
@@ -142,6 +148,30 @@ fn foreground(r: &mut Recorder) -> BoxFuture<'_, ()> {
         )
         .await;
         r.until("owner goes", &format!("{MAPS}/owner"), gone).await;
+    })
+}
+
+/// A dependent that does not block is deleted too, but its owner does not wait for its end.
+fn foreground_not_blocked(r: &mut Recorder) -> BoxFuture<'_, ()> {
+    Box::pin(async move {
+        for (name, blocks) in [("unsaid", Value::Null), ("no", json!(false))] {
+            family_as(r, &blocks).await;
+            let dependent = format!("{MAPS}/dependent");
+            let hold = json!({"metadata": {"finalizers": ["a.example/hold"]}});
+            r.ask("PATCH", &dependent, MERGE, &hold).await;
+            let foreground = json!({"propagationPolicy": "Foreground"});
+            let owner = format!("{MAPS}/owner");
+            r.ask("DELETE", &owner, JSON, &foreground).await;
+            r.until(&format!("{name}: owner goes"), &owner, gone).await;
+            let ending = |_: u16, it: &Value| it["metadata"]["deletionTimestamp"].is_string();
+            let (code, left) = r.wait("dependent ends", &dependent, ending).await;
+            let finalizers = left["metadata"]["finalizers"].clone();
+            r.note(&format!("{name}: dependent ends"), code, finalizers);
+            let free = json!({"metadata": {"finalizers": null}});
+            r.ask("PATCH", &dependent, MERGE, &free).await;
+            r.until(&format!("{name}: dependent goes"), &dependent, gone)
+                .await;
+        }
     })
 }
 

@@ -4,7 +4,7 @@ use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::{
-    recorder::{APPLY, Case, JSON, MERGE, Recorder, STRATEGIC},
+    recorder::{APPLY, Case, JSON, MERGE, PATCH, Recorder, STRATEGIC},
     writes::deployment,
 };
 
@@ -15,7 +15,9 @@ pub(crate) const CASES: &[Case] = &[
     ("refused_data", refused_data),
     ("refused_services", refused_services),
     ("refused_changes", refused_changes),
-    ("quantities", quantities),
+    ("refused_references", refused_references),
+    ("refused_scalers", refused_scalers),
+    ("refused_patches", refused_patches),
 ];
 
 const MAPS: &str = "/api/v1/namespaces/NS/configmaps";
@@ -43,7 +45,7 @@ async fn refused(r: &mut Recorder, path: &str, bodies: Vec<(&str, Value)>) {
 }
 
 /// A name that a server makes is its own.
-fn without_names(r: &Recorder, answer: Value) -> Value {
+pub(crate) fn without_names(r: &Recorder, answer: Value) -> Value {
     let name = answer["details"]["name"].as_str().unwrap_or_default();
     match name.strip_prefix("Generated_") {
         Some(end) => {
@@ -359,10 +361,6 @@ fn refused_data(r: &mut Recorder) -> BoxFuture<'_, ()> {
             ),
         ];
         refused(r, SECRETS, bodies).await;
-        let bad = json!({"metadata": {"name": "a"}, "data": {"k": "not base64!"}});
-        let path = format!("{SECRETS}?dryRun=All");
-        let (code, answer) = r.ask("POST", &path, JSON, &bad).await;
-        r.note("no base64", code, answer["reason"].clone());
     })
 }
 
@@ -443,29 +441,105 @@ fn refused_changes(r: &mut Recorder) -> BoxFuture<'_, ()> {
     })
 }
 
-/// Quantities are kept in one form.
-fn quantities(r: &mut Recorder) -> BoxFuture<'_, ()> {
+/// A binding names a role.
+fn refused_references(r: &mut Recorder) -> BoxFuture<'_, ()> {
     Box::pin(async move {
-        let path = format!("{DEPLOYMENTS}?dryRun=All");
-        for (cpu, memory) in [
-            (json!("1000m"), json!("1024Mi")),
-            (json!("0.5"), json!("1.5Gi")),
-            (json!(2), json!("1000k")),
-            (json!("1500m"), json!("0.5Ki")),
-            (json!("1e3"), json!("12e6")),
-            (json!("0.1"), json!("100M")),
-            (json!("0"), json!("1000000")),
+        let role = |value: Value| json!({"metadata": {"name": "a"}, "roleRef": value});
+        let bodies = vec![
+            ("nothing", json!({"metadata": {"name": "a"}})),
+            ("empty", role(json!({}))),
+            ("no kind", role(json!({"name": "a"}))),
+            ("other kind", role(json!({"kind": "Pod", "name": "a"}))),
+            (
+                "other group",
+                role(json!({"apiGroup": "x", "kind": "Role", "name": "a"})),
+            ),
+            ("good", role(json!({"kind": "ClusterRole", "name": "a"}))),
+        ];
+        let group = "/apis/rbac.authorization.k8s.io/v1";
+        refused(r, &format!("{group}/namespaces/NS/rolebindings"), bodies).await;
+        let mut good = role(json!({"kind": "Role", "name": "a"}));
+        good["subjects"] = json!([{"kind": "User", "name": "u"}, {"kind": "Group", "name": "g"},
+            {"kind": "ServiceAccount", "name": "s", "namespace": "n"}]);
+        let path = format!("{group}/namespaces/NS/rolebindings?fieldManager=tester");
+        r.step("kept", "POST", &path, JSON, good).await;
+        let path = format!("{group}/clusterrolebindings");
+        let bodies = vec![
+            ("everywhere nothing", json!({"metadata": {"name": "a"}})),
+            (
+                "everywhere a role",
+                role(json!({"kind": "Role", "name": "a"})),
+            ),
+        ];
+        refused(r, &path, bodies).await;
+    })
+}
+
+/// An autoscaler says what it scales.
+fn refused_scalers(r: &mut Recorder) -> BoxFuture<'_, ()> {
+    Box::pin(async move {
+        let scaler = |spec: Value| json!({"metadata": {"name": "a"}, "spec": spec});
+        let bodies = vec![
+            ("scales nothing", scaler(json!({"maxReplicas": 3}))),
+            (
+                "scales empty",
+                scaler(json!({"maxReplicas": 3, "scaleTargetRef": {}})),
+            ),
+            (
+                "scales no name",
+                scaler(json!({"maxReplicas": 3, "scaleTargetRef": {"kind": "Deployment"}})),
+            ),
+            (
+                "scales without a group",
+                scaler(
+                    json!({"maxReplicas": 3, "scaleTargetRef": {"apiVersion": "v1", "kind": "Deployment", "name": "a"}}),
+                ),
+            ),
+            (
+                "scales the core group",
+                scaler(
+                    json!({"maxReplicas": 3, "scaleTargetRef": {"apiVersion": "v1", "kind": "ReplicationController", "name": "a"}}),
+                ),
+            ),
+            (
+                "scales the core group unsaid",
+                scaler(
+                    json!({"maxReplicas": 3, "scaleTargetRef": {"kind": "ReplicationController", "name": "a"}}),
+                ),
+            ),
+        ];
+        let path = "/apis/autoscaling/v2/namespaces/NS/horizontalpodautoscalers";
+        refused(r, path, bodies).await;
+    })
+}
+
+/// JSON patches that do not fit.
+fn refused_patches(r: &mut Recorder) -> BoxFuture<'_, ()> {
+    Box::pin(async move {
+        let body = json!({"metadata": {"name": "a"}, "data": {"k": "v"}});
+        r.ask("POST", MAPS, JSON, &body).await;
+        let one = format!("{MAPS}/a?fieldManager=tester");
+        for (name, operation) in [
+            (
+                "test",
+                json!({"op": "test", "path": "/data/k", "value": "w"}),
+            ),
+            ("remove", json!({"op": "remove", "path": "/data/l"})),
+            (
+                "replace",
+                json!({"op": "replace", "path": "/data/l", "value": "w"}),
+            ),
+            (
+                "add below nothing",
+                json!({"op": "add", "path": "/none/l", "value": "w"}),
+            ),
+            (
+                "replace in nothing",
+                json!({"op": "replace", "path": "/none/l", "value": "w"}),
+            ),
+            ("remove again", json!({"op": "remove", "path": "/data/l"})),
         ] {
-            let mut body = deployment("a", "nginx:1");
-            let amounts = json!({"limits": {"cpu": cpu, "memory": memory}});
-            body["spec"]["template"]["spec"]["containers"][0]["resources"] = amounts.clone();
-            let (code, answer) = r.ask("POST", &path, JSON, &body).await;
-            let at = "/spec/template/spec/containers/0/resources";
-            r.note(
-                &amounts.to_string(),
-                code,
-                answer.pointer(at).unwrap().clone(),
-            );
+            r.step(name, "PATCH", &one, PATCH, json!([operation])).await;
         }
     })
 }

@@ -15,7 +15,7 @@ use tidegate_sandbox::{Options, Sandbox};
 use tidegate_tests::harness::{Fleet, require_real};
 
 /// What users of Tidegate deliver most, in the version that the sandbox serves.
-const SERVED: [(&str, &str); 15] = [
+pub(crate) const SERVED: [(&str, &str); 15] = [
     ("", "v1"),
     ("admissionregistration.k8s.io", "v1"),
     ("apiextensions.k8s.io", "v1"),
