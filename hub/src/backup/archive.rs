@@ -23,7 +23,10 @@ use tidegate_store::{
     blob::{self, Reader},
 };
 
-use crate::moving::{Progress, Records};
+use crate::{
+    files,
+    moving::{Progress, Records},
+};
 
 /// The form that is written, and the newest that is read.
 pub const FORMAT: u32 = 1;
@@ -148,10 +151,6 @@ pub(super) fn write(
             source,
         }
     };
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
     let records = encode(records);
     manifest.records_digest = Digest::of_bytes(RECORDS_TAG, &records);
     let digests = identity
@@ -164,7 +163,7 @@ pub(super) fn write(
     let file = tempfile::Builder::new()
         .prefix(".tidegate-backup-")
         .permissions(Permissions::from_mode(0o600))
-        .tempfile_in(directory)
+        .tempfile_in(files::parent(path))
         .map_err(failed("write"))?;
     let mut encoder = zstd::Encoder::new(file, 0).map_err(failed("write"))?;
     encoder.include_checksum(true).map_err(failed("write"))?;
@@ -195,10 +194,7 @@ pub(super) fn write(
         }
         Err(error) => return Err(failed("write")(error.error)),
     }
-    // The name is durable only once the directory is.
-    File::open(directory)
-        .and_then(|directory| directory.sync_all())
-        .map_err(failed("sync the directory of"))
+    files::sync_parent(path).map_err(failed("sync the directory of"))
 }
 
 fn add(
