@@ -4,6 +4,7 @@
 //! exporter, and a trace costs one look at an atomic. Never knows what an application is, and never
 //! blocks or fails the work of whoever is told about.
 
+pub mod causes;
 pub mod export;
 pub mod log;
 pub mod place;
@@ -17,13 +18,14 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-use self::{export::Exporter, tracer::Tracer};
 pub use self::{
+    causes::{complain, describe},
     export::Otlp,
     log::Format,
     place::Place,
     tracer::{Finished, tracer},
 };
+use self::{export::Exporter, tracer::Tracer};
 
 /// What a process is told about its telling.
 #[derive(Clone, Debug)]
