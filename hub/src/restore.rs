@@ -112,16 +112,16 @@ pub async fn run(options: &RestoreOptions) -> Result<Made, Error> {
         source: format!("backup {}", contents.digest),
         command: command(options),
     };
+    let same = |found: &Move| found.source == ours.source;
     if options.store.store == StoreKind::Etcd {
         // Before anything is written: where the etcd is in use, the directory is left as it is, too.
         let etcd = storage::connect_etcd(&options.store.etcd).await?;
-        moving::check_free(&etcd, &ours).await?;
+        moving::check_free(&etcd, same).await?;
     }
     begin(&layout, contents.digest)?;
     write_identity(&layout, &contents.identity)?;
     write_blobs(&layout, from).await?;
     let target = target(&layout, options).await?;
-    let same = |found: &Move| found.source == ours.source;
     moving::fill(&*target, &ours, same, &records).await?;
     moving::end(&*target).await?;
     // Closes the file.

@@ -237,12 +237,7 @@ pub fn read<E: From<Error>>(
     mut take: impl FnMut(Blob) -> Result<(), E>,
 ) -> Result<Contents, E> {
     let mut reading = Reading { path };
-    // Once to the very end first: there the checksum is compared, and a reader of tar files stops
-    // before it.
-    let whole = io::copy(&mut reading.open()?, &mut io::sink());
-    whole.map_err(|error| reading.unreadable(&error))?;
-    let decoder = reading.open()?;
-    let mut tar = tar::Archive::new(decoder);
+    let mut tar = tar::Archive::new(reading.open()?);
     let mut entries = tar.entries().map_err(|error| reading.unreadable(&error))?;
     let json = reading.next(&mut entries, MANIFEST)?;
     let manifest = reading.manifest(&json)?;
@@ -277,6 +272,9 @@ pub fn read<E: From<Error>>(
             .damaged("it holds more than it names".to_owned())
             .into());
     }
+    // A reader of tar files stops before the very end, where the checksum is compared.
+    let rest = io::copy(&mut tar.into_inner(), &mut io::sink());
+    rest.map_err(|error| reading.unreadable(&error))?;
     Ok(Contents {
         digest: Digest::of_bytes(MANIFEST_TAG, &json),
         manifest,
