@@ -21,7 +21,7 @@ mod sets;
 mod trace;
 mod tree;
 mod users;
-pub(crate) mod view;
+mod view;
 mod wait;
 mod watch;
 mod why;
@@ -34,7 +34,7 @@ use crate::{
     up,
 };
 
-pub(crate) use follow::outcome;
+pub(crate) use follow::{draw, outcome, show};
 
 /// Does what the command line says.
 pub(crate) async fn run(cli: &Cli, output: &mut Output) -> Result<(), Error> {

@@ -1,7 +1,8 @@
 //! The command line: talks the gRPC API, or runs the hub's own pure code over files.
 //!
 //! [`run`] is the whole program: [`args`] says what may be asked, [`config`] and [`connect`] reach
-//! the hub, [`commands`] ask it, [`offline`] reads what stands in for it, [`output`] alone prints. `up` runs a fleet of its own.
+//! the hub, [`commands`] ask it, [`offline`] reads what stands in for it, [`output`] alone prints.
+//! `up` runs a fleet of its own.
 //! Never decides anything that the hub decides: what it shows is what the hub says, or would say.
 
 pub mod args;
@@ -11,6 +12,7 @@ pub mod config;
 pub mod connect;
 pub mod error;
 pub mod exit;
+mod files;
 pub mod offline;
 pub mod output;
 mod up;

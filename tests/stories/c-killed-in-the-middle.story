@@ -63,7 +63,7 @@ $ tidegate refresh web
 % agent dev-1 kill
 % hub start
 % agent dev-1 start
-~30s $ tidegate get clusters -o json | jq -r '[.items[].connected] | @csv'
+~150s $ tidegate get clusters -o json | jq -r '[.items[].connected] | @csv'
 > true,true,true
 $ tidegate get runs --set web -o json | jq -r '.items[0].state'
 > Rolling

@@ -96,7 +96,7 @@ $ k dev-1 get deployment web -o jsonpath='{.metadata.uid} {.metadata.generation}
 $ tidegate get sets -o json | jq '[.items[]?] | length'
 > 0
 $ for c in dev-1 prod-1; do tidegate cluster join-token $c --label env=${c%-*} > token-$c; done
-~30s $ tidegate get clusters -o json | jq -r '[.items[] | .joined and .connected] | @csv'
+~150s $ tidegate get clusters -o json | jq -r '[.items[] | .joined and .connected] | @csv'
 > true,true
 $ engineer dev-1 patch deployment web --type merge -p '{"spec":{"replicas":3}}'
 ~10s $ k dev-1 get deployment web -o jsonpath='{.spec.replicas}'

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use tidegate_model::duration::Span;
 use tidegate_proto::v1 as wire;
 
-use super::{Project, Reason};
+use super::{Project, Reason, bare};
 
 /// Follow and steer runs.
 #[derive(Clone, Debug, Subcommand)]
@@ -46,7 +46,7 @@ impl RunName {
     pub fn request(&self) -> wire::GetRunRequest {
         let run_id = self.run_id.as_deref().unwrap_or_default();
         wire::GetRunRequest {
-            run_id: run_id.strip_prefix("run/").unwrap_or(run_id).to_owned(),
+            run_id: bare(run_id, "run").to_owned(),
             project: self.project.name(),
             set: self.set.clone().unwrap_or_default(),
         }

@@ -12,7 +12,7 @@ use x509_parser::{
 };
 
 use crate::{
-    args::{AddContexts, ConfigCommand, Format, Global},
+    args::{self, AddContexts, ConfigCommand, Format, Global},
     config::{self, Config, Context, edit::edit},
     error::Error,
     output::{
@@ -77,9 +77,8 @@ pub(super) async fn run(
     }
 }
 
-/// A name as `-o name` prints it, without its kind.
 fn bare(name: &str) -> &str {
-    name.strip_prefix("context/").unwrap_or(name)
+    args::bare(name, "context")
 }
 
 async fn delete(path: &Path, name: &str, output: &mut Output) -> Result<(), Error> {

@@ -2,9 +2,9 @@
 
 use tidegate_proto::v1 as wire;
 
-use super::{apply, sets::bare};
+use super::apply;
 use crate::{
-    args::{Diff, Format, ReleaseDiff},
+    args::{Diff, Format, ReleaseDiff, bare},
     connect::Hub,
     error::Error,
     output::{

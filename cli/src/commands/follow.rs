@@ -156,7 +156,8 @@ async fn stream(
     }
 }
 
-fn show(
+/// Tells what changed since `last`, or draws the run anew where it is shown live.
+pub(crate) fn show(
     last: Option<&wire::Run>,
     run: &wire::Run,
     live: bool,
@@ -177,7 +178,8 @@ fn show(
     }
 }
 
-fn draw(run: &wire::Run, output: &mut Output) -> Result<(), Error> {
+/// Draws the run in place of the view before.
+pub(crate) fn draw(run: &wire::Run, output: &mut Output) -> Result<(), Error> {
     let lines = view::lines(run, output.now_ms(), output.screen());
     output.redraw(&lines)
 }

@@ -6,7 +6,7 @@ use tidegate_proto::v1::{self as wire, fleet_client::FleetClient};
 use tonic::{Status, transport::Channel};
 
 use crate::{
-    args::{Get, What},
+    args::{Get, What, bare},
     connect::Hub,
     error::Error,
     output::rows::Row,
@@ -158,12 +158,7 @@ impl Shown for wire::AuditRecord {
 /// The name without the kind that `-o name` puts before it.
 pub(super) fn named(options: &Get) -> Option<&str> {
     let name = options.name.as_deref()?;
-    let kind = options.what.singular();
-    Some(
-        name.strip_prefix(kind)
-            .and_then(|rest| rest.strip_prefix('/'))
-            .unwrap_or(name),
-    )
+    Some(bare(name, options.what.singular()))
 }
 
 /// As the API takes it.

@@ -10,7 +10,7 @@ use tidegate_render::{Limits, Rendered, tree::DirectoryTree};
 
 use super::apply;
 use crate::{
-    args::{Format, Render},
+    args::{Format, Render, bare},
     error::Error,
     offline::{self, World},
     output::{Output, manifest, text::plain},
@@ -51,7 +51,7 @@ pub(super) fn render(options: &Render, output: &mut Output) -> Result<(), Error>
 /// Where an application of a set gets its manifests.
 fn application(options: &Render) -> Result<(DirectoryTree, Source), Error> {
     let name = options.app.as_deref().unwrap_or_default();
-    let name = name.strip_prefix("application/").unwrap_or(name);
+    let name = bare(name, "application");
     let files = apply::read(&options.files, false)?;
     let sets = offline::sets(&files)?;
     let world = World::read(&options.inputs)?;

@@ -3,7 +3,7 @@
 use tidegate_proto::v1 as wire;
 
 use crate::{
-    args::{Delete, HoldApprove, Refresh, Rollback, Sync, Unpin},
+    args::{Delete, HoldApprove, Refresh, Rollback, Sync, Unpin, bare},
     connect::Hub,
     error::Error,
     output::{
@@ -12,13 +12,6 @@ use crate::{
         text::{or_dash, plain},
     },
 };
-
-/// A name as `-o name` prints it, without its kind.
-pub(super) fn bare<'a>(name: &'a str, kind: &str) -> &'a str {
-    name.strip_prefix(kind)
-        .and_then(|rest| rest.strip_prefix('/'))
-        .unwrap_or(name)
-}
 
 pub(super) async fn delete(hub: &Hub, options: &Delete, output: &mut Output) -> Result<(), Error> {
     let name = bare(&options.name, "set").to_owned();

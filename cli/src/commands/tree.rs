@@ -2,9 +2,8 @@
 
 use tidegate_proto::v1 as wire;
 
-use super::sets::bare;
 use crate::{
-    args::{Format, Tree},
+    args::{Format, Tree, bare},
     connect::Hub,
     error::Error,
     output::{
@@ -19,10 +18,15 @@ pub(super) async fn tree(hub: &Hub, options: &Tree, output: &mut Output) -> Resu
     let mut answer = page(hub, options, String::new()).await?;
     while answer.items.len() < limit && !answer.next_page_token.is_empty() {
         let next = page(hub, options, answer.next_page_token.clone()).await?;
-        if !next.not_live.is_empty() && answer.not_live.is_empty() {
+        if next.not_live.is_empty() != answer.not_live.is_empty() {
+            let why = if next.not_live.is_empty() {
+                "its agent came back meanwhile"
+            } else {
+                next.not_live.as_str()
+            };
             return Err(Error::Incomplete(format!(
-                "failed to list all {} objects: {}; ask again",
-                answer.total, next.not_live
+                "failed to list all {} objects: {why}; ask again",
+                answer.total
             )));
         }
         answer.items.extend(next.items);

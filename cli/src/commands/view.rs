@@ -13,7 +13,7 @@ use crate::output::{
 };
 
 /// One line for each thing that changed since `last`; all that is worth a line when there is none.
-pub(crate) fn changes(last: Option<&wire::Run>, run: &wire::Run, paint: Paint) -> Vec<String> {
+pub(super) fn changes(last: Option<&wire::Run>, run: &wire::Run, paint: Paint) -> Vec<String> {
     let mut lines = Vec::new();
     let changed =
         |before: Option<(&str, &Option<wire::Cause>)>, state: &str, cause: &Option<wire::Cause>| {
@@ -67,7 +67,7 @@ fn line(which: &str, state: &str, cause: Option<&wire::Cause>, paint: Paint) -> 
 }
 
 /// The whole run in few lines, each within the screen.
-pub(crate) fn lines(run: &wire::Run, now_ms: i64, screen: Screen) -> Vec<String> {
+pub(super) fn lines(run: &wire::Run, now_ms: i64, screen: Screen) -> Vec<String> {
     let width = usize::from(screen.width);
     let mut lines = head(run, now_ms, screen);
     lines.push(String::new());

@@ -12,7 +12,7 @@ use tonic::Code;
 
 use super::list::list;
 use crate::{
-    args::{Condition, Format, Subject, Wait},
+    args::{self, Condition, Format, Subject, Wait},
     connect::Hub,
     error::Error,
     output::{Output, text::plain},
@@ -70,21 +70,20 @@ fn tell(verdict: Verdict, options: &Wait, output: &mut Output) -> Result<(), Err
 }
 
 fn name(options: &Wait) -> String {
-    let kind = match options.subject {
+    format!("{}/{}", kind(options), bare(options))
+}
+
+fn kind(options: &Wait) -> &'static str {
+    match options.subject {
         Subject::Set => "set",
         Subject::Run => "run",
         Subject::App => "application",
         Subject::Cluster => "cluster",
-    };
-    format!("{kind}/{}", bare(options))
+    }
 }
 
-/// The name without the kind that `-o name` puts before it.
 fn bare(options: &Wait) -> &str {
-    match options.name.split_once('/') {
-        Some(("set" | "run" | "application" | "cluster", rest)) => rest,
-        _ => &options.name,
-    }
+    args::bare(&options.name, kind(options))
 }
 
 fn request(options: &Wait) -> wire::ListRequest {

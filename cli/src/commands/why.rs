@@ -2,9 +2,9 @@
 
 use tidegate_proto::v1 as wire;
 
-use super::{explain::reasons, sets::bare};
+use super::explain::reasons;
 use crate::{
-    args::Why,
+    args::{Why, bare},
     connect::Hub,
     error::Error,
     output::{

@@ -1,11 +1,9 @@
 //! Changing the configuration file: in one step, one writer at a time.
 //!
-//! Owns the lock and the replacement: whoever reads sees the old file or the new one, whole, and a
-//! writer that dies leaves the old one. Never writes a file that it could not read.
+//! Owns the lock; `files` replaces. Never writes a file that it could not read.
 
 use std::{
-    fs,
-    io::{self, Write as _},
+    fs, io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -13,6 +11,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{API_VERSION, Config, Context, Error, KIND};
+use crate::files::{beside, private, replace};
 
 /// How long another writer may hold the file.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -45,7 +44,7 @@ pub async fn edit<T>(
     let answer = change(&mut config)?;
     if before.as_ref() != Some(&config) {
         let text = config.to_yaml(path)?;
-        replace(&target, &directory, &text).map_err(failed)?;
+        replace(&target, text.as_bytes()).map_err(failed)?;
     }
     Ok(answer)
 }
@@ -56,18 +55,6 @@ fn make_directory(directory: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(directory)
-}
-
-/// `.NAME.SUFFIX` in the same directory.
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{suffix}"))
-}
-
-fn private(options: &mut fs::OpenOptions) -> &mut fs::OpenOptions {
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
-    options
 }
 
 /// Waits for other writers. The lock goes with the process, so that none is left behind.
@@ -93,31 +80,6 @@ async fn lock(path: &Path, config: &Path) -> Result<fs::File, Error> {
             Err(fs::TryLockError::WouldBlock) => tokio::time::sleep(RETRY).await,
         }
     }
-}
-
-fn replace(target: &Path, directory: &Path, text: &str) -> io::Result<()> {
-    let new = beside(target, "new");
-    // Only the holder of the lock writes it: one that is there was left by a writer that died.
-    match fs::remove_file(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut options = fs::OpenOptions::new();
-    options.create_new(true).write(true);
-    let written = private(&mut options).open(&new).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    });
-    if let Err(error) = written.and_then(|()| fs::rename(&new, target)) {
-        // Best effort: the key in it must not stay; the old file is as it was.
-        let _ = fs::remove_file(&new);
-        return Err(error);
-    }
-    #[cfg(unix)]
-    fs::File::open(directory)?.sync_all()?;
-    #[cfg(not(unix))]
-    let _ = directory;
-    Ok(())
 }
 
 impl Config {

@@ -36,7 +36,7 @@ use super::{
 use crate::{
     args::{self, Format},
     commands,
-    config::Config,
+    config::{Config, edit::edit},
     connect::Hub,
     error as cli,
     output::Output,
@@ -195,7 +195,7 @@ impl Fleet {
         let port = clusters::port(&listener)?;
         self.state.port = port;
         parts::make_hub(&self.layout, &mut self.state).await?;
-        readdress(&self.layout, port)?;
+        readdress(&self.layout, port).await?;
         self.state.save(&self.layout)?;
         self.tasks.spawn(parts::run_hub(
             self.layout.clone(),
@@ -412,7 +412,7 @@ fn holds_something(root: &Path) -> Result<bool, Error> {
     match fs::read_dir(root) {
         // An `up` that was killed at once leaves its lock, and perhaps the beginning of its record.
         Ok(entries) => Ok(entries.filter_map(Result::ok).any(|entry| {
-            !["up.lock", "up.new"]
+            !["up.lock", ".up.json.new"]
                 .map(Into::into)
                 .contains(&entry.file_name())
         })),
@@ -433,20 +433,13 @@ fn on_path(program: &Path) -> bool {
 }
 
 /// The hub's address in the administrator's configuration, brought up to date.
-fn readdress(layout: &Layout, port: u16) -> Result<(), cli::Error> {
-    let path = layout.config();
-    let mut config = Config::load(&path)?;
-    let server = parts::server(port);
-    if config
-        .contexts
-        .iter()
-        .all(|context| context.server == server)
-    {
-        return Ok(());
-    }
-    for context in &mut config.contexts {
-        context.server.clone_from(&server);
-    }
-    let text = config.to_yaml(&path)?;
-    Ok(state::write(&path, text.as_bytes())?)
+async fn readdress(layout: &Layout, port: u16) -> Result<(), cli::Error> {
+    let (path, server) = (layout.config(), parts::server(port));
+    let edited = edit(&path, |config| {
+        for context in &mut config.contexts {
+            context.server.clone_from(&server);
+        }
+        Ok(())
+    });
+    Ok(edited.await?)
 }

@@ -11,11 +11,7 @@ use std::{
 
 use include_dir::{Dir, include_dir};
 
-use super::{
-    error::Error,
-    layout::Layout,
-    state::{file, write},
-};
+use super::{error::Error, layout::Layout, state::file};
 use crate::args::Example;
 
 static EXAMPLES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../examples");
@@ -146,7 +142,7 @@ fn unpack(folder: &Dir<'_>, example: &str, into: &Path, address: &str) -> Result
             fs::create_dir_all(parent).map_err(file("make", parent))?;
         }
         let text = String::from_utf8_lossy(entry.contents()).replace(ADDRESS, address);
-        write(&path, text.as_bytes())?;
+        fs::write(&path, text).map_err(file("write", &path))?;
     }
     folder
         .dirs()

@@ -1,7 +1,7 @@
 //! The waves on the screen, run after run.
 //!
 //! Owns following: it goes on when the hub is not there for a moment. What a run looks like is
-//! `commands::view`'s.
+//! the command `run watch`'s.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tidegate_proto::v1 as wire;
 use tokio::{sync::mpsc, time::Instant};
 
 use super::pace::Pace;
-use crate::{args::Format, commands::view, connect::Hub, error::Error, output::Output};
+use crate::{args::Format, commands, connect::Hub, error::Error, output::Output};
 
 /// How often a set is asked whether it has another run.
 const LOOK: Duration = Duration::from_millis(500);
@@ -83,6 +83,9 @@ impl Show {
         output: &mut Output,
     ) -> Result<wire::Run, Error> {
         let mut seen: Option<wire::Run> = None;
+        // With another format the summary is all that is printed.
+        let told = output.format() == Format::Table;
+        let live = told && output.screen().terminal;
         loop {
             let asked = request.clone();
             let mut states = self
@@ -97,8 +100,8 @@ impl Show {
                         continue;
                     }
                     () = tokio::time::sleep(TICK) => {
-                        if let Some(run) = &seen {
-                            draw(None, run, false, output)?;
+                        if let (Some(run), true) = (&seen, live) {
+                            commands::draw(run, output)?;
                         }
                         continue;
                     }
@@ -111,7 +114,9 @@ impl Show {
                 };
                 self.pace.see(&run, self.begun.elapsed());
                 let last = seen.replace(run.clone());
-                draw(last.as_ref(), &run, true, output)?;
+                if told {
+                    commands::show(last.as_ref(), &run, live, output)?;
+                }
                 if run.terminal {
                     return Ok(run);
                 }
@@ -124,25 +129,4 @@ impl Show {
             tokio::time::sleep(LOOK).await;
         }
     }
-}
-
-/// Draws the run anew on a terminal, else tells what `changed`.
-fn draw(
-    last: Option<&wire::Run>,
-    run: &wire::Run,
-    changed: bool,
-    output: &mut Output,
-) -> Result<(), Error> {
-    if output.format() != Format::Table {
-        return Ok(());
-    }
-    let screen = output.screen();
-    if screen.terminal {
-        return output.redraw(&view::lines(run, output.now_ms(), screen));
-    }
-    if !changed {
-        return Ok(());
-    }
-    let lines = view::changes(last, run, screen.paint);
-    lines.iter().try_for_each(|line| output.line(line))
 }

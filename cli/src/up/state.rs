@@ -5,14 +5,14 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    io,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 
 use super::{error::Error, layout::Layout};
+use crate::files::replace;
 
 /// Version of the folder: raised when an older program would misread it.
 const VERSION: u64 = 1;
@@ -140,19 +140,7 @@ pub(super) fn file<'a>(
 
 /// Writes a file for its owner alone: whole, or as it was before.
 pub(super) fn write(path: &Path, content: &[u8]) -> Result<(), Error> {
-    let new = path.with_extension("new");
-    let written = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&new)
-        .and_then(|mut file| {
-            file.write_all(content)?;
-            file.sync_all()
-        })
-        .and_then(|()| fs::rename(&new, path));
-    written.map_err(file("write", path))
+    replace(path, content).map_err(file("write", path))
 }
 
 #[cfg(test)]

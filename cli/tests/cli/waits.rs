@@ -91,3 +91,15 @@ async fn a_commit_binds_the_wait_to_its_run() {
         .failed(6);
     assert!(told.contains("no run of commit 123 yet"), "{told}");
 }
+
+#[tokio::test]
+async fn a_name_of_another_kind_is_not_taken_for_one_of_this() {
+    let world = World::new().await;
+    world
+        .line("wait set set/web --for state=WaitingGate --timeout 0")
+        .await
+        .ok();
+    let line = "wait set application/web --for state=WaitingGate --timeout 0";
+    let told = world.line(line).await.failed(6);
+    assert!(told.contains("there is no such set"), "{told}");
+}

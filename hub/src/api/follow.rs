@@ -3,19 +3,15 @@
 use std::pin::Pin;
 
 use futures::{Stream, stream};
-use tidegate_model::{
-    digest::Digest,
-    release::{EntryContent, ReleaseEntry},
-};
+use tidegate_model::release::EntryContent;
 use tidegate_proto::v1 as wire;
-use tidegate_store::{BlobId, Range};
+use tidegate_store::Range;
 use tokio::sync::watch;
 use tonic::Status;
 
-use super::{FleetApi, convert};
+use super::{FleetApi, convert, runs::find};
 use crate::{
     garbage::keep,
-    publish::pass::ENTRIES_TAG,
     records::{AuditRecord, Record as _},
 };
 
@@ -28,6 +24,9 @@ struct Following {
     api: FleetApi,
     named: wire::GetRunRequest,
     changes: watch::Receiver<u64>,
+    /// Revision of the newest record of the run that was looked at: what others write costs a watcher
+    /// no more than the comparison.
+    seen: u64,
     last: Option<wire::Run>,
 }
 
@@ -39,6 +38,7 @@ impl FleetApi {
             api: self.clone(),
             named,
             changes: self.db.changes(),
+            seen: 0,
             last: None,
         };
         if following.is_known()? {
@@ -108,7 +108,9 @@ impl FleetApi {
                     .map(|row| row.record.entries)
             };
             let Some(digest) = digest else { continue };
-            let entries = self.release_entries(digest).await?;
+            let entries = self.previewer().entries(digest).await;
+            let entries = entries
+                .map_err(|error| Status::data_loss(format!("failed to read a release: {error}")))?;
             let state = self.db.read();
             release.entries = entries
                 .iter()
@@ -130,19 +132,6 @@ impl FleetApi {
         }
         Ok(())
     }
-
-    async fn release_entries(&self, digest: Digest) -> Result<Vec<ReleaseEntry>, Status> {
-        let lost = |error: String| Status::data_loss(format!("failed to read a release: {error}"));
-        let id = BlobId::new(ENTRIES_TAG, digest).map_err(|error| lost(error.to_string()))?;
-        let bytes = self
-            .db
-            .blobs()
-            .get(&id)
-            .await
-            .map_err(|error| lost(error.to_string()))?;
-        let bytes = bytes.ok_or_else(|| lost(format!("{id} is not in the blob store")))?;
-        serde_json::from_slice(&bytes).map_err(|error| lost(error.to_string()))
-    }
 }
 
 impl Following {
@@ -159,18 +148,31 @@ impl Following {
         Ok(true)
     }
 
+    /// The run, if it looks otherwise than the last time.
+    fn changed(&mut self) -> Result<Option<wire::Run>, Status> {
+        let state = self.api.db.read();
+        let row = find(&state, &self.named)?;
+        let members = state.members_of(&row.record).map(|member| member.revision);
+        let newest = members.fold(row.revision, u64::max);
+        if self.last.is_some() && newest == self.seen {
+            return Ok(None);
+        }
+        self.seen = newest;
+        let run = convert::run(&state, &row.record);
+        Ok((self.last.as_ref() != Some(&run)).then_some(run))
+    }
+
     async fn next(&mut self) -> Result<Option<wire::Run>, Status> {
         if self.last.as_ref().is_some_and(|run| run.terminal) {
             return Ok(None);
         }
         loop {
             self.changes.borrow_and_update();
-            if self.is_known()? {
-                let run = self.api.show(&self.named)?;
-                if self.last.as_ref() != Some(&run) {
-                    self.last = Some(run.clone());
-                    return Ok(Some(run));
-                }
+            if self.is_known()?
+                && let Some(run) = self.changed()?
+            {
+                self.last = Some(run.clone());
+                return Ok(Some(run));
             }
             if self.changes.changed().await.is_err() {
                 return Err(Status::unavailable("the hub is stopping"));

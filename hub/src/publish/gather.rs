@@ -228,8 +228,15 @@ impl Gatherer {
         for app in expansion.applications {
             self.add(&inputs, &mut candidate, app).await?;
         }
+        // Most clusters of a set run the same: one reading serves them all.
+        let mut read: BTreeMap<Digest, Bundle> = BTreeMap::new();
         for (app, digest) in &inputs.running {
-            candidate.running.insert(*app, self.bundle(*digest).await?);
+            let bundle = match read.get(digest) {
+                Some(bundle) => bundle.clone(),
+                None => self.bundle(*digest).await?,
+            };
+            read.entry(*digest).or_insert_with(|| bundle.clone());
+            candidate.running.insert(*app, bundle);
         }
         Ok(candidate)
     }

@@ -7,6 +7,11 @@ use std::{
     time::Duration,
 };
 
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{
+    Api, Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
 use serde_json::Value;
 use tidegate_tests::{
     harness::{Process, Signal, command_for, eventually},
@@ -83,10 +88,24 @@ impl Demo {
         serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panicked(&output))
     }
 
-    /// Starts it, its words in a file.
+    /// Starts it, its words in a file of their own.
     pub(crate) fn start(&self, arguments: &[&str]) -> Process {
-        let log = self.folder().join("told");
+        let mut logs = (0..).map(|number| self.folder().join(format!("told-{number}")));
+        let log = logs.find(|log| !log.exists()).unwrap();
         Process::start("tidegate up", self.command(arguments), &log).unwrap()
+    }
+
+    /// What holds settings in a simulated cluster, as somebody who has its kubeconfig sees them.
+    pub(crate) async fn config_maps(&self, cluster: &str) -> Api<ConfigMap> {
+        let kubeconfig = Kubeconfig::read_from(self.fleet().join("kubeconfig")).unwrap();
+        let select = KubeConfigOptions {
+            context: Some(cluster.to_owned()),
+            ..KubeConfigOptions::default()
+        };
+        let config = Config::from_custom_kubeconfig(kubeconfig, &select)
+            .await
+            .unwrap();
+        Api::default_namespaced(Client::try_from(config).unwrap())
     }
 
     /// A hub's command in the fleet.

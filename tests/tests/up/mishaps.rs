@@ -2,6 +2,8 @@
 
 use std::{fs, net::TcpListener, process::Command, time::Duration};
 
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{ObjectMeta, PostParams};
 use tidegate_tests::harness::Signal;
 
 use super::demo::{Demo, end, hear, told};
@@ -68,12 +70,31 @@ async fn a_fleet_that_is_stopped_in_the_middle_is_gone_on_with() {
     let ask =
         |what: &str| String::from_utf8(demo.ask(&["get", what, "-o", "name"]).stdout).unwrap();
     let before = ask("runs");
+    let named = |name: &str| ConfigMap {
+        metadata: ObjectMeta {
+            name: Some(name.to_owned()),
+            ..ObjectMeta::default()
+        },
+        ..ConfigMap::default()
+    };
+    let mine = demo.config_maps("prod-2").await;
+    let made = mine
+        .create(&PostParams::default(), &named("mine"))
+        .await
+        .unwrap();
     assert!(before.starts_with("run/"), "{before}");
     assert_eq!(end(&up, Signal::Terminate).await, Some(130));
     let summary = demo.once(&[]);
     assert_eq!(summary["run"]["state"], "Succeeded", "{summary}");
     let id = summary["run"]["id"].as_str().unwrap();
     assert_eq!(before.trim(), format!("run/{id}"), "another run was begun");
+
+    // What somebody put into a cluster is still there.
+    let up = demo.start(&["up"]);
+    hear(&up, "up in").await;
+    let kept = demo.config_maps("prod-2").await.get("mine").await.unwrap();
+    assert_eq!(kept.metadata.uid, made.metadata.uid);
+    end(&up, Signal::Terminate).await;
 }
 
 /// Whatever moment it is killed in, the next one goes on: nothing half made stands in its way.

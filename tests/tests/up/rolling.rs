@@ -1,6 +1,6 @@
 //! What goes well: a first run, each example, what is printed to be tried next.
 
-use std::{collections::BTreeMap, fs, process::Command};
+use std::{fs, process::Command};
 
 use serde_json::{Value, json};
 use tidegate_tests::harness::{Signal, eventually, require_real};
@@ -106,41 +106,25 @@ async fn an_environment_that_asks_for_it_waits_for_an_approval() {
     );
 }
 
-/// What is to be seen after the commands under a heading.
-fn sights() -> BTreeMap<&'static str, &'static str> {
+/// What is to be seen after the commands under a heading: a shell command that must succeed.
+fn sights() -> Vec<(&'static str, String)> {
     let image = "test \"$(kubectl --context prod-1 get deployment guestbook \
                  -o jsonpath='{.spec.template.spec.containers[0].image}')\" =";
-    [
+    let rolled = "tidegate wait set guestbook --for succeeded --commit \"$(git rev-parse HEAD)\" \
+                  --timeout 60s";
+    let pins = "tidegate get pins -o name | grep guestbook-dev";
+    let back = format!("for i in $(seq 100); do {image} nginx:1.30 && break; sleep 0.3; done");
+    let whole = "tidegate wait cluster prod-2 --for connected --timeout 60s";
+    vec![
         (
             "# Change something",
-            format!(
-                "tidegate wait set guestbook --for succeeded --commit \"$(git rev-parse HEAD)\" \
-                 --timeout 60s; {image} nginx:1.30"
-            ),
+            format!("{rolled}; {image} nginx:1.30"),
         ),
-        (
-            "# Break an image",
-            format!("tidegate get pins -o name | grep guestbook-dev; {image} nginx:1.30"),
-        ),
-        (
-            "# Mend it",
-            format!(
-                "tidegate wait set guestbook --for succeeded --commit \"$(git rev-parse HEAD)\" \
-                 --timeout 60s; {image} nginx:1.31"
-            ),
-        ),
-        (
-            "# Roll back",
-            format!("for i in $(seq 100); do {image} nginx:1.30 && break; sleep 0.3; done; {image} nginx:1.30"),
-        ),
-        (
-            "# Cut a cluster",
-            "tidegate wait cluster prod-2 --for connected --timeout 60s".to_owned(),
-        ),
+        ("# Break an image", format!("{pins}; {image} nginx:1.30")),
+        ("# Mend it", format!("{rolled}; {image} nginx:1.31")),
+        ("# Roll back", format!("{back}; {image} nginx:1.30")),
+        ("# Cut a cluster", whole.to_owned()),
     ]
-    .into_iter()
-    .map(|(heading, sight)| (heading, &*Box::leak(sight.into_boxed_str())))
-    .collect()
 }
 
 #[tokio::test]
@@ -157,9 +141,9 @@ async fn what_is_printed_to_be_tried_works_as_printed() {
     for block in next.split("\n\n").filter(|block| !block.contains("Ctrl-C")) {
         script.push_str(block);
         script.push('\n');
-        let sight = sights.keys().copied().find(|it| block.starts_with(it));
-        if let Some(sight) = sight.and_then(|heading| sights.remove(heading)) {
-            script.push_str(sight);
+        let here = sights.extract_if(.., |(heading, _)| block.starts_with(*heading));
+        for (_, sight) in here {
+            script.push_str(&sight);
             script.push('\n');
         }
     }
