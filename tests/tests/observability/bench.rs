@@ -238,11 +238,13 @@ impl Bench {
 
     /// Waits until the set's latest run of this release is in this state.
     pub(crate) async fn run_is(&self, release: u64, state: &str) {
+        // A long integer is a string in this JSON.
+        let number = release.to_string();
         let look = || async {
             let text = self.tidegate(&["get", "runs", "--set", "web", "-o", "json"]);
             let runs: Value = serde_json::from_str(&text).map_err(|e| e.to_string())?;
             let run = &runs["items"][0];
-            if run["state"] == state && run["release"] == release.to_string() {
+            if run["state"] == state && run["release"] == number {
                 Ok(())
             } else {
                 Err(run.to_string())
