@@ -4,7 +4,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::{Args, Parser, ValueEnum};
+use clap::{Args, Parser};
 use tidegate_model::names;
 
 use crate::{
@@ -140,16 +140,7 @@ pub struct LogOptions {
         value_name = "FORMAT",
         default_value = "text"
     )]
-    pub format: LogFormat,
-}
-
-/// Form of log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
+    pub format: tidegate_telemetry::Format,
 }
 
 #[cfg(test)]

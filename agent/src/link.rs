@@ -15,7 +15,6 @@ mod run;
 pub mod session;
 mod wire;
 
-pub(crate) use self::connect::describe;
 pub use self::{
     connect::{Error as ConnectError, Hub},
     metrics::Metrics,

@@ -14,13 +14,11 @@ fn main() -> ExitCode {
     match runtime::run(options) {
         Ok(()) => ExitCode::SUCCESS,
         // Nobody logs yet.
-        Err(error @ runtime::Error::Telemetry(_)) => {
-            eprintln!("tidegate-agent: {}", runtime::describe(&error));
+        Err(error @ (runtime::Error::Runtime(_) | runtime::Error::Telemetry(_))) => {
+            tidegate_telemetry::complain("tidegate-agent", &error);
             ExitCode::from(2)
         }
-        Err(error) => {
-            tracing::error!(error = runtime::describe(&error), "the agent stops");
-            ExitCode::FAILURE
-        }
+        // It is in the log.
+        Err(_) => ExitCode::FAILURE,
     }
 }

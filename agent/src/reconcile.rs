@@ -19,6 +19,7 @@ use tidegate_model::{
     policy::{Drift, Policy},
     report::Phase,
 };
+use tidegate_telemetry::describe;
 use tokio::{
     sync::{Notify, watch},
     time::Instant,
@@ -269,11 +270,11 @@ impl Task {
         let done = work.instrument(span.clone()).await;
         if let Err(error) = done {
             self.unreachable |= error.class() == Class::Unreachable;
-            tracing::warn!(app = %self.app, generation = %self.generation, error = %chain(&error), "a pass failed");
+            tracing::warn!(app = %self.app, generation = %self.generation, error = %describe(&error), "a pass failed");
             if !record.is_applied() && !self.unreachable {
                 self.phase = Phase::Failed;
             }
-            self.problems.push((None, chain(&error)));
+            self.problems.push((None, describe(&error)));
             self.retry.note(error.class(), None);
         }
         self.retry.settle();
@@ -372,18 +373,4 @@ async fn concurrently<F: Future>(work: Vec<F>, at_once: usize) -> Vec<F::Output>
         .buffer_unordered(at_once)
         .collect()
         .await
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = error.source();
-    }
-    text
 }

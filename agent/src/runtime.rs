@@ -11,6 +11,7 @@ use kube::{
     Client,
     config::{KubeConfigOptions, Kubeconfig},
 };
+use tidegate_telemetry::describe;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -33,6 +34,9 @@ const END_WITHIN: Duration = Duration::from_secs(10);
 /// Why the agent cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// There are no threads to run on.
+    #[error("failed to start the threads of the process")]
+    Runtime(#[source] std::io::Error),
     /// The process cannot be set up.
     #[error("failed to set up the process")]
     Process(#[source] std::io::Error),
@@ -71,25 +75,27 @@ pub enum Error {
     Identity(#[from] identity::StoreError),
 }
 
-/// An error with its causes, in one line.
-pub fn describe(error: &(dyn std::error::Error + 'static)) -> String {
-    link::describe(error)
-}
-
-/// Runs the agent until SIGTERM or SIGINT.
+/// Runs the agent until SIGTERM or SIGINT. Why it ended is logged, unless logging could not begin.
 pub fn run(options: Cli) -> Result<(), Error> {
-    let runtime = tokio::runtime::Runtime::new().map_err(Error::Process)?;
+    let runtime = tokio::runtime::Runtime::new().map_err(Error::Runtime)?;
     let result = runtime.block_on(async {
         let telemetry = telemetry::start(&options)?;
-        let cancel = CancellationToken::new();
-        stop_on_signals(&cancel)?;
-        let ended = Box::pin(serve(options, cancel)).await;
+        let ended = Box::pin(until_signalled(options)).await;
+        if let Err(error) = &ended {
+            tracing::error!(error = describe(error), "the agent stops");
+        }
         telemetry.end().await;
         ended
     });
     // What did not end in time must not keep the process.
     runtime.shutdown_timeout(Duration::from_millis(500));
     result
+}
+
+async fn until_signalled(options: Cli) -> Result<(), Error> {
+    let cancel = CancellationToken::new();
+    stop_on_signals(&cancel)?;
+    Box::pin(serve(options, cancel)).await
 }
 
 fn stop_on_signals(cancel: &CancellationToken) -> Result<(), Error> {

@@ -311,16 +311,7 @@ pub struct LogOptions {
         value_name = "FORMAT",
         default_value = "text"
     )]
-    pub format: LogFormat,
-}
-
-/// Form of log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
+    pub format: tidegate_telemetry::Format,
 }
 
 /// A duration that something is repeated with.

@@ -14,6 +14,7 @@ use crate::{
     changes::Changes,
     clock::Clock,
     db::{self, Db},
+    files::{self, IfThere, Written},
     identity::Authority,
     layout::Layout,
     records::{self, HomeRecord, Record as _},
@@ -77,12 +78,7 @@ pub async fn check(
     authority: &Authority,
     clock: &Clock,
 ) -> Result<Home, Error> {
-    let path = layout.home();
-    let found = match fs::read_to_string(&path) {
-        Ok(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(source) => return Err(Error::File { path, source }),
-    };
+    let found = name(layout)?;
     let authority = hex::encode(authority.fingerprint());
     let key = HomeRecord::default().key();
     let Some(entry) = store.get(&key).await? else {
@@ -110,12 +106,33 @@ pub async fn check(
     Ok(Home::Known)
 }
 
-/// Gives the directory a name.
+/// What the directory is called, if it has a name.
+fn name(layout: &Layout) -> Result<Option<String>, Error> {
+    let path = layout.home();
+    match fs::read_to_string(&path) {
+        Ok(text) => Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(Error::File { path, source }),
+    }
+}
+
+/// Gives the directory a name, or says the one that another hub gave it meanwhile. Durable before
+/// the records name it: a directory that lost its name would never be theirs again.
 fn named(layout: &Layout, id: Uuid) -> Result<String, Error> {
-    let (path, name) = (layout.home(), id.to_string());
-    let written = fs::write(&path, format!("{name}\n"));
-    written.map_err(|source| Error::File { path, source })?;
-    Ok(name)
+    let (path, ours) = (layout.home(), id.to_string());
+    let written = files::write(&path, format!("{ours}\n").as_bytes(), IfThere::Keep);
+    let failed = |source| Error::File {
+        path: path.clone(),
+        source,
+    };
+    match written.map_err(failed)? {
+        Written::Written => Ok(ours),
+        Written::Kept => name(layout)?.ok_or_else(|| {
+            failed(io::Error::other(
+                "it is empty; remove it, the next start makes it",
+            ))
+        }),
+    }
 }
 
 /// Writes what the store does not name yet.
@@ -126,4 +143,33 @@ pub async fn settle(db: &Db, home: Home) -> Result<(), db::Error> {
     let mut changes = Changes::default();
     changes.create(&record);
     db.commit(changes).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_first_starts_at_once_agree_on_the_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path());
+        // Both found none.
+        let first = named(&layout, Uuid::from_u128(1)).unwrap();
+        let second = named(&layout, Uuid::from_u128(2)).unwrap();
+        assert_eq!(first, second);
+        assert_eq!(name(&layout).unwrap(), Some(first));
+    }
+
+    #[test]
+    fn an_empty_name_is_an_error_that_says_what_to_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path());
+        fs::write(layout.home(), "").unwrap();
+        assert_eq!(name(&layout).unwrap(), None);
+        let error = named(&layout, Uuid::from_u128(1)).unwrap_err();
+        let Error::File { source, .. } = &error else {
+            panic!("{error}");
+        };
+        assert!(source.to_string().contains("remove it"), "{source}");
+    }
 }

@@ -6,7 +6,6 @@
 use std::{
     fs,
     io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -22,6 +21,7 @@ use crate::{
     clock::Clock,
     config::{InitOptions, StoreKind},
     db::{self, Db},
+    files::{self, IfThere},
     identity::{self, Authority, NewUser},
     layout::Layout,
     records::{FLEET, Role, UserRecord},
@@ -182,17 +182,8 @@ fn write_config(
     };
     let text = serde_yaml::to_string(&config).map_err(|error| Error::Yaml(error.to_string()))?;
     let path = &options.admin_config;
-    let written = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)
-        .and_then(|mut file| {
-            file.write_all(text.as_bytes())
-                .and_then(|()| file.sync_all())
-        });
-    written.map_err(|source| Error::Write {
+    let written = files::write(path, text.as_bytes(), IfThere::Replace);
+    written.map(drop).map_err(|source| Error::Write {
         path: path.clone(),
         source,
     })

@@ -17,6 +17,7 @@ pub mod diff;
 mod doors;
 pub mod enroll;
 pub mod evidence;
+mod files;
 pub mod garbage;
 pub mod git;
 pub mod health;

@@ -33,7 +33,7 @@ async fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            telemetry::complain(error.as_ref());
+            tidegate_telemetry::complain("tidegate-hub", error.as_ref());
             ExitCode::FAILURE
         }
     }

@@ -23,10 +23,11 @@ use crate::{
     backup::decoded,
     clock::Clock,
     config::{MigrateOptions, StoreKind},
+    files,
     layout::Layout,
     moving::{self, Records},
     records::{self, EpochRecord, Record as _},
-    restore::{next_term, sync_parent},
+    restore::next_term,
     storage::{self, made_with},
 };
 
@@ -174,10 +175,7 @@ fn unmark(layout: &Layout) -> Result<(), Error> {
 }
 
 fn remove(path: &Path) -> Result<(), Error> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", path)(error)),
-        _ => Ok(()),
-    }
+    files::remove(path).map_err(failed("remove", path))
 }
 
 fn check_from(layout: &Layout, from: StoreKind) -> Result<(), Error> {
@@ -233,9 +231,7 @@ fn with_next_term(mut records: Records) -> Result<Records, Error> {
 }
 
 fn rename(from: &Path, to: &Path) -> Result<(), Error> {
-    fs::rename(from, to)
-        .and_then(|()| sync_parent(to))
-        .map_err(failed("write", to))
+    files::rename(from, to).map_err(failed("write", to))
 }
 
 fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error + use<> {

@@ -72,17 +72,21 @@ pub(crate) async fn all(store: &dyn Store) -> Result<(Records, u64), tidegate_st
     Ok((records, page.revision))
 }
 
-/// Refuses a store that holds anything but what the same move left.
-pub(crate) async fn check_free(store: &dyn Store, ours: &Move) -> Result<(), Error> {
+/// Refuses a store that holds anything but what a move left whose mark `may_replace` accepts; returns
+/// what it left.
+pub(crate) async fn check_free(
+    store: &dyn Store,
+    may_replace: impl Fn(&Move) -> bool,
+) -> Result<Records, Error> {
     let (left, _) = all(store).await?;
     match (mark(store).await?, left.first()) {
-        (Some(found), _) if found.source != ours.source => Err(Error::Other {
+        (Some(found), _) if !may_replace(&found) => Err(Error::Other {
             command: found.command,
         }),
         (None, Some((first, _))) => Err(Error::InUse {
             first: first.clone(),
         }),
-        _ => Ok(()),
+        _ => Ok(left),
     }
 }
 
@@ -115,12 +119,7 @@ pub(crate) async fn fill(
     may_replace: impl Fn(&Move) -> bool,
     records: &Records,
 ) -> Result<(), Error> {
-    let (left, _) = all(store).await?;
-    if let (None, Some((first, _))) = (mark(store).await?, left.first()) {
-        return Err(Error::InUse {
-            first: first.clone(),
-        });
-    }
+    let left = check_free(store, &may_replace).await?;
     begin(store, ours, may_replace).await?;
     for keys in left.chunks(MAX_OPERATIONS - 1) {
         let deletes = keys

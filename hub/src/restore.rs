@@ -8,9 +8,8 @@ mod rewrite;
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File, OpenOptions},
-    io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    fs, io,
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -28,6 +27,7 @@ use crate::{
     },
     clock::Clock,
     config::{RestoreOptions, StoreKind},
+    files::{self, IfThere},
     layout::Layout,
     moving::{self, Records},
     records, storage,
@@ -112,26 +112,29 @@ pub async fn run(options: &RestoreOptions) -> Result<Made, Error> {
         source: format!("backup {}", contents.digest),
         command: command(options),
     };
+    let same = |found: &Move| found.source == ours.source;
     if options.store.store == StoreKind::Etcd {
         // Before anything is written: where the etcd is in use, the directory is left as it is, too.
         let etcd = storage::connect_etcd(&options.store.etcd).await?;
-        moving::check_free(&etcd, &ours).await?;
+        moving::check_free(&etcd, same).await?;
     }
     begin(&layout, contents.digest)?;
     write_identity(&layout, &contents.identity)?;
     write_blobs(&layout, from).await?;
     let target = target(&layout, options).await?;
-    let same = |found: &Move| found.source == ours.source;
     moving::fill(&*target, &ours, same, &records).await?;
     moving::end(&*target).await?;
     // Closes the file.
     drop(target);
     match options.store.store {
-        StoreKind::Redb => rename(&layout.store_unfinished(), &layout.store())?,
+        StoreKind::Redb => {
+            let store = layout.store();
+            files::rename(&layout.store_unfinished(), &store).map_err(failed(&store))?;
+        }
         StoreKind::Etcd => storage::mark_etcd(&layout, &options.store.etcd)?,
     }
     let mark = layout.restore_mark();
-    fs::remove_file(&mark).map_err(failed(&mark))?;
+    files::remove(&mark).map_err(failed(&mark))?;
     Ok(Made {
         records: records.len(),
         blobs: contents.manifest.blobs.len(),
@@ -172,8 +175,6 @@ fn check_directory(layout: &Layout, backup: Digest) -> Result<(), Error> {
     let mark = layout.restore_mark();
     match fs::read_to_string(&mark) {
         Ok(found) if found == format!("{backup}\n") => return Ok(()),
-        // Killed while the mark was written: nothing else is there yet.
-        Ok(found) if !found.ends_with('\n') => {}
         Ok(_) => return Err(Error::Other { path }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(failed(&mark)(error)),
@@ -185,10 +186,11 @@ fn check_directory(layout: &Layout, backup: Digest) -> Result<(), Error> {
     };
     for entry in entries {
         let entry = entry.map_err(failed(&path))?;
-        // A file system of its own has the one, an interrupted restore the other.
-        let ours = entry.file_name() == "lost+found" || entry.path() == mark;
-        if !ours {
-            let found = entry.file_name().to_string_lossy().into_owned();
+        let found = entry.file_name().to_string_lossy().into_owned();
+        // A file system of its own has the one, a restore that was killed while it wrote its mark the
+        // other.
+        let of_no_use = found == "lost+found" || found.starts_with(files::UNFINISHED);
+        if !of_no_use {
             return Err(Error::NotEmpty { path, found });
         }
     }
@@ -204,11 +206,7 @@ fn begin(layout: &Layout, backup: Digest) -> Result<(), Error> {
         .create(root);
     made.map_err(failed(root))?;
     let (mark, text) = (layout.restore_mark(), format!("{backup}\n"));
-    // Never written over: killed in between, it would be empty although there is something beside it.
-    match fs::read_to_string(&mark) {
-        Ok(found) if found == text => Ok(()),
-        _ => write(&mark, text.as_bytes()),
-    }
+    write(&mark, text.as_bytes())
 }
 
 /// Where the records go: an etcd, or a file that is not the hub's yet.
@@ -226,10 +224,8 @@ async fn target(layout: &Layout, options: &RestoreOptions) -> Result<Arc<dyn Sto
 /// Clears away what an interrupted restore left of the file.
 fn begin_file(layout: &Layout) -> Result<PathBuf, Error> {
     let path = layout.store_unfinished();
-    match fs::remove_file(&path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(&path)(error)),
-        _ => Ok(path),
-    }
+    files::remove(&path).map_err(failed(&path))?;
+    Ok(path)
 }
 
 fn write_identity(layout: &Layout, files: &BTreeMap<String, Vec<u8>>) -> Result<(), Error> {
@@ -278,31 +274,9 @@ async fn write_blobs(layout: &Layout, from: PathBuf) -> Result<(), Error> {
     read.map(drop)
 }
 
-/// Writes a file for its owner alone, durably.
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let write = || -> io::Result<()> {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(path)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        sync_parent(path)
-    };
-    write().map_err(failed(path))
-}
-
-pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
-    let parent = path.parent().unwrap_or(Path::new("."));
-    File::open(parent)?.sync_all()
-}
-
-fn rename(from: &Path, to: &Path) -> Result<(), Error> {
-    fs::rename(from, to)
-        .and_then(|()| sync_parent(to))
-        .map_err(failed(to))
+    let written = files::write(path, bytes, IfThere::Replace);
+    written.map(drop).map_err(failed(path))
 }
 
 fn failed(path: &Path) -> impl FnOnce(io::Error) -> Error + use<> {
@@ -325,3 +299,6 @@ fn command(options: &RestoreOptions) -> String {
         options.state_dir.display()
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@ use std::{
 use tidegate_model::{
     cluster::Cluster,
     ids::{AppUid, ClusterUid, RunId, SetUid},
+    run::MemberId,
 };
 
 use crate::{
@@ -327,6 +328,12 @@ impl State {
     pub fn members_of(&self, run: &RunRecord) -> impl Iterator<Item = &Row<MemberRecord>> {
         self.members
             .under(&format!("{}/{}/{}/", run.project, run.run.set, run.run.id))
+    }
+
+    /// One member of a run.
+    pub fn member(&self, run: &RunRecord, id: &MemberId) -> Option<&Row<MemberRecord>> {
+        let path = MemberRecord::path_of(&run.project, run.run.set, run.run.id, id);
+        self.members.under(&path).next()
     }
 
     /// Pins of a set.

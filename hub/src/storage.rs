@@ -13,6 +13,7 @@ use tidegate_store::{Embedded, Etcd, Range, Store, embedded, etcd, key};
 
 use crate::{
     config::{EtcdOptions, StoreKind, StoreOptions},
+    files::{self, IfThere},
     git::check_closed,
     layout::Layout,
     moving,
@@ -161,12 +162,15 @@ pub fn finish(layout: &Layout, options: &StoreOptions) -> Result<(), Error> {
 pub(crate) fn mark_etcd(layout: &Layout, options: &EtcdOptions) -> Result<(), Error> {
     let text = format!("{}\n", options.etcd_endpoints.join("\n"));
     let path = layout.etcd_mark();
-    fs::write(&path, text).map_err(|source| Error::File {
-        action: "write",
-        path,
-        flag: "",
-        source,
-    })
+    match files::write(&path, text.as_bytes(), IfThere::Replace) {
+        Ok(_) => Ok(()),
+        Err(source) => Err(Error::File {
+            action: "write",
+            path,
+            flag: "",
+            source,
+        }),
+    }
 }
 
 /// A finished hub's store.

@@ -15,9 +15,9 @@ mod tests;
 use std::time::SystemTime;
 
 use jiff::Timestamp;
-use tidegate_telemetry::{Error, Format, Options, Otlp, Telemetry};
+use tidegate_telemetry::{Error, Options, Otlp, Telemetry};
 
-use crate::config::{LogFormat, ServeOptions};
+use crate::config::ServeOptions;
 
 /// Begins logging and, if there is an endpoint, tracing. Called once by `main`.
 pub fn start(options: &ServeOptions) -> Result<Telemetry, Error> {
@@ -26,10 +26,7 @@ pub fn start(options: &ServeOptions) -> Result<Telemetry, Error> {
         service: "tidegate-hub",
         version: env!("CARGO_PKG_VERSION"),
         filter: options.log.filter.clone(),
-        format: match options.log.format {
-            LogFormat::Text => Format::Text,
-            LogFormat::Json => Format::Json,
-        },
+        format: options.log.format,
         otlp: otlp.endpoint.clone().map(|endpoint| Otlp {
             endpoint,
             headers_file: otlp.headers_file.clone(),
@@ -42,21 +39,4 @@ pub fn start(options: &ServeOptions) -> Result<Telemetry, Error> {
 /// The hub's time as spans have it.
 pub(crate) fn time(at: Timestamp) -> SystemTime {
     at.into()
-}
-
-/// Says why the process ends, with every cause, on standard error.
-pub fn complain(error: &dyn std::error::Error) {
-    use std::io::Write as _;
-
-    let mut text = format!("tidegate-hub: {error}");
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    // Nothing is left to do if standard error is gone.
-    let _ = writeln!(std::io::stderr(), "{text}");
 }

@@ -25,11 +25,18 @@ use opentelemetry_sdk::{
         SpanData, SpanExporter, SpanProcessor,
     },
 };
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric as _},
+    metrics::{MetricType, counter::ConstCounter},
+};
 use tokio::{runtime::Handle, time::Instant};
 use tonic::{
     metadata::{MetadataKey, MetadataMap},
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
 };
+
+use crate::tracer::{Tracer, tracer};
 
 /// How long the end may take.
 pub(crate) const END_WITHIN: Duration = Duration::from_secs(2);
@@ -115,9 +122,26 @@ struct Told {
     complained: Mutex<Option<Instant>>,
 }
 
-/// How many spans a process sent and how many a receiver did not take.
-pub fn counts() -> (u64, u64) {
-    crate::tracer::tracer().map_or((0, 0), crate::tracer::Tracer::told)
+/// Collects how many spans this process sent and how many a receiver did not take; to be registered
+/// under the prefix of the process. Those that found the queue full are not among them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Spans;
+
+impl Collector for Spans {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let (sent, lost) = tracer().map_or((0, 0), Tracer::told);
+        let mut family = encoder.encode_descriptor(
+            "trace_spans",
+            "Spans, by whether the OTLP receiver took them",
+            None,
+            MetricType::Counter,
+        )?;
+        for (outcome, count) in [("sent", sent), ("lost", lost)] {
+            let labels = [("outcome", outcome)];
+            ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
 }
 
 /// The one exporter of a process.

@@ -4,6 +4,7 @@
 //! exporter, and a trace costs one look at an atomic. Never knows what an application is, and never
 //! blocks or fails the work of whoever is told about.
 
+pub mod causes;
 pub mod export;
 pub mod log;
 pub mod place;
@@ -12,18 +13,20 @@ pub mod tracer;
 
 use std::sync::Arc;
 
+use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::{
     EnvFilter, Layer as _, Registry, filter::Targets, layer::SubscriberExt as _,
     util::SubscriberInitExt as _,
 };
 
-use self::{export::Exporter, tracer::Tracer};
 pub use self::{
+    causes::{complain, describe},
     export::Otlp,
     log::Format,
     place::Place,
     tracer::{Finished, tracer},
 };
+use self::{export::Exporter, tracer::Tracer};
 
 /// What a process is told about its telling.
 #[derive(Clone, Debug)]
@@ -58,11 +61,13 @@ pub enum Error {
     Export(#[from] export::Error),
 }
 
-/// What has to be ended in order. Dropping it loses the last second of traces.
+/// What has to be ended in order. Dropping it loses the last second of traces; what is logged after
+/// its end is lost.
 #[derive(Debug, Default)]
 #[must_use = "what is not ended loses its last traces"]
 pub struct Telemetry {
     exporter: Option<Arc<Exporter>>,
+    log: Option<WorkerGuard>,
 }
 
 /// Begins logging and, if there is an endpoint, tracing. Called once, inside the runtime; somebody
@@ -96,9 +101,10 @@ pub fn start(options: &Options) -> Result<Telemetry, Error> {
             .with_tracked_inactivity(false)
             .with_filter(ours)
     });
+    let (writer, log) = log::writer();
     let begun = Registry::default()
         .with(spans)
-        .with(log::layer(options.format).with_filter(filter))
+        .with(log::layer(options.format, writer).with_filter(filter))
         .try_init();
     if begun.is_err() {
         return Ok(Telemetry::default());
@@ -106,17 +112,20 @@ pub fn start(options: &Options) -> Result<Telemetry, Error> {
     if let Some(exporter) = &exporter {
         tracer::install(Tracer::new(Arc::clone(exporter)));
     }
-    Ok(Telemetry { exporter })
+    Ok(Telemetry {
+        exporter,
+        log: Some(log),
+    })
 }
 
 impl Telemetry {
-    /// Sends what is still here, for at most two seconds.
+    /// Sends and writes what is still here, for at most three seconds.
     pub async fn end(self) {
-        let Some(exporter) = self.exporter else {
-            return;
-        };
-        // Blocks on a thread of its own; whatever it does, the end does not wait longer.
-        let ending = tokio::task::spawn_blocking(move || exporter.end());
-        tokio::time::timeout(export::END_WITHIN, ending).await.ok();
+        if let Some(exporter) = self.exporter {
+            // Blocks on a thread of its own; whatever it does, the end does not wait longer.
+            let ending = tokio::task::spawn_blocking(move || exporter.end());
+            tokio::time::timeout(export::END_WITHIN, ending).await.ok();
+        }
+        drop(self.log);
     }
 }

@@ -7,6 +7,7 @@ use std::{fmt, io::IsTerminal as _};
 
 use opentelemetry::trace::TraceContextExt as _;
 use tracing::{Event, Subscriber};
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_opentelemetry::get_otel_context;
 use tracing_subscriber::{
     Layer,
@@ -18,7 +19,7 @@ use tracing_subscriber::{
 };
 
 /// Form of log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// For people.
     Text,
@@ -26,13 +27,26 @@ pub enum Format {
     Json,
 }
 
+/// Lines that wait for whoever reads standard error; more are lost.
+const QUEUE: usize = 8192;
+
+/// Standard error, written by a thread of its own: a reader that stops reading must not stop what is
+/// logged about, nor its end. Dropping the guard writes what waits, for about a second at most.
+pub(crate) fn writer() -> (NonBlocking, WorkerGuard) {
+    NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(QUEUE)
+        .thread_name("log")
+        .finish(std::io::stderr())
+}
+
 /// The layer that writes lines.
-pub(crate) fn layer<S>(form: Format) -> Box<dyn Layer<S> + Send + Sync>
+pub(crate) fn layer<S>(form: Format, writer: NonBlocking) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
 {
     let layer = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(writer)
         .with_ansi(std::io::stderr().is_terminal());
     match form {
         Format::Text => Box::new(layer),

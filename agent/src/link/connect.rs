@@ -3,7 +3,7 @@
 //! One connection a session, so that a new certificate is used from the next session on. Never
 //! speaks on it.
 
-use std::{fmt::Write as _, str::FromStr, time::Duration};
+use std::{str::FromStr, time::Duration};
 
 use tonic::transport::{
     Certificate, Channel, ClientTlsConfig, Endpoint, Identity as TlsIdentity, Uri,
@@ -103,22 +103,6 @@ impl Hub {
         let endpoint = self.endpoint().tls_config(tls).map_err(self.failed())?;
         endpoint.connect().await.map_err(self.failed())
     }
-}
-
-/// An error with its causes, for a log line or a person.
-pub(crate) fn describe(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let more = cause.to_string();
-        // Some libraries repeat the cause in their own text.
-        if !text.contains(&more) {
-            // Writing to a string cannot fail.
-            write!(text, ": {more}").ok();
-        }
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

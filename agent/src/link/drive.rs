@@ -12,6 +12,7 @@ use tidegate_model::{
     report::Report,
 };
 use tidegate_proto::v1::{self as wire, agent_link_client::AgentLinkClient};
+use tidegate_telemetry::describe;
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -55,7 +56,7 @@ pub(super) enum Over {
 }
 
 fn text(status: &Status) -> String {
-    format!("{:?}: {}", status.code(), super::describe(status))
+    format!("{:?}: {}", status.code(), describe(status))
 }
 
 struct Reconciled<'a, R>(&'a R);

@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, io::Read as _, time::Duration};
 use serde_json::Value;
 use tidegate_model::{assignment::Assignment, bundle::Bundle, digest::Digest, ids::Epoch};
 use tidegate_proto::v1::{self as wire, agent_link_client::AgentLinkClient};
+use tidegate_telemetry::describe;
 use tonic::{Code, Status, Streaming, transport::Channel};
 use tracing::Instrument as _;
 
@@ -86,7 +87,7 @@ impl Fetcher {
                     reconciler.accept(epoch, assignment, bundle, objects).await
                 }
                 Err(error) => Outcome::Rejected {
-                    reason: super::describe(&error),
+                    reason: describe(&error),
                     retryable: error.is_retryable(),
                 },
             }

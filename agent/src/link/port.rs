@@ -13,6 +13,7 @@ use tidegate_model::{
     report::Report,
     tree::Objects,
 };
+use tidegate_telemetry::describe;
 
 use super::session::Outcome;
 use crate::{
@@ -113,7 +114,7 @@ impl Reconcile for ReconcilerHandle {
     async fn raise_epoch(&self, epoch: Epoch) -> Result<(), String> {
         Self::raise_epoch(self, epoch)
             .await
-            .map_err(|error| super::describe(&error))
+            .map_err(|error| describe(&error))
     }
 
     fn missing(&self, digests: &[Digest]) -> Vec<Digest> {
@@ -142,7 +143,7 @@ impl Reconcile for ReconcilerHandle {
         Self::forget(self, app, generation)
             .await
             .map(drop)
-            .map_err(|error| super::describe(&error))
+            .map_err(|error| describe(&error))
     }
 
     fn sync_now(&self, app: AppUid) -> bool {
@@ -168,7 +169,7 @@ impl Reconcile for ReconcilerHandle {
 
 fn rejection(rejected: &Rejected) -> Outcome {
     Outcome::Rejected {
-        reason: super::describe(rejected),
+        reason: describe(rejected),
         retryable: rejected.is_retryable(),
     }
 }

@@ -7,6 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures::FutureExt as _;
 use tidegate_model::ids::AppUid;
+use tidegate_telemetry::describe;
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -217,7 +218,7 @@ impl<R: Reconcile> Link<R> {
 
 #[derive(Debug, thiserror::Error)]
 enum Ended {
-    #[error("{}", super::describe(.0))]
+    #[error("{}", describe(.0))]
     Connect(ConnectError),
     #[error(transparent)]
     Over(Over),

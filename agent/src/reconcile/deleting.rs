@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use tidegate_model::object::ObjectId;
+use tidegate_telemetry::describe;
 
 use super::{Error, Task};
 use crate::{
@@ -53,7 +54,7 @@ impl Task {
                         self.retry.note(error.class(), error.retry_after());
                         self.problems.push((
                             Some(id),
-                            format!("its deletion failed: {}", super::chain(&error)),
+                            format!("its deletion failed: {}", describe(&error)),
                         ));
                     }
                 }

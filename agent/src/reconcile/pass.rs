@@ -7,6 +7,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tidegate_model::{object::ObjectId, policy::Drift, report::Phase};
+use tidegate_telemetry::describe;
 use tracing::Instrument as _;
 
 use super::{
@@ -308,7 +309,7 @@ impl Task {
         // An API server that cannot be reached says nothing about what was applied before.
         if error.class() == Class::Unreachable && row.is_right() {
             self.problems
-                .push((Some(target.id.clone()), super::chain(error)));
+                .push((Some(target.id.clone()), describe(error)));
             self.unreachable = true;
         } else {
             row.failed(error);

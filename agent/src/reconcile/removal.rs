@@ -6,6 +6,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use tidegate_model::{object::ObjectId, report::Phase};
+use tidegate_telemetry::describe;
 
 use super::{Error, Task};
 use crate::{
@@ -150,7 +151,7 @@ impl Task {
                     self.retry.note(error.class(), error.retry_after());
                     self.problems.push((
                         Some(id),
-                        format!("failed to take the labels off: {}", super::chain(&error)),
+                        format!("failed to take the labels off: {}", describe(&error)),
                     ));
                 }
             }

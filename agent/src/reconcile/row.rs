@@ -6,6 +6,7 @@ use tidegate_model::{
     object::ObjectKey,
     tree::{ObjectState, Standing},
 };
+use tidegate_telemetry::describe;
 use tokio::time::Instant;
 
 use crate::{
@@ -132,7 +133,7 @@ impl Row {
             message: if is_secret {
                 error.without_values()
             } else {
-                super::chain(error)
+                describe(error)
             },
             class: error.class(),
         };

@@ -22,11 +22,14 @@ use axum::{
 };
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
-    metrics::{counter::Counter, family::Family, gauge::Gauge, info::Info},
+    metrics::{family::Family, gauge::Gauge, info::Info},
     registry::{Registry, Unit},
 };
 use tidegate_model::{health::Health as Word, report::Report};
-use tidegate_telemetry::process::{OPEN_METRICS, Process};
+use tidegate_telemetry::{
+    export::Spans,
+    process::{OPEN_METRICS, Process},
+};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -87,7 +90,7 @@ impl Health {
         let registry = all.sub_registry_with_prefix("tidegate_agent");
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "Version of the agent", version);
-        spans(registry);
+        registry.register_collector(Box::new(Spans));
         if let Some(reconciler) = self.parts.reconciler.get() {
             reconciler.metrics().register(registry);
             applications(registry, &reconciler.reports().latest());
@@ -117,22 +120,6 @@ impl Health {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByHealth {
     health: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByOutcome {
-    outcome: &'static str,
-}
-
-/// Spans that the OTLP receiver took and did not take.
-fn spans(registry: &mut Registry) {
-    let family = Family::<ByOutcome, Counter>::default();
-    let (sent, lost) = tidegate_telemetry::export::counts();
-    for (outcome, count) in [("sent", sent), ("lost", lost)] {
-        family.get_or_create(&ByOutcome { outcome }).inc_by(count);
-    }
-    let help = "Spans, by whether the OTLP receiver took them";
-    registry.register("trace_spans", help, family);
 }
 
 /// Applications by health; the words that no application has are there too, so that an alert on

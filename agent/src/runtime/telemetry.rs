@@ -1,8 +1,8 @@
 //! From the agent's options to log lines and traces. Never anything else.
 
-use tidegate_telemetry::{Error, Format, Options, Otlp, Telemetry};
+use tidegate_telemetry::{Error, Options, Otlp, Telemetry};
 
-use crate::config::{Cli, LogFormat};
+use crate::config::Cli;
 
 /// Begins logging and, if there is an endpoint, tracing. Called inside the runtime.
 pub fn start(options: &Cli) -> Result<Telemetry, Error> {
@@ -11,10 +11,7 @@ pub fn start(options: &Cli) -> Result<Telemetry, Error> {
         service: "tidegate-agent",
         version: env!("CARGO_PKG_VERSION"),
         filter: options.log.filter.clone(),
-        format: match options.log.format {
-            LogFormat::Text => Format::Text,
-            LogFormat::Json => Format::Json,
-        },
+        format: options.log.format,
         otlp: otlp.endpoint.clone().map(|endpoint| Otlp {
             endpoint,
             headers_file: otlp.headers_file.clone(),

@@ -23,7 +23,10 @@ use tidegate_store::{
     blob::{self, Reader},
 };
 
-use crate::moving::{Progress, Records};
+use crate::{
+    files,
+    moving::{Progress, Records},
+};
 
 /// The form that is written, and the newest that is read.
 pub const FORMAT: u32 = 1;
@@ -148,10 +151,6 @@ pub(super) fn write(
             source,
         }
     };
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
     let records = encode(records);
     manifest.records_digest = Digest::of_bytes(RECORDS_TAG, &records);
     let digests = identity
@@ -164,7 +163,7 @@ pub(super) fn write(
     let file = tempfile::Builder::new()
         .prefix(".tidegate-backup-")
         .permissions(Permissions::from_mode(0o600))
-        .tempfile_in(directory)
+        .tempfile_in(files::parent(path))
         .map_err(failed("write"))?;
     let mut encoder = zstd::Encoder::new(file, 0).map_err(failed("write"))?;
     encoder.include_checksum(true).map_err(failed("write"))?;
@@ -195,10 +194,7 @@ pub(super) fn write(
         }
         Err(error) => return Err(failed("write")(error.error)),
     }
-    // The name is durable only once the directory is.
-    File::open(directory)
-        .and_then(|directory| directory.sync_all())
-        .map_err(failed("sync the directory of"))
+    files::sync_parent(path).map_err(failed("sync the directory of"))
 }
 
 fn add(
@@ -241,12 +237,7 @@ pub fn read<E: From<Error>>(
     mut take: impl FnMut(Blob) -> Result<(), E>,
 ) -> Result<Contents, E> {
     let mut reading = Reading { path };
-    // Once to the very end first: there the checksum is compared, and a reader of tar files stops
-    // before it.
-    let whole = io::copy(&mut reading.open()?, &mut io::sink());
-    whole.map_err(|error| reading.unreadable(&error))?;
-    let decoder = reading.open()?;
-    let mut tar = tar::Archive::new(decoder);
+    let mut tar = tar::Archive::new(reading.open()?);
     let mut entries = tar.entries().map_err(|error| reading.unreadable(&error))?;
     let json = reading.next(&mut entries, MANIFEST)?;
     let manifest = reading.manifest(&json)?;
@@ -281,6 +272,9 @@ pub fn read<E: From<Error>>(
             .damaged("it holds more than it names".to_owned())
             .into());
     }
+    // A reader of tar files stops before the very end, where the checksum is compared.
+    let rest = io::copy(&mut tar.into_inner(), &mut io::sink());
+    rest.map_err(|error| reading.unreadable(&error))?;
     Ok(Contents {
         digest: Digest::of_bytes(MANIFEST_TAG, &json),
         manifest,

@@ -2,76 +2,24 @@
 //!
 //! Never reads keys: callers do.
 
-use std::{
-    fs::{self, File, Permissions},
-    io::{self, ErrorKind, Write as _},
-    os::unix::fs::PermissionsExt as _,
-    path::Path,
-};
-
-use tempfile::NamedTempFile;
+use std::{fs, io::ErrorKind, os::unix::fs::PermissionsExt as _, path::Path};
 
 use super::Error;
+use crate::files;
+pub(super) use crate::files::{IfThere, Written};
 
-/// Owner only.
-const PRIVATE: u32 = 0o600;
-
-/// What to do when the file is there already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum IfThere {
-    Keep,
-    Replace,
-}
-
-/// What became of a write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Written {
-    Written,
-    /// The file was there and is as it was.
-    Kept,
-}
-
-/// Writes a private file so that a crash leaves the old one or the new one, never a part, and
-/// never one that others can read.
+/// Writes a private file.
 pub(super) fn write_private(
     path: &Path,
     content: &str,
     if_there: IfThere,
 ) -> Result<Written, Error> {
-    let failed = |action, source| Error::File {
-        action,
+    let failed = |source| Error::File {
+        action: "write",
         path: path.to_owned(),
         source,
     };
-    let dir = path.parent().unwrap_or(Path::new("."));
-    let write = || -> io::Result<NamedTempFile> {
-        let mut file = tempfile::Builder::new()
-            .prefix(".tidegate-")
-            .permissions(Permissions::from_mode(PRIVATE))
-            .tempfile_in(dir)?;
-        file.write_all(content.as_bytes())?;
-        file.as_file().sync_all()?;
-        Ok(file)
-    };
-    let file = write().map_err(|source| failed("write", source))?;
-    let named = match if_there {
-        IfThere::Keep => file.persist_noclobber(path),
-        IfThere::Replace => file.persist(path),
-    };
-    match named {
-        Ok(_) => {}
-        Err(error)
-            if if_there == IfThere::Keep && error.error.kind() == ErrorKind::AlreadyExists =>
-        {
-            return Ok(Written::Kept);
-        }
-        Err(error) => return Err(failed("write", error.error)),
-    }
-    // The name is durable only once the directory is.
-    let synced = File::open(dir).and_then(|dir| dir.sync_all());
-    synced
-        .map(|()| Written::Written)
-        .map_err(|source| failed("write", source))
+    files::write(path, content.as_bytes(), if_there).map_err(failed)
 }
 
 /// Reads a private file, if it is there.
@@ -109,6 +57,8 @@ pub(super) fn make_dir(dir: &Path) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+
     use super::*;
 
     #[test]

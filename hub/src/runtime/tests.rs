@@ -1,6 +1,6 @@
 //! The whole hub in this process, from its command line on.
 
-use std::{path::Path, time::Duration};
+use std::{fs, io::Read as _, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 
 use clap::Parser as _;
 use tidegate_store::{Blob, BlobId, BlobStore as _};
@@ -46,6 +46,23 @@ fn options(dir: &Path, flags: &[&str]) -> ServeOptions {
         Command::Serve(options) => options,
         _ => panic!("not serve"),
     }
+}
+
+#[tokio::test]
+async fn the_first_administrators_key_is_private_whatever_file_was_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("admin.yaml");
+    fs::write(&config, "old: ".repeat(10_000)).unwrap();
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o644)).unwrap();
+    // Whoever has the old file open must not see the key.
+    let mut old = fs::File::open(&config).unwrap();
+    new_hub(dir.path()).await;
+    let mode = fs::metadata(&config).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(fs::read_to_string(&config).unwrap().contains("keyData"));
+    let mut kept = String::new();
+    old.read_to_string(&mut kept).unwrap();
+    assert!(kept.starts_with("old: ") && !kept.contains("keyData"));
 }
 
 #[tokio::test]

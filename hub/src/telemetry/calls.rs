@@ -10,7 +10,7 @@ use std::{
 
 use futures::future::BoxFuture;
 use http_body::{Body, Frame, SizeHint};
-use tidegate_telemetry::{place, tracer::under};
+use tidegate_telemetry::{place, tracer, tracer::under};
 use tokio::time::Instant;
 use tonic::Code;
 use tower::{Layer, Service};
@@ -86,10 +86,10 @@ where
     }
 }
 
-/// The span of a person's call, below the one that the caller names.
+/// The span of a person's call, below the one that the caller names; none if nobody traces it.
 fn span(method: &'static str, headers: &http::HeaderMap) -> tracing::Span {
-    if !method.starts_with("tidegate.v1.Fleet/") {
-        // Agents hold one stream for days.
+    // Agents hold one stream for days.
+    if tracer().is_none() || !method.starts_with("tidegate.v1.Fleet/") {
         return tracing::Span::none();
     }
     let span = tracing::info_span!("call", rpc.system = "grpc", rpc.method = method);
@@ -251,6 +251,14 @@ mod tests {
                 .map(|f| f.is_some())
                 == Poll::Ready(true)
         {}
+    }
+
+    #[test]
+    fn a_call_is_no_span_where_nothing_is_traced() {
+        tracing::subscriber::with_default(tracing_subscriber::registry(), || {
+            let span = span("tidegate.v1.Fleet/Apply", &http::HeaderMap::new());
+            assert!(span.is_none());
+        });
     }
 
     #[tokio::test]

@@ -20,7 +20,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 use tidegate_model::run::RunState;
-use tidegate_telemetry::process::Process;
+use tidegate_telemetry::{export::Spans, process::Process};
 
 use crate::{db::Db, evidence::Evidence, records::wire::Named as _};
 
@@ -86,7 +86,6 @@ pub struct Metrics {
     deleted_blobs: Counter,
     requests: Family<Answered, Counter>,
     request_seconds: Histograms<Call>,
-    spans: Family<Outcome, Counter>,
 }
 
 impl Default for Metrics {
@@ -117,7 +116,6 @@ impl Default for Metrics {
             deleted_blobs: Counter::default(),
             requests: Family::default(),
             request_seconds: Family::new_with_constructor(short),
-            spans: Family::default(),
         };
         metrics.begin();
         registry.register_collector(Box::new(Process));
@@ -150,7 +148,6 @@ impl Metrics {
         for family in [&self.passes, &self.renders] {
             known(family, &["succeeded", "failed"]);
         }
-        known(&self.spans, &["sent", "lost"]);
         known(&self.fetches, &["changed", "unchanged", "failed"]);
         let transactions = ["committed", "conflict", "fenced", "failed"];
         known(&self.transactions, &transactions);
@@ -222,8 +219,7 @@ impl Metrics {
             Unit::Seconds,
             self.request_seconds.clone(),
         );
-        let help = "Spans, by whether the OTLP receiver took them";
-        to.register("trace_spans", help, self.spans.clone());
+        to.register_collector(Box::new(Spans));
     }
 
     /// This hub leads, and everything below may be true.
@@ -322,11 +318,6 @@ impl Metrics {
     pub fn text(&self, view: Option<(&Db, &Evidence)>) -> Result<String, std::fmt::Error> {
         if let Some((db, evidence)) = view {
             self.view.look(db, evidence);
-        }
-        let (sent, lost) = tidegate_telemetry::export::counts();
-        for (outcome, count) in [("sent", sent), ("lost", lost)] {
-            let counter = self.spans.get_or_create_owned(&Outcome { outcome });
-            counter.inc_by(count.saturating_sub(counter.get()));
         }
         let mut text = String::new();
         encode(&mut text, &self.registry)?;

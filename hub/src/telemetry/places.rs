@@ -8,7 +8,7 @@ use tidegate_model::{
     assignment::{Assignment, Desired},
     ids::RunId,
     release::SourceCommit,
-    run::Run,
+    run::MemberId,
     source::RepoRevision,
 };
 use tidegate_telemetry::{Place, tracer};
@@ -75,7 +75,7 @@ pub fn assignment(state: &State, assignment: &Assignment) -> Option<Place> {
     };
     let record = &state.run(*id)?.record;
     let place = run(state, record)?;
-    let index = traced_wave(&record.run, assignment, &place)?;
+    let index = traced_wave(state, record, assignment, &place)?;
     let (app, generation) = (
         assignment.app.to_string(),
         assignment.generation.to_string(),
@@ -90,16 +90,26 @@ pub fn traceparent(state: &State, assignment: &Assignment) -> Option<String> {
     tracer.keeps(place.trace).then(|| place.traceparent())
 }
 
-fn traced_wave(run: &Run, assignment: &Assignment, place: &Place) -> Option<usize> {
-    let has = |members: &[tidegate_model::run::MemberId]| {
-        members
-            .iter()
-            .any(|member| member.cluster == assignment.cluster)
+/// The wave that an assignment is of, if its cluster is one of those that are traced of it. Looks at
+/// one member a wave: a wave may have ten thousand.
+fn traced_wave(
+    state: &State,
+    record: &RunRecord,
+    assignment: &Assignment,
+    place: &Place,
+) -> Option<usize> {
+    let of = |wave| MemberId {
+        wave,
+        cluster: assignment.cluster,
     };
-    let waves = &run.plan.waves;
-    let index = waves.iter().position(|wave| has(&wave.members))?;
-    let members = waves[index].members.len() as u64;
+    let has = |wave| {
+        let member = state.member(record, &of(wave));
+        member.is_some_and(|row| row.record.member.apps.contains_key(&assignment.app))
+    };
+    let mut waves = record.run.plan.waves.iter().zip(0_u32..);
+    let (wave, index) = waves.find(|(_, index)| has(*index))?;
+    let members = wave.members.len() as u64;
     let cluster = assignment.cluster.to_string();
     let lot = u64::from_be_bytes(place.child(&["lot", &cluster]).span.to_bytes());
-    (lot % members < CLUSTERS_A_WAVE as u64).then_some(index)
+    (lot % members < CLUSTERS_A_WAVE as u64).then_some(index as usize)
 }

@@ -16,7 +16,7 @@ use crate::{
         port::{Ack, AckOutcome, LinkBackend as _},
         testing::Agent,
     },
-    records::ReleaseRecord,
+    records::{AppRecord, Record as _, ReleaseRecord},
     state::State,
     testing::{Hub, world::World},
 };
@@ -80,6 +80,41 @@ async fn an_assignment_stands_below_its_wave_and_still_does_after_a_restart() {
     assert_eq!((before.len(), distinct.len()), (6, 6));
     let world = world.restart().await;
     assert_eq!(places_of(&world), before);
+}
+
+#[tokio::test]
+async fn applications_of_one_cluster_stand_below_the_waves_that_brought_them() {
+    let select = |tier: &str| json!({"applications": {"matchLabels": {"tier": tier}}});
+    let wave = |tier: &str| json!({"name": tier, "maxConcurrency": "100%", "select": select(tier)});
+    let strategy = json!({"type": "Waves", "waves": [wave("back"), wave("front")]});
+    let mut world = World::new(&strategy, 2, 2).await;
+    let tier = |name: &str| match name {
+        "web-1" | "web-3" => 1,
+        _ => 0,
+    };
+    for app in world.apps() {
+        let row = world.hub.db.read().apps.get(&app.key()).unwrap().clone();
+        let mut app = AppRecord::clone(&app);
+        let label = ["back", "front"][tier(&app.app.name)];
+        app.app.labels.insert("tier".to_owned(), label.to_owned());
+        world.hub.write(|changes| changes.update(&row, &app)).await;
+    }
+    world.publish("one").await;
+    world.settle().await;
+    // One wave after the other.
+    world.recover().await;
+    world.recover().await;
+    let state = world.hub.db.read();
+    let id = world.run().id;
+    let run = places::run(&state, &state.run(id).unwrap().record).unwrap();
+    let last = assignments(&world);
+    assert_eq!(last.len(), 4);
+    for last in last {
+        let place = places::assignment(&state, &last).unwrap();
+        let name = last.app_name.rsplit('/').next().unwrap();
+        let wave = places::wave(&run, id, tier(name));
+        assert_eq!(place.parent, Some(wave.span), "{}", last.app_name);
+    }
 }
 
 #[tokio::test]

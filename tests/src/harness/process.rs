@@ -122,14 +122,38 @@ impl Process {
     /// # Errors
     ///
     /// [`Error::Io`] when the log cannot be written or the program not run.
-    pub fn start(name: &str, mut command: Command, log: &Path) -> Result<Self, Error> {
+    pub fn start(name: &str, command: Command, log: &Path) -> Result<Self, Error> {
+        Self::begin(name, command, log, None)
+    }
+
+    /// Starts `command` with its standard error somewhere else than in `log`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Process::start`].
+    pub fn start_telling(
+        name: &str,
+        command: Command,
+        log: &Path,
+        stderr: Stdio,
+    ) -> Result<Self, Error> {
+        Self::begin(name, command, log, Some(stderr))
+    }
+
+    fn begin(
+        name: &str,
+        mut command: Command,
+        log: &Path,
+        stderr: Option<Stdio>,
+    ) -> Result<Self, Error> {
         let open = || {
             let output = File::options().create(true).append(true).open(log)?;
             let start = output.metadata()?.len();
             Ok((output.try_clone()?, output, start))
         };
         let (out, err, log_start) = open().map_err(Error::io(format!("open {}", log.display())))?;
-        command.stdin(Stdio::null()).stdout(out).stderr(err);
+        command.stdin(Stdio::null()).stdout(out);
+        command.stderr(stderr.unwrap_or_else(|| err.into()));
         let child = keeper::spawn(command).map_err(Error::io(format!("start {name}")))?;
         let (name, log) = (name.to_owned(), log.to_owned());
         Ok(Self {

@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::{Command, ExitStatus, Stdio},
     time::Duration,
 };
 
@@ -87,6 +88,11 @@ impl Bench {
     }
 
     pub(crate) async fn start_hub(&mut self, more: &[&str]) {
+        self.start_hub_telling(more, None).await;
+    }
+
+    /// Starts the hub with its standard error here instead of in its log.
+    pub(crate) async fn start_hub_telling(&mut self, more: &[&str], stderr: Option<Stdio>) {
         let mut command = command_for(&product("tidegate-hub").unwrap());
         let address = |port: &Port| format!("127.0.0.1:{}", port.number());
         command
@@ -97,7 +103,7 @@ impl Bench {
             .args(["--log-format", "json"])
             .args(more)
             .current_dir(self.path());
-        let process = Process::start("hub", command, &self.path().join("hub.log")).unwrap();
+        let process = started("hub", command, &self.path().join("hub.log"), stderr);
         let ready = eventually("the hub ready", PATIENCE, || async {
             process.expect_running().map_err(|e| e.to_string())?;
             let answer = get(&self.hub_health, "/readyz").await?;
@@ -112,6 +118,11 @@ impl Bench {
     }
 
     pub(crate) fn start_agent(&mut self, more: &[&str]) {
+        self.start_agent_telling(more, None);
+    }
+
+    /// Starts the agent with its standard error here instead of in its log.
+    pub(crate) fn start_agent_telling(&mut self, more: &[&str], stderr: Option<Stdio>) {
         let mut command = command_for(&product("tidegate-agent").unwrap());
         let health = format!("127.0.0.1:{}", self.agent_health.number());
         command
@@ -120,23 +131,18 @@ impl Bench {
             .args(["--health-listen", &health, "--log-format", "json"])
             .args(more)
             .current_dir(self.path());
-        let process = Process::start("agent", command, &self.path().join("agent.log"));
-        self.agent = Some(process.unwrap());
+        let log = self.path().join("agent.log");
+        self.agent = Some(started("agent", command, &log, stderr));
     }
 
-    /// Ends the hub and returns how long that took.
-    pub(crate) async fn end_hub(&mut self, signal: Signal) -> Duration {
-        let hub = self.hub.take().unwrap();
-        let begun = tokio::time::Instant::now();
-        hub.signal(signal).unwrap();
-        let ended = eventually("the end of the hub", PATIENCE, || async {
-            match hub.status() {
-                Ok(Some(_)) => Ok(()),
-                other => Err(format!("{other:?}")),
-            }
-        });
-        ended.await.unwrap();
-        begun.elapsed()
+    /// Ends the hub and returns its status.
+    pub(crate) async fn end_hub(&mut self, signal: Signal) -> ExitStatus {
+        end(&self.hub.take().unwrap(), signal).await
+    }
+
+    /// Ends the agent and returns its status.
+    pub(crate) async fn end_agent(&mut self, signal: Signal) -> ExitStatus {
+        end(&self.agent.take().unwrap(), signal).await
     }
 
     pub(crate) fn log(&self, name: &str) -> String {
@@ -153,18 +159,18 @@ impl Bench {
         get(port, "/metrics").await
     }
 
-    /// Waits until a metric has a value that fits.
-    pub(crate) async fn metric(&self, of: &str, name: &str, fits: impl Fn(f64) -> bool) {
+    /// Waits until a metric has a value that fits, and returns it.
+    pub(crate) async fn metric(&self, of: &str, name: &str, fits: impl Fn(f64) -> bool) -> f64 {
         let look = || async {
             let text = self.metrics(of).await?;
             let line = text.lines().find_map(|line| line.strip_prefix(name));
             let value = line.and_then(|line| line.trim().parse().ok());
             match value {
-                Some(value) if fits(value) => Ok(()),
+                Some(value) if fits(value) => Ok(value),
                 other => Err(format!("{name} is {other:?} in\n{text}")),
             }
         };
-        eventually(name, PATIENCE, look).await.unwrap();
+        eventually(name, PATIENCE, look).await.unwrap()
     }
 
     fn run(&self, program: &str, args: &[&str]) -> String {
@@ -232,12 +238,13 @@ impl Bench {
 
     /// Waits until the set's latest run of this release is in this state.
     pub(crate) async fn run_is(&self, release: u64, state: &str) {
+        // A long integer is a string in this JSON.
+        let number = release.to_string();
         let look = || async {
             let text = self.tidegate(&["get", "runs", "--set", "web", "-o", "json"]);
             let runs: Value = serde_json::from_str(&text).map_err(|e| e.to_string())?;
             let run = &runs["items"][0];
-            let number = run["release"].to_string();
-            if run["state"] == state && number.contains(&release.to_string()) {
+            if run["state"] == state && run["release"] == number {
                 Ok(())
             } else {
                 Err(run.to_string())
@@ -245,6 +252,31 @@ impl Bench {
         };
         eventually("the run", PATIENCE, look).await.unwrap();
     }
+}
+
+fn started(name: &str, command: Command, log: &Path, stderr: Option<Stdio>) -> Process {
+    let started = match stderr {
+        Some(stderr) => Process::start_telling(name, command, log, stderr),
+        None => Process::start(name, command, log),
+    };
+    started.unwrap()
+}
+
+async fn end(process: &Process, signal: Signal) -> ExitStatus {
+    process.signal(signal).unwrap();
+    ended(process).await
+}
+
+/// Waits until a process is over and returns its status.
+pub(crate) async fn ended(process: &Process) -> ExitStatus {
+    let what = format!("the end of the {}", process.name());
+    let ended = eventually(&what, PATIENCE, || async {
+        match process.status() {
+            Ok(Some(status)) => Ok(status),
+            other => Err(format!("{other:?}")),
+        }
+    });
+    ended.await.unwrap()
 }
 
 fn deployment(tag: &str) -> Value {

@@ -4,9 +4,9 @@
 
 use prost::Message as _;
 use tidegate_model::{
-    ids::{AppUid, Generation},
+    ids::{AppUid, Generation, RunId, SetUid},
     release::EntryContent,
-    run::{Member, MemberApp, ProgressClock},
+    run::{Member, MemberApp, MemberId, ProgressClock},
 };
 use tidegate_proto::storage::v1::{self, member_app::Target};
 
@@ -16,15 +16,18 @@ use crate::records::{
     wire::{Named as _, Reader, millis, store_cause, store_last_good, store_policy},
 };
 
+impl MemberRecord {
+    /// Where this member of that run is.
+    pub(crate) fn path_of(project: &str, set: SetUid, run: RunId, id: &MemberId) -> String {
+        format!("{project}/{set}/{run}/{:010}-{}", id.wave, id.cluster)
+    }
+}
+
 impl Record for MemberRecord {
     const KIND: &'static str = "members";
 
     fn path(&self) -> String {
-        let id = &self.member.id;
-        format!(
-            "{}/{}/{}/{:010}-{}",
-            self.project, self.set, self.run, id.wave, id.cluster
-        )
+        Self::path_of(&self.project, self.set, self.run, &self.member.id)
     }
 
     fn encode(&self) -> Vec<u8> {
