@@ -253,7 +253,11 @@ impl Gatherer {
             {
                 Ok(info) => drop(authors.insert(info.author.email)),
                 Err(error) => {
-                    tracing::warn!(commit = commit.commit, %error, "the author of a commit is not known");
+                    tracing::warn!(
+                        commit = commit.commit,
+                        error = tidegate_telemetry::describe(&error),
+                        "the author of a commit is not known"
+                    );
                 }
             }
         }
