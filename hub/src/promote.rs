@@ -101,7 +101,9 @@ fn next<'a>(state: &'a State, set: &SetRecord) -> Next<'a> {
         }
     }
     match state.release(set, set.last_release) {
-        Some(release) if !set.deleting => Next::Begin(&release.record),
+        Some(release) if !set.deleting && set.last_release > set.void_through => {
+            Next::Begin(&release.record)
+        }
         _ => Next::Nothing,
     }
 }

@@ -174,6 +174,10 @@ pub struct SetRecord {
     pub warnings: Vec<String>,
     /// Who applied the document as it is; empty if that is not known.
     pub applied_by: String,
+    /// Number of the newest release that there was when the last rollback ended. Those that waited for
+    /// their run then were made before its denies and pins, so they never get one: what they bring is
+    /// looked at again, and is another release if nothing holds it.
+    pub void_through: u64,
 }
 
 /// An application of a set. Key: `<project>/<set uid>/<uid>`.

@@ -230,6 +230,7 @@ pub(crate) fn set(n: u128, name: &str, strategy: &Value) -> SetRecord {
         problems: Vec::new(),
         warnings: Vec::new(),
         applied_by: "ada".to_owned(),
+        void_through: 0,
         managed_by: "api".to_owned(),
         latest_run: None,
         last_succeeded: None,

@@ -238,6 +238,7 @@ fn new_set(uid: SetUid, document: &ApplicationSet, actor: &str) -> SetRecord {
         last_succeeded: None,
         warnings: Vec::new(),
         applied_by: actor.to_owned(),
+        void_through: 0,
     }
 }
 

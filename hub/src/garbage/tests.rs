@@ -126,6 +126,7 @@ impl World {
             last_succeeded: None,
             warnings: Vec::new(),
             applied_by: "ada".to_owned(),
+            void_through: 0,
         }
     }
 

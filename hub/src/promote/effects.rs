@@ -100,9 +100,15 @@ pub(super) fn apply(
             pass.changes.update(row, &record);
         }
     }
+    let mut record = SetRecord::clone(set);
     if header.run.state == RunState::Succeeded && row.record.run.state != RunState::Succeeded {
-        let mut record = SetRecord::clone(set);
         record.last_succeeded = Some(header.run.release_number);
+    }
+    if header.run.state.is_terminal() && header.run.rollback.is_some() {
+        // However it ended: what it denied and pinned was not known to any release so far.
+        record.void_through = set.last_release;
+    }
+    if record != *view.set.record {
         pass.changes.update(view.set, &record);
     }
     pass

@@ -439,7 +439,9 @@ fn release(
     let last = view.state.release(set, set.last_release);
     let asked = view.state.reissue(set);
     let same = last.filter(|row| row.record.content == content);
-    if asked.is_none() && same.is_some_and(|row| !rolled_back(view, row.record.id)) {
+    // What was rolled back, or waited behind what was, is worth a new release once its holds are
+    // lifted: it starts again at the first wave.
+    if asked.is_none() && same.is_some_and(|row| row.record.number > set.void_through) {
         return None;
     }
     let value = serde_json::to_value(entries).ok()?;
@@ -481,22 +483,6 @@ fn authors(view: &View<'_>, last_version: Option<u64>) -> Vec<String> {
         .chain(applied)
         .collect();
     all.into_iter().collect()
-}
-
-/// Whether that release was rolled back or stopped: once its holds are lifted the same content is
-/// worth a new release, which starts again at the first wave.
-fn rolled_back(view: &View<'_>, release: ReleaseId) -> bool {
-    use tidegate_model::run::RunState;
-    view.state
-        .runs_of(&view.set.record)
-        .filter(|row| row.record.run.release == release)
-        .last()
-        .is_some_and(|row| {
-            matches!(
-                row.record.run.state,
-                RunState::RolledBack | RunState::RollbackFailed
-            )
-        })
 }
 
 #[cfg(test)]

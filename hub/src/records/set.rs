@@ -32,6 +32,7 @@ impl Record for SetRecord {
             last_succeeded,
             warnings,
             applied_by,
+            void_through,
         } = self;
         v1::ApplicationSet {
             uid: uid.to_string(),
@@ -47,6 +48,7 @@ impl Record for SetRecord {
             last_succeeded_release: *last_succeeded,
             warnings: warnings.clone(),
             applied_by: applied_by.clone(),
+            void_through: *void_through,
         }
         .encode_to_vec()
     }
@@ -67,6 +69,7 @@ impl Record for SetRecord {
             last_succeeded_release,
             warnings,
             applied_by,
+            void_through,
         } = reader.message(bytes)?;
         reader.finish(Self {
             uid: reader.parse("uid", &uid)?,
@@ -82,6 +85,7 @@ impl Record for SetRecord {
             last_succeeded: last_succeeded_release,
             warnings,
             applied_by,
+            void_through,
         })
     }
 }

@@ -321,6 +321,7 @@ fn set(run: &RunRecord) -> SetRecord {
         last_succeeded: None,
         warnings: Vec::new(),
         applied_by: "ada".to_owned(),
+        void_through: 0,
     }
 }
 

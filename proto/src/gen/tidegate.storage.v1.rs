@@ -97,6 +97,9 @@ pub struct ApplicationSet {
     /// Who applied the document as it is.
     #[prost(string, tag = "13")]
     pub applied_by: ::prost::alloc::string::String,
+    /// Number of the newest release that there was when the last rollback ended.
+    #[prost(uint64, tag = "14")]
+    pub void_through: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Policy {

@@ -138,6 +138,27 @@ async fn a_rollback_pins_denies_and_says_so() {
 }
 
 #[tokio::test]
+async fn a_release_that_waited_behind_a_bad_one_does_not_undo_its_rollback() {
+    let mut world = World::new(&json!({}), 2, 1).await;
+    world.roll_out("good").await;
+    world.publish("bad").await;
+    world.settle().await;
+    // Made before anybody knew, so no pin and no deny held it: it may be as bad.
+    world.publish("bad and more").await;
+    world.report(Health::Degraded).await;
+    world.publish("as bad").await;
+    world.recover().await;
+    assert_eq!(world.run().state, RunState::RolledBack);
+    assert_eq!(world.run().release_number, 2, "no run of a later one began");
+    assert!(world.all_run("good"));
+    assert_eq!(world.set().record.void_through, 4);
+    // One that is made now was held against the denies.
+    world.publish("mended").await;
+    world.settle().await;
+    assert_eq!(world.run().release_number, 5);
+}
+
+#[tokio::test]
 async fn a_person_takes_back_a_run_that_is_over() {
     let mut world = World::new(&json!({}), 1, 1).await;
     world.roll_out("good").await;

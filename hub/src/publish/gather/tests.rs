@@ -60,6 +60,7 @@ fn set_record(url: &str) -> SetRecord {
         last_succeeded: None,
         warnings: Vec::new(),
         applied_by: "ada".to_owned(),
+        void_through: 0,
     }
 }
 

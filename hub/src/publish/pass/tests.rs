@@ -48,6 +48,7 @@ impl World {
             last_succeeded: None,
             warnings: Vec::new(),
             applied_by: "ada".to_owned(),
+            void_through: 0,
         };
         let mut world = Self {
             state: State::default(),

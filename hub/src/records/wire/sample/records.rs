@@ -104,6 +104,7 @@ impl Sample for SetRecord {
             last_succeeded: dice.maybe(Dice::number),
             warnings: dice.some(Dice::text),
             applied_by: dice.text(),
+            void_through: dice.number(),
         }
     }
 }
