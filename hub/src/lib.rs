@@ -16,6 +16,7 @@ pub mod db;
 pub mod diff;
 mod doors;
 pub mod enroll;
+pub mod events;
 pub mod evidence;
 pub mod garbage;
 pub mod git;

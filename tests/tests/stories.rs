@@ -82,4 +82,5 @@ stories! {
     what_must_be_refused_is_refused on [redb => Redb] => "i-refusals.story",
     a_lost_hub_is_restored_from_an_older_backup on [etcd => Etcd, sandbox => Sandbox]
         => "j-backup-and-restore.story",
+    what_happens_is_told_once on [sandbox => Sandbox] => "k-events.story",
 }

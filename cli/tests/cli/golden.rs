@@ -68,6 +68,7 @@ pub(crate) const LISTS: &[&str] = &[
     "audit log",
     "audit log -p _",
     "audit verify",
+    "events --set web",
 ];
 
 /// What concerns the file of contexts.

@@ -42,6 +42,8 @@ const COMMANDS: &[(&str, &str, Needs)] = &[
     ("get", "apps --watch", Hub),
     ("describe", "set web", Hub),
     ("diff", "web", Hub),
+    ("events", "--set web", Hub),
+    ("events", "--follow", Hub),
     ("release diff", "web 7 8", Hub),
     ("trace", "cm/a --cluster c", Hub),
     ("tree", "web-1", Hub),

@@ -2,6 +2,7 @@
 
 mod apply;
 mod clusters;
+mod events;
 mod explaining;
 mod holding;
 mod listing;

@@ -46,6 +46,7 @@ const TABLE: &[(&str, Requirement)] = &[
     ("/tidegate.v1.Fleet/ListAudit", VIEWER),
     ("/tidegate.v1.Fleet/GetRun", VIEWER),
     ("/tidegate.v1.Fleet/WatchRun", VIEWER),
+    ("/tidegate.v1.Fleet/WatchEvents", VIEWER),
     ("/tidegate.v1.Fleet/ExplainRun", VIEWER),
     ("/tidegate.v1.Fleet/WhoAmI", VIEWER),
     ("/tidegate.v1.Fleet/Preview", VIEWER),
