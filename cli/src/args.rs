@@ -23,7 +23,8 @@ mod watching;
 mod why;
 
 pub use admin::{
-    ClusterCommand, JoinToken, Label, LabelChange, Remove, RoleName, UserCommand, UserCreate,
+    ClusterCommand, JoinToken, Label, LabelChange, Remove, RoleName, Rotate, UserCommand,
+    UserCreate,
 };
 pub use audit::{AuditCommand, AuditLog, AuditVerify, Noted, Pattern, Since};
 pub use condition::Condition;

@@ -37,6 +37,7 @@ pub mod rejection;
 pub mod restore;
 pub mod restored;
 pub mod retire;
+mod rotation;
 pub mod runtime;
 pub mod settled;
 pub mod standby;

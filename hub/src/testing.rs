@@ -209,6 +209,8 @@ pub(crate) fn cluster(n: u128) -> ClusterRecord {
         agent_version: String::new(),
         joined: true,
         created_at: Timestamp::UNIX_EPOCH,
+        refused_before: None,
+        renew_before: None,
     }
 }
 

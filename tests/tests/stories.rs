@@ -83,4 +83,5 @@ stories! {
     a_lost_hub_is_restored_from_an_older_backup on [etcd => Etcd, sandbox => Sandbox]
         => "j-backup-and-restore.story",
     what_happens_is_told_once on [sandbox => Sandbox] => "k-events.story",
+    the_former_certificate_is_refused on [sandbox => Sandbox] => "l-rotation.story",
 }

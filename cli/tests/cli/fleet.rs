@@ -551,6 +551,14 @@ impl Fleet for Canned {
         Ok(Response::new(data::clusters().remove(0)))
     }
 
+    async fn rotate_cluster(
+        &self,
+        request: Request<wire::RotateClusterRequest>,
+    ) -> Result<Response<wire::Cluster>, Status> {
+        let request = self.hear(request, |request| &request.cluster).await?;
+        Ok(Response::new(data::rotating(&request.cluster)))
+    }
+
     async fn remove_cluster(
         &self,
         request: Request<wire::RemoveClusterRequest>,

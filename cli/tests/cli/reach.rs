@@ -64,6 +64,8 @@ const COMMANDS: &[(&str, &str, Needs)] = &[
     ("cluster list", "", Hub),
     ("cluster join-token", "new --ca-out made", Hub),
     ("cluster label", "new a=b", Hub),
+    ("cluster rotate", "new", Hub),
+    ("cluster rotate", "new --wait", Hub),
     ("cluster remove", "new", Hub),
     ("release list", "", Hub),
     ("release show", "web/7", Hub),

@@ -273,6 +273,16 @@ impl Fleet for FleetApi {
             .map(Response::new)
     }
 
+    async fn rotate_cluster(
+        &self,
+        request: Request<wire::RotateClusterRequest>,
+    ) -> Answer<wire::Cluster> {
+        let actor = actor(&request)?;
+        self.rotate(&actor, request.get_ref())
+            .await
+            .map(Response::new)
+    }
+
     async fn remove_cluster(
         &self,
         request: Request<wire::RemoveClusterRequest>,

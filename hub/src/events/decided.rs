@@ -129,6 +129,18 @@ const ACTIONS: &[(&str, &str, bool, &str)] = &[
         "what runs there stays",
     ),
     (
+        "cluster.rotate",
+        "RotationRequested",
+        false,
+        "its agent is to make a new key",
+    ),
+    (
+        "cluster.rotated",
+        "CertificateRotated",
+        false,
+        "the former certificate is refused",
+    ),
+    (
         "cluster.renew",
         "CertificateRenewed",
         false,

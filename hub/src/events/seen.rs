@@ -9,7 +9,10 @@ use tidegate_model::{
 };
 
 use super::{About, Event};
-use crate::records::{AppRecord, ReportRecord, SetRecord, SourceRecord};
+use crate::{
+    publish::gather::is_unfetched,
+    records::{AppRecord, ReportRecord, SetRecord, SourceRecord},
+};
 
 fn about(app: &AppRecord) -> About {
     About {
@@ -138,14 +141,15 @@ pub(super) fn judged(
         set: after.name.clone(),
         ..About::default()
     };
-    let known = before.map_or(&[][..], |set| &set.problems);
-    let fresh = after
-        .problems
-        .iter()
-        .filter(|problem| !known.contains(problem));
-    let fresh: Vec<_> = fresh.collect();
+    let real = |set: &SetRecord| -> Vec<String> {
+        let problems = set.problems.iter();
+        problems.filter(|it| !is_unfetched(it)).cloned().collect()
+    };
+    let known = before.map(real).unwrap_or_default();
+    let wrong = real(after);
+    let fresh: Vec<_> = wrong.iter().filter(|it| !known.contains(it)).collect();
     let Some(first) = fresh.first() else {
-        let solved = after.problems.is_empty() && !known.is_empty();
+        let solved = wrong.is_empty() && !known.is_empty();
         let event = Event::seen(now, false, "ProblemsSolved", about);
         return solved.then(|| event.saying("nothing is wrong with it any more"));
     };

@@ -126,6 +126,9 @@ fn problems_of_a_set_and_faults_of_a_source_are_told_when_they_are_new() {
     assert_eq!(seen::judged(Some(&broken), &broken, at(1)), None);
     let solved = seen::judged(Some(&broken), &fine, at(1)).unwrap();
     assert_eq!((solved.reason, solved.warning), ("ProblemsSolved", false));
+    broken.problems = vec!["application web-1: a at main has not been fetched yet".to_owned()];
+    assert_eq!(seen::judged(None, &broken, at(1)), None, "it is on its way");
+    assert_eq!(seen::judged(Some(&broken), &fine, at(1)), None);
     broken.problems = vec!["promotion: no cluster".to_owned()];
     assert_eq!(
         seen::judged(None, &broken, at(1)).unwrap().reason,

@@ -684,7 +684,7 @@ pub struct HubMessage {
     /// The hub's leadership term: lower than the highest seen is refused, equal is accepted.
     #[prost(uint64, tag = "1")]
     pub hub_epoch: u64,
-    #[prost(oneof = "hub_message::Message", tags = "2, 3, 4, 5, 6, 7, 8")]
+    #[prost(oneof = "hub_message::Message", tags = "2, 3, 4, 5, 6, 7, 8, 9")]
     pub message: ::core::option::Option<hub_message::Message>,
 }
 /// Nested message and enum types in `HubMessage`.
@@ -705,6 +705,8 @@ pub mod hub_message {
         Drain(super::Drain),
         #[prost(message, tag = "8")]
         Refused(super::Refused),
+        #[prost(message, tag = "9")]
+        Renewal(super::Renewal),
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -911,6 +913,14 @@ pub struct CommandResult {
 pub struct Drain {
     #[prost(uint64, tag = "1")]
     pub retry_after_ms: u64,
+}
+/// A certificate whose life begins before is to be renewed now, with a new key. State: told in every
+/// session that is opened with such a certificate, and when it becomes so.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Renewal {
+    /// Unix milliseconds, by the hub's clock.
+    #[prost(int64, tag = "1")]
+    pub not_before_ms: i64,
 }
 /// The session is refused; the stream ends.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1602,6 +1612,12 @@ pub struct Cluster {
     /// Worst of its applications.
     #[prost(enumeration = "Health", tag = "10")]
     pub health: i32,
+    /// Its agent is to use a new certificate, and was not seen with one yet.
+    #[prost(bool, tag = "11")]
+    pub rotating: bool,
+    /// Certificates of its agent whose life begins before are refused.
+    #[prost(int64, tag = "12")]
+    pub refused_before_ms: i64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListClustersResponse {
@@ -1986,6 +2002,13 @@ pub struct LabelClusterRequest {
     >,
     #[prost(string, repeated, tag = "3")]
     pub remove: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotateClusterRequest {
+    #[prost(string, tag = "1")]
+    pub cluster: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RemoveClusterRequest {
@@ -3417,6 +3440,29 @@ pub mod fleet_client {
                 .insert(GrpcMethod::new("tidegate.v1.Fleet", "LabelCluster"));
             self.inner.unary(req, path, codec).await
         }
+        /// Has a cluster's agent make a new key and get a new certificate; as soon as that is in use the
+        /// former is refused. Recorded: an agent that is away does it when it comes.
+        pub async fn rotate_cluster(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RotateClusterRequest>,
+        ) -> std::result::Result<tonic::Response<super::Cluster>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tidegate.v1.Fleet/RotateCluster",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tidegate.v1.Fleet", "RotateCluster"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Forgets a cluster; what runs there stays.
         pub async fn remove_cluster(
             &mut self,
@@ -3704,6 +3750,12 @@ pub mod fleet_server {
         async fn label_cluster(
             &self,
             request: tonic::Request<super::LabelClusterRequest>,
+        ) -> std::result::Result<tonic::Response<super::Cluster>, tonic::Status>;
+        /// Has a cluster's agent make a new key and get a new certificate; as soon as that is in use the
+        /// former is refused. Recorded: an agent that is away does it when it comes.
+        async fn rotate_cluster(
+            &self,
+            request: tonic::Request<super::RotateClusterRequest>,
         ) -> std::result::Result<tonic::Response<super::Cluster>, tonic::Status>;
         /// Forgets a cluster; what runs there stays.
         async fn remove_cluster(
@@ -5097,6 +5149,51 @@ pub mod fleet_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = LabelClusterSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tidegate.v1.Fleet/RotateCluster" => {
+                    #[allow(non_camel_case_types)]
+                    struct RotateClusterSvc<T: Fleet>(pub Arc<T>);
+                    impl<
+                        T: Fleet,
+                    > tonic::server::UnaryService<super::RotateClusterRequest>
+                    for RotateClusterSvc<T> {
+                        type Response = super::Cluster;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RotateClusterRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Fleet>::rotate_cluster(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RotateClusterSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
