@@ -308,6 +308,8 @@ pub enum CauseCode {
     DeadlineExceeded,
     /// A member cannot be reached.
     Unreachable,
+    /// A wave came to its end with too few healthy members.
+    MinHealthy,
     /// A member of an earlier wave is no longer healthy.
     Regression,
     /// A person asked.

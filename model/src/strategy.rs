@@ -3,10 +3,15 @@
 //! Owns the document and its defaults. Fields that this version cannot honour are unknown fields,
 //! so they are refused instead of ignored. Never plans: `tidegate-waves` does.
 
-use std::fmt;
+mod amount;
+mod budget;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Serialize};
 
+pub use self::{
+    amount::Amount,
+    budget::{BudgetMode, FailureBudget},
+};
 use crate::{duration::Span, selector::Selector};
 
 /// The strategy of a set.
@@ -71,6 +76,17 @@ pub struct Wave {
     /// wave, 25 % after.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_concurrency: Option<Amount>,
+    /// No member that works is assigned while so many of the wave do not; a percentage is rounded
+    /// down, at least 1. Default: as many as the concurrency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_unavailable: Option<Amount>,
+    /// How many may fail before the run stops.
+    #[serde(default)]
+    pub failure_budget: FailureBudget,
+    /// So many must be healthy for the wave to be done, whatever the budget; a percentage is rounded
+    /// up, at least 1. Members that were left out are not asked of it.
+    #[serde(default = "everybody")]
+    pub min_healthy: Amount,
     /// From Assigned to healthy, per member; stands still while it is unreachable.
     #[serde(default = "fifteen_minutes")]
     pub progress_deadline: Span,
@@ -97,6 +113,9 @@ impl Wave {
             order: Order::default(),
             limit: None,
             max_concurrency: None,
+            max_unavailable: None,
+            failure_budget: FailureBudget::default(),
+            min_healthy: everybody(),
             progress_deadline: fifteen_minutes(),
             unreachable: Unreachable::default(),
             health_window: thirty_seconds(),
@@ -104,6 +123,10 @@ impl Wave {
             gates: Gates::default(),
         }
     }
+}
+
+fn everybody() -> Amount {
+    Amount::Percent(100)
 }
 
 fn fifteen_minutes() -> Span {
@@ -147,80 +170,6 @@ pub struct Limit {
     pub percent: Option<u32>,
 }
 
-/// A number or a percentage: `3` or `"25%"`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Amount {
-    /// So many.
-    Count(u32),
-    /// So many of a hundred, 0 to 100.
-    Percent(u32),
-}
-
-impl Amount {
-    /// Of `total`, rounded down, at least 1.
-    pub fn floor_at_least_one(self, total: usize) -> usize {
-        let n = match self {
-            Self::Count(count) => count as usize,
-            Self::Percent(percent) => total * percent as usize / 100,
-        };
-        n.max(1)
-    }
-}
-
-impl fmt::Display for Amount {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Count(count) => write!(f, "{count}"),
-            Self::Percent(percent) => write!(f, "{percent}%"),
-        }
-    }
-}
-
-impl Serialize for Amount {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Count(count) => serializer.serialize_u32(*count),
-            Self::Percent(_) => serializer.collect_str(self),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Amount {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl de::Visitor<'_> for Visitor {
-            type Value = Amount;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number of at least 1, or a percentage such as \"25%\"")
-            }
-
-            fn visit_u64<E: de::Error>(self, n: u64) -> Result<Amount, E> {
-                let n = u32::try_from(n).ok().filter(|n| *n > 0);
-                n.map(Amount::Count)
-                    .ok_or_else(|| E::custom("must be at least 1"))
-            }
-
-            fn visit_i64<E: de::Error>(self, n: i64) -> Result<Amount, E> {
-                u64::try_from(n)
-                    .map_err(|_| E::custom("must be at least 1"))
-                    .and_then(|n| self.visit_u64(n))
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Amount, E> {
-                let percent = text
-                    .strip_suffix('%')
-                    .and_then(|digits| digits.parse().ok());
-                percent
-                    .filter(|percent| (1..=100).contains(percent))
-                    .map(Amount::Percent)
-                    .ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
-            }
-        }
-        deserializer.deserialize_any(Visitor)
-    }
-}
-
 /// What to do about members that cannot be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -253,6 +202,8 @@ pub enum UnreachableThen {
     /// The wave waits for it and says so.
     #[default]
     Wait,
+    /// It counts as failed.
+    Fail,
 }
 
 /// Time that the whole wave must stay healthy. The clock runs only while all its members are
@@ -347,9 +298,11 @@ impl Default for Rollback {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum RollbackOn {
-    /// A member failed (the failure budget is zero).
+    /// More members failed than the wave's failure budget allows.
     Budget,
-    /// A member ran into its progress deadline.
+    /// A wave came to its end with too few healthy members.
+    MinHealthy,
+    /// A member ran into its progress deadline, beyond the failure budget.
     Deadline,
     /// Only a person: the value that stands for "not automatic" when written alone.
     Manual,
@@ -365,24 +318,15 @@ mod tests {
         assert_eq!(wave.health_window, Span::secs(30));
         assert_eq!(wave.progress_deadline, Span::secs(900));
         assert_eq!(wave.unreachable.grace, Span::secs(600));
+        assert_eq!(wave.failure_budget.max, Amount::Count(0));
+        assert_eq!(wave.failure_budget.mode, BudgetMode::Strict);
+        assert_eq!(wave.min_healthy, Amount::Percent(100));
         let strategy = Strategy::default();
         assert_eq!(
             strategy.rollback.on,
             [RollbackOn::Budget, RollbackOn::Deadline]
         );
         assert_eq!(strategy.unmatched, Unmatched::Error);
-    }
-
-    #[test]
-    fn amounts_are_numbers_or_percentages() {
-        let read = |text| serde_json::from_str::<Amount>(text);
-        assert_eq!(read("3").unwrap(), Amount::Count(3));
-        assert_eq!(read("\"25%\"").unwrap(), Amount::Percent(25));
-        assert_eq!(Amount::Percent(25).floor_at_least_one(7), 1);
-        assert_eq!(Amount::Percent(50).floor_at_least_one(7), 3);
-        for bad in ["0", "-1", "\"0%\"", "\"101%\"", "\"x\"", "1.5"] {
-            assert!(read(bad).is_err(), "{bad}");
-        }
     }
 
     #[test]
@@ -396,7 +340,7 @@ mod tests {
     #[test]
     fn what_cannot_be_honoured_is_refused() {
         for text in [
-            r#"{"name": "a", "failureBudget": 1}"#,
+            r#"{"name": "a", "failureBudgets": 1}"#,
             r#"{"name": "a", "unreachable": {"then": "defer"}}"#,
             r#"{"name": "a", "gates": {"before": [{"window": {}}]}}"#,
         ] {

@@ -43,6 +43,7 @@ $ cat > set.yaml <<END
 |       select: {clusters: {matchLabels: {env: prod}}}
 |       healthWindow: 1s
 |       maxConcurrency: 2
+|       failureBudget: {max: 0, mode: fast}
 | END
 $ tidegate apply -f set.yaml
 > set/web created

@@ -50,6 +50,7 @@ $ cat > set.yaml <<END
 |       select: {clusters: {matchLabels: {env: prod}}}
 |       healthWindow: 1s
 |       maxConcurrency: 2
+|       failureBudget: {max: 0, mode: fast}
 |     rollback: {on: [manual]}
 | END
 $ tidegate apply -f set.yaml

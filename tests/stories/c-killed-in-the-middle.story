@@ -49,6 +49,7 @@ $ cat > set.yaml <<END
 |       select: {clusters: {matchLabels: {env: prod}}}
 |       healthWindow: 1s
 |       maxConcurrency: 2
+|       failureBudget: {max: 0, mode: fast}
 | END
 $ tidegate apply -f set.yaml
 ~60s $ tidegate get runs --set web -o json | jq -r '.items[0].state'
@@ -63,7 +64,7 @@ $ tidegate refresh web
 % agent dev-1 kill
 % hub start
 % agent dev-1 start
-~30s $ tidegate get clusters -o json | jq -r '[.items[].connected] | @csv'
+~150s $ tidegate get clusters -o json | jq -r '[.items[].connected] | @csv'
 > true,true,true
 $ tidegate get runs --set web -o json | jq -r '.items[0].state'
 > Rolling

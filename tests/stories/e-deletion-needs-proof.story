@@ -49,6 +49,7 @@ $ cat > set.yaml <<END
 |       select: {clusters: {matchLabels: {env: prod}}}
 |       healthWindow: 1s
 |       maxConcurrency: 2
+|       failureBudget: {max: 0, mode: fast}
 | END
 $ tidegate apply -f set.yaml
 ~60s $ tidegate get runs --set web -o json | jq -r '.items[0].state'
@@ -96,7 +97,7 @@ $ k dev-1 get deployment web -o jsonpath='{.metadata.uid} {.metadata.generation}
 $ tidegate get sets -o json | jq '[.items[]?] | length'
 > 0
 $ for c in dev-1 prod-1; do tidegate cluster join-token $c --label env=${c%-*} > token-$c; done
-~30s $ tidegate get clusters -o json | jq -r '[.items[] | .joined and .connected] | @csv'
+~150s $ tidegate get clusters -o json | jq -r '[.items[] | .joined and .connected] | @csv'
 > true,true
 $ engineer dev-1 patch deployment web --type merge -p '{"spec":{"replicas":3}}'
 ~10s $ k dev-1 get deployment web -o jsonpath='{.spec.replicas}'

@@ -49,6 +49,7 @@ $ cat > set.yaml <<END
 |       select: {clusters: {matchLabels: {env: prod}}}
 |       healthWindow: 1s
 |       maxConcurrency: 2
+|       failureBudget: {max: 0, mode: fast}
 | END
 $ tidegate apply -f set.yaml
 ~60s $ tidegate get runs --set web -o json | jq -r '.items[0].state'

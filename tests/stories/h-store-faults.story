@@ -82,7 +82,7 @@ $ chmod +x bin/*
 # Full. Sets that carry much are applied until no file of the hub may grow.
 % hub stop
 % hub start limit-files 2500
-~30s $ tidegate get clusters -o json | jq -r '[.items[].connected] | @csv'
+~150s $ tidegate get clusters -o json | jq -r '[.items[].connected] | @csv'
 > true
 $ for i in $(seq 12); do
 |   { sed "s/name: web}/name: full-$i}/; s/'web-/'full-$i-/; s/- clusters: .*/- list: {elements: []}/" web.yaml
@@ -125,7 +125,7 @@ $ echo set/web | cat kept - | sort > expected; tidegate get sets -o name | sort 
 $ for set in $(sed 's#set/##' kept); do tidegate apply -f $set.yaml; done | sed 's/.* //' | sort -u
 > unchanged
 $ sed -i s/good:1/good:2/ repo/web/deployment.yaml && cd repo && git commit -qam two && tidegate refresh web
-~60s $ k dev-1 get deployment web -o jsonpath='{.spec.template.spec.containers[0].image}'
+~150s $ k dev-1 get deployment web -o jsonpath='{.spec.template.spec.containers[0].image}'
 > good:2
 ~60s $ tidegate get set web -o json | jq -r '"\(.release) \(.runState)"'
 > 2 Succeeded
@@ -169,7 +169,7 @@ $ cmp hub/store.redb good && chmod 600 hub/store.redb
 
 # With the good file back all is well.
 % hub start
-~30s $ tidegate get clusters -o json | jq -r '[.items[] | "\(.name) \(.connected // false)"] | @csv'
+~150s $ tidegate get clusters -o json | jq -r '[.items[] | "\(.name) \(.connected // false)"] | @csv'
 > "dev-1 true","dev-2 false"
 $ tidegate get sets -o name | sort | diff expected -
 $ sed -i s/good:2/good:3/ repo/web/deployment.yaml && cd repo && git commit -qam three && tidegate refresh web

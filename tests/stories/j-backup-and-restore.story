@@ -139,7 +139,7 @@ $ cmp hub/identity/ca.pem lost/identity/ca.pem
 
 # The restored hub: its agents obey it, and nothing moves but what it now sends through its waves.
 % hub start
-~120s $ tidegate get clusters -o json | jq -r '.items[] | "\(.name) \(.connected // false)"'
+~180s $ tidegate get clusters -o json | jq -r '.items[] | "\(.name) \(.connected // false)"'
 > dev-1 true
 > dev-9 false
 > prod-1 true
@@ -187,7 +187,7 @@ $ images; objects | grep -c extra
 % hub stop
 $ objects > before; mv hub restored && mv lost hub
 % hub start
-~120s $ grep -c 'it lost its term and is not obeyed' agent-dev-1.log | sed 's/^[1-9][0-9]*$/said so/'
+~180s $ grep -c 'it lost its term and is not obeyed' agent-dev-1.log | sed 's/^[1-9][0-9]*$/said so/'
 > said so
 $ tidegate get audit -p _ -o json | jq -r 'first(.items[] | select(.action == "link.alarm")).reason'
 > the agent has seen hub epoch …, this hub has …: another hub took over, or this one was restored from an old copy of its store
@@ -207,7 +207,7 @@ $ tidegate-hub restore --from backup.tar.zst --state-dir hub $STORE | sed -n 1p
 > restored … records and … blobs into hub; the hub's term is …
 % kubelet dev-1 hold
 % hub start
-~120s $ k dev-1 get deployment web -o jsonpath='{.spec.template.spec.containers[0].image}'
+~180s $ k dev-1 get deployment web -o jsonpath='{.spec.template.spec.containers[0].image}'
 > good:1
 $ sleep 2; state; images
 > 2 Rolling […]
@@ -218,6 +218,6 @@ $ tidegate get audit -p default -o json | jq -r '.items[] | select(.action == "r
 > set/web release/1: first release
 > set/web release/2: the hub was restored from a backup, and some agents hold something else
 % kubelet dev-1 release
-~60s $ state; images
+~180s $ state; images
 > 2 Succeeded []
 > good:1 good:1

@@ -9,30 +9,33 @@
     reason = "a test fails by panicking"
 )]
 
-use std::{
-    path::Path,
-    sync::{Mutex, PoisonError},
-};
+use std::path::Path;
 
 use tidegate_tests::{
     harness::require_real,
     story::{self, bed::Bed},
 };
+use tokio::sync::Semaphore;
 
-/// Three real clusters and their agents are as much as two cores carry at a time.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+/// Real fleets at a time: they wait far more than they work, but their start is heavy.
+static TURNS: Semaphore = Semaphore::const_new(2);
 
 fn tell(file: &str, bed: Bed) {
     let Some(binaries) = require_real(&format!("{file} on {bed}")) else {
         return;
     };
-    let _turn =
-        (bed != Bed::Sandbox).then(|| ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner));
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("stories")
         .join(file);
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    if let Err(failure) = runtime.block_on(story::tell(&binaries, bed, &path)) {
+    let told = runtime.block_on(async {
+        let _turn = match bed {
+            Bed::Sandbox => None,
+            _ => Some(TURNS.acquire().await.unwrap()),
+        };
+        story::tell(&binaries, bed, &path).await
+    });
+    if let Err(failure) = told {
         panic!("{failure}");
     }
 }

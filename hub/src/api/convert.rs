@@ -16,6 +16,7 @@ use tidegate_model::{
     run::{Cause, Member, MemberState, RunState},
 };
 use tidegate_proto::v1 as wire;
+use tidegate_waves::Limits;
 
 use crate::{
     evidence::Evidence,
@@ -274,7 +275,8 @@ pub(crate) fn run(state: &State, record: &RunRecord) -> wire::Run {
                 .filter_map(|id| members.get(id))
                 .map(|m| member(m))
                 .collect(),
-            concurrency: count(wave.concurrency),
+            // What its strict failure budget risks, if that is less than its concurrency.
+            concurrency: count(Limits::of(run, index).places(0)),
         });
     let release = set.and_then(|set| state.release(set, run.release_number));
     wire::Run {

@@ -248,7 +248,7 @@ impl World {
 /// Waves by the label `env`, all members at once, with this added to each.
 pub(crate) fn waves(names: &[&str], more: &Value) -> Value {
     let wave = |name: &&str| {
-        let mut wave = json!({"name": name, "maxConcurrency": "100%",
+        let mut wave = json!({"name": name, "maxConcurrency": "100%", "failureBudget": {"mode": "fast"},
             "select": {"clusters": {"matchLabels": {"env": name}}}});
         if let (Some(wave), Some(more)) = (wave.as_object_mut(), more.as_object()) {
             wave.extend(more.clone());

@@ -5,6 +5,7 @@
 //! it names lets a step happen (invariant 41). Never moves a run.
 
 mod member;
+mod turn;
 
 use std::collections::BTreeMap;
 
@@ -42,6 +43,8 @@ pub enum BlockCode {
     Unreachable,
     /// A member's session lives, but its last word is not confirmed.
     NotConfirmed,
+    /// Members wait until others of their wave are through, or work again.
+    Turn,
     /// The hub has no facts about a member.
     NoFacts,
 }
@@ -60,6 +63,7 @@ impl BlockCode {
             Self::PruneHeld => "PruneHeld",
             Self::Unreachable => "Unreachable",
             Self::NotConfirmed => "NotConfirmed",
+            Self::Turn => "Turn",
             Self::NoFacts => "NoFacts",
         }
     }
@@ -150,6 +154,7 @@ impl Explainer<'_> {
                 members
                     .filter(|member| !is_settled(member))
                     .filter_map(|m| self.member(m))
+                    .chain(self.turn())
                     .collect()
             }
             RunState::Soaking => vec![self.soak()],

@@ -2,8 +2,8 @@
 //!
 //! Numbers are those of facts/promotion.md §2.4. Written without the code that they judge: they read
 //! states, facts and effects only. Called at the end of every step in debug builds, from property
-//! tests, simulations and audits. Not here: 10, 13, 16-18, 20, 24 and 25 (availability, budgets
-//! above zero, windows, quorum, metrics and alarms, which no strategy can ask for yet), 32
+//! tests, simulations and audits. Not here: 16-18, 20, 24 and 25 (windows,
+//! quorum, metrics and alarms, which no strategy can ask for yet), 32
 //! (liveness, a property of whole histories) and 37 (the agent's).
 
 mod back;
@@ -33,8 +33,8 @@ pub use self::{
         i21_no_double_spend, i22_soak_clock, i23_soak_is_per_run, i36_unreachable_is_neither,
     },
     order::{
-        i01_wave_order, i04_single_writer, i05_fencing, i09_concurrency, i11_breach_stops,
-        i12_bounded_overshoot, i15_total_settlement,
+        i01_wave_order, i04_single_writer, i05_fencing, i09_concurrency, i10_availability,
+        i11_breach_stops, i12_bounded_overshoot, i13_strict_budget, i15_total_settlement,
     },
 };
 use crate::{Assign, AssignKind, Audit, Effect, Facts, Step};
@@ -91,8 +91,10 @@ pub const ALL: &[(&str, Invariant)] = &[
     ("i06_immutability", i06_immutability),
     ("i07_partition", i07_partition),
     ("i09_concurrency", i09_concurrency),
+    ("i10_availability", i10_availability),
     ("i11_breach_stops", i11_breach_stops),
     ("i12_bounded_overshoot", i12_bounded_overshoot),
+    ("i13_strict_budget", i13_strict_budget),
     ("i14_budget_is_not_success", i14_budget_is_not_success),
     ("i15_total_settlement", i15_total_settlement),
     ("i19_approval_binding", i19_approval_binding),
@@ -170,6 +172,17 @@ impl<'a> Transition<'a> {
         })
     }
 
+    /// Whether fresh evidence says that some application of it does not work, whatever it runs.
+    fn is_unwell(&self, member: &Member) -> bool {
+        let Some(cluster) = self.facts.clusters.get(&member.id.cluster) else {
+            return false;
+        };
+        let apps = member.apps.keys().filter_map(|uid| cluster.apps.get(uid));
+        apps.filter(|app| !app.removed)
+            .filter_map(|app| app.evidence.as_ref())
+            .any(|evidence| evidence.fresh && !evidence.report.health.is_healthy())
+    }
+
     fn is_cut_off(&self, member: &Member) -> bool {
         let cluster = self.facts.clusters.get(&member.id.cluster);
         cluster.is_some_and(|cluster| cluster.unreachable_since.is_some())
@@ -192,5 +205,5 @@ fn settled(member: &Member) -> bool {
 }
 
 fn under_way(member: &Member) -> bool {
-    touched(member) && !member.reached && !settled(member)
+    touched(member) && !member.reached && !settled(member) && !failed(member)
 }

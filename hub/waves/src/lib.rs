@@ -13,16 +13,20 @@ mod evidence;
 mod explain;
 mod facts;
 pub mod invariants;
+mod limits;
 mod plan;
 mod rollback;
 mod start;
 mod step;
+#[cfg(test)]
+mod tests;
 mod validate;
 
 pub use self::{
     effect::{Action, Assign, AssignKind, Audit, Effect, Step},
     explain::{BlockCode, Blocking, explain},
     facts::{AppFacts, ClusterFacts, Evidence, Facts},
+    limits::Limits,
     plan::{Candidate, PlanError, Planned, plan},
     start::{AppStart, Begin, start},
     step::step,

@@ -95,16 +95,18 @@ fn check_wave(index: usize, wave: &Wave, found: &mut Found) {
         }
     }
     check_limit(index, wave, found);
-    if matches!(
-        wave.max_concurrency,
-        Some(Amount::Count(0) | Amount::Percent(0))
-    ) {
-        found.wave(
-            index,
-            wave,
-            "maxConcurrency",
-            "it must be at least 1; nobody would ever be assigned",
-        );
+    for (field, amount) in [
+        ("maxConcurrency", wave.max_concurrency),
+        ("maxUnavailable", wave.max_unavailable),
+    ] {
+        if amount.is_some_and(Amount::is_zero) {
+            let problem = "it must be at least 1; nobody would ever be assigned";
+            found.wave(index, wave, field, problem);
+        }
+    }
+    if wave.min_healthy.is_zero() {
+        let problem = "it must be at least 1; a wave with nothing healthy is never done";
+        found.wave(index, wave, "minHealthy", problem);
     }
     if wave.progress_deadline <= wave.health_window {
         found.wave(

@@ -183,6 +183,7 @@ fn set(index: usize, url: &str) -> String {
                 "name": stage,
                 "select": {"clusters": {"matchLabels": {"stage": stage}}},
                 "maxConcurrency": "50%",
+                "failureBudget": {"max": 0, "mode": "fast"},
                 "healthWindow": "0s",
             })
         })

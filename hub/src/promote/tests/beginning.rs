@@ -111,7 +111,7 @@ async fn a_member_without_applications_left_is_left_out() {
 #[tokio::test]
 async fn a_cluster_that_left_is_left_out_of_every_wave_it_was_in() {
     let wave = |tier: &str| {
-        json!({"name": tier, "maxConcurrency": "100%",
+        json!({"name": tier, "maxConcurrency": "100%", "failureBudget": {"mode": "fast"},
             "select": {"applications": {"matchLabels": {"tier": tier}}}})
     };
     let strategy = json!({"type": "Waves", "waves": [wave("1"), wave("2")]});

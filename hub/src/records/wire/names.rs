@@ -106,6 +106,7 @@ named!(CauseCode {
     ApplyFailed => "ApplyFailed",
     Unrendered => "Unrendered",
     DeadlineExceeded => "DeadlineExceeded",
+    MinHealthy => "MinHealthy",
     Unreachable => "Unreachable",
     Regression => "Regression",
     Requested => "Requested",

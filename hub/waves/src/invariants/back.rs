@@ -9,7 +9,7 @@ use tidegate_model::{
     run::{LastGood, MemberState, RequestVerb, RunState},
 };
 
-use super::{Transition, Verdict, settled, touched};
+use super::{Transition, Verdict, failed, settled, touched};
 use crate::{
     Effect,
     admit::{Admit, Candidate},
@@ -157,7 +157,7 @@ pub fn i31_supersede_safety(step: &Transition<'_>) -> Verdict {
     let on_the_way = step
         .members_after
         .values()
-        .filter(|member| touched(member) && !settled(member))
+        .filter(|member| touched(member) && !settled(member) && !failed(member))
         .filter(|member| member.state != MemberState::Unreachable);
     let mut problems: Vec<_> = on_the_way
         .map(|member| format!("{:?} is {:?}", member.id, member.state))

@@ -6,10 +6,11 @@ use jiff::Timestamp;
 use tidegate_model::{
     health::Health,
     report::Phase,
-    run::{GatePosition, Member, MemberState, RunState},
+    run::{CauseCode, GatePosition, Member, MemberState, RunState},
+    strategy::UnreachableThen,
 };
 
-use super::{Transition, Verdict, failed, settled};
+use super::{Transition, Verdict, failed, order::short_of_health, settled};
 use crate::{Action, Evidence};
 
 /// 2: a member becomes healthy only by reports that echo its generation and digest, received after
@@ -75,19 +76,18 @@ pub fn i03_freshness(step: &Transition<'_>) -> Verdict {
     Verdict::of(!members.is_empty(), problems.into_iter())
 }
 
-/// 14: Succeeded only with every member of every wave through its soak.
+/// 14: Succeeded only with enough members of every wave through its soak, no more failures than its
+/// budget, and nobody on the way.
 pub fn i14_budget_is_not_success(step: &Transition<'_>) -> Verdict {
     if step.after.run.state != RunState::Succeeded {
         return Verdict::Idle;
     }
-    let short = step
-        .members_after
-        .values()
-        .filter(|member| !matches!(member.state, MemberState::Soaked | MemberState::Skipped));
-    Verdict::of(
-        true,
-        short.map(|member| format!("{:?} is {:?}", member.id, member.state)),
-    )
+    let short = step.members_after.values().filter(|member| {
+        !(matches!(member.state, MemberState::Soaked | MemberState::Skipped) || failed(member))
+    });
+    let short = short.map(|member| format!("{:?} is {:?}", member.id, member.state));
+    let unwell = (0..step.run.plan.waves.len()).filter_map(|wave| short_of_health(step, wave));
+    Verdict::of(true, short.chain(unwell))
 }
 
 /// 19: a gate opens only by an approval of this wave, position and content.
@@ -146,7 +146,9 @@ pub fn i22_soak_clock(step: &Transition<'_>) -> Verdict {
                 step.run.state
             ));
         }
-        let unwell = step.wave(step.run.wave).filter(|member| !settled(member));
+        let unwell = step
+            .wave(step.run.wave)
+            .filter(|member| !settled(member) && !failed(member));
         problems.extend(unwell.map(|member| format!("soak grew with {:?} unwell", member.id)));
     }
     if finished {
@@ -181,18 +183,31 @@ pub fn i23_soak_is_per_run(step: &Transition<'_>) -> Verdict {
     }
 }
 
-/// 36: a member of a cluster that is cut off becomes neither healthy nor failed.
+/// 36: a member of a cluster that is cut off becomes neither healthy nor failed, but where the wave
+/// asks for that, after the grace.
 pub fn i36_unreachable_is_neither(step: &Transition<'_>) -> Verdict {
     let mut premise = false;
     let mut problems = Vec::new();
     for (before, after) in step.moved().filter(|(_, after)| step.is_cut_off(after)) {
         premise = true;
         let healthy = after.state == MemberState::Healthy && before.state != MemberState::Healthy;
-        let unrendered = after
-            .cause
-            .as_ref()
-            .is_some_and(|cause| cause.code == tidegate_model::run::CauseCode::Unrendered);
-        if healthy || (failed(after) && !failed(before) && !unrendered) {
+        let code = after.cause.as_ref().map(|cause| cause.code);
+        let spec = step.run.strategy.waves.get(after.id.wave as usize);
+        let grace = spec
+            .filter(|wave| wave.unreachable.then == UnreachableThen::Fail)
+            .map(|wave| wave.unreachable.grace.0);
+        let asked = grace.is_some_and(|grace| {
+            let since = step
+                .facts
+                .clusters
+                .get(&after.id.cluster)
+                .and_then(|c| c.unreachable_since);
+            code == Some(CauseCode::Unreachable)
+                && since.is_some_and(|since| between(since, step.now) >= grace)
+        });
+        if healthy
+            || (failed(after) && !failed(before) && !asked && code != Some(CauseCode::Unrendered))
+        {
             problems.push(format!(
                 "{:?} is cut off and became {:?}",
                 after.id, after.state

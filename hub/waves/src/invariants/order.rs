@@ -1,8 +1,11 @@
-//! Order, admission of work and identity: invariants 1, 4, 5, 9, 11, 12, 15.
+//! Order, admission of work and identity: invariants 1, 4, 5, 9 to 13, 15.
 
 use std::collections::BTreeSet;
 
-use tidegate_model::run::{CauseCode, MemberState, RunState};
+use tidegate_model::{
+    run::{CauseCode, Member, MemberState, RunState},
+    strategy::{Amount, BudgetMode},
+};
 
 use super::{Transition, Verdict, failed, settled, touched, under_way};
 use crate::Effect;
@@ -25,15 +28,54 @@ pub fn i01_wave_order(step: &Transition<'_>) -> Verdict {
             .values()
             .filter(|member| (member.id.wave as usize) < wave);
         let bad = earlier.filter(|member| {
-            !matches!(member.state, MemberState::Soaked | MemberState::Skipped)
+            !(matches!(member.state, MemberState::Soaked | MemberState::Skipped) || failed(member))
                 || member
                     .cause
                     .as_ref()
                     .is_some_and(|cause| cause.code == CauseCode::Regression)
         });
         problems.extend(bad.map(|member| format!("{:?} is {:?}", member.id, member.state)));
+        problems.extend((0..wave).filter_map(|earlier| short_of_health(step, earlier)));
     }
     Verdict::of(premise, problems.into_iter())
+}
+
+/// What a wave that is over lacks: too many failures, or too few that went through it.
+pub(super) fn short_of_health(step: &Transition<'_>, wave: usize) -> Option<String> {
+    let (budget, least) = allowed(step, wave);
+    let failures = step.wave(wave).filter(|member| failed(member)).count();
+    let asked = step
+        .wave(wave)
+        .filter(|member| member.state != MemberState::Skipped)
+        .count();
+    let well = step
+        .wave(wave)
+        .filter(|member| matches!(member.state, MemberState::Soaked | MemberState::Healthy))
+        .count();
+    (failures > budget || well < least.min(asked))
+        .then(|| format!("wave {wave}: {failures} failures of {budget}, {well} healthy of {least}"))
+}
+
+/// Failure budget and minimum of health of a wave, in members.
+fn allowed(step: &Transition<'_>, wave: usize) -> (usize, usize) {
+    let run = step.run;
+    let planned = run
+        .plan
+        .waves
+        .get(wave)
+        .map_or(0, |wave| wave.members.len());
+    let share = |amount, up: bool| match amount {
+        Amount::Count(count) => count as usize,
+        Amount::Percent(percent) if up => (planned * percent as usize).div_ceil(100),
+        Amount::Percent(percent) => planned * percent as usize / 100,
+    };
+    match run.strategy.waves.get(wave) {
+        Some(spec) => (
+            share(spec.failure_budget.max, false),
+            share(spec.min_healthy, true).max(1),
+        ),
+        None => (0, planned.max(1)),
+    }
 }
 
 /// 4: a run that finds a newer one of its set writes nothing.
@@ -113,9 +155,44 @@ pub fn i09_concurrency(step: &Transition<'_>) -> Verdict {
     Verdict::of(under_way > 0 && under_way == allowed, problem.into_iter())
 }
 
-/// 11: with a failed member nothing moves forward.
+/// 10: nobody who works is assigned while as many of the wave as may be do not.
+pub fn i10_availability(step: &Transition<'_>) -> Verdict {
+    let open = step.run.wave;
+    let Some(planned) = step.run.plan.waves.get(open) else {
+        return Verdict::Idle;
+    };
+    let most = step
+        .run
+        .strategy
+        .waves
+        .get(open)
+        .and_then(|wave| wave.max_unavailable)
+        .map_or(planned.concurrency, |amount| match amount {
+            Amount::Count(count) => (count as usize).max(1),
+            Amount::Percent(percent) => (planned.members.len() * percent as usize / 100).max(1),
+        });
+    let unwell = |member: &Member| step.is_unwell(member);
+    let assigned: BTreeSet<_> = step.forward().map(|assign| &assign.member).collect();
+    let out = |member: &&Member| {
+        !failed(member)
+            && member.state != MemberState::Skipped
+            && (under_way(member) || unwell(member))
+    };
+    let down = step.wave(open).filter(out).count();
+    let taken = step
+        .wave(open)
+        .filter(|member| assigned.contains(&member.id) && !unwell(member))
+        .count();
+    let problem = (taken > 0 && down > most)
+        .then(|| format!("{taken} that worked were assigned, and {down} of {most} do not work"));
+    Verdict::of(taken > 0 && down == most, problem.into_iter())
+}
+
+/// 11: with more failures than the budget allows nothing moves forward.
 pub fn i11_breach_stops(step: &Transition<'_>) -> Verdict {
-    let failure = step.members_after.values().any(failed);
+    let failure = (0..step.run.plan.waves.len()).any(|wave| {
+        step.wave(wave).filter(|member| failed(member)).count() > allowed(step, wave).0
+    });
     let forward = step
         .forward()
         .map(|assign| format!("{:?} is assigned", assign.member));
@@ -126,20 +203,34 @@ pub fn i11_breach_stops(step: &Transition<'_>) -> Verdict {
     }
 }
 
-/// 12: no more than the concurrency fails on its way to healthy.
+/// 12: no more than budget and concurrency together fail on their way to healthy.
 pub fn i12_bounded_overshoot(step: &Transition<'_>) -> Verdict {
+    bounded(step, |_, budget, concurrency| Some(budget + concurrency))
+}
+
+/// 13: a strict budget is overspent by one at most.
+pub fn i13_strict_budget(step: &Transition<'_>) -> Verdict {
+    bounded(step, |strict, budget, _| strict.then_some(budget + 1))
+}
+
+/// Failures on the way to healthy, wave by wave, against what may be.
+fn bounded(step: &Transition<'_>, most: impl Fn(bool, usize, usize) -> Option<usize>) -> Verdict {
     let mut premise = false;
     let mut problems = Vec::new();
     for (index, wave) in step.run.plan.waves.iter().enumerate() {
+        let spec = step.run.strategy.waves.get(index);
+        let strict = spec.is_some_and(|wave| wave.failure_budget.mode == BudgetMode::Strict);
+        let Some(most) = most(strict, allowed(step, index).0, wave.concurrency) else {
+            continue;
+        };
         let failures = step
             .wave(index)
             .filter(|m| failed(m) && touched(m) && !m.reached)
             .count();
         premise |= failures > 0;
-        if failures > wave.concurrency {
+        if failures > most {
             problems.push(format!(
-                "{failures} failures with concurrency {}",
-                wave.concurrency
+                "{failures} failures in wave {index}, {most} at most"
             ));
         }
     }
@@ -154,7 +245,8 @@ pub fn i15_total_settlement(step: &Transition<'_>) -> Verdict {
     }
     let mut waiting = step
         .wave(run.wave)
-        .filter(|member| !settled(member) && member.state != MemberState::Queued)
+        .filter(|member| !settled(member) && !failed(member))
+        .filter(|member| member.state != MemberState::Queued)
         .peekable();
     let premise = waiting.peek().is_some();
     let endless = waiting.filter(|member| {

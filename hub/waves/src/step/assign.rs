@@ -1,6 +1,6 @@
 //! Who is assigned next.
 //!
-//! Owns concurrency and the next generation. Never opens a wave.
+//! Owns concurrency, availability and the next generation. Never opens a wave.
 
 use jiff::Timestamp;
 use tidegate_model::{
@@ -14,7 +14,7 @@ use super::{
     work::Work,
 };
 use crate::{
-    Action, AppFacts, Assign, AssignKind, Audit, Effect, SYSTEM, evidence::is_alive,
+    Action, AppFacts, Assign, AssignKind, Audit, Effect, Limits, SYSTEM, evidence::is_alive,
     start::runs_target,
 };
 
@@ -25,17 +25,14 @@ pub(crate) fn assign(work: &mut Work<'_>) -> bool {
     if work.wave_members(wave).any(is_regressed) {
         return false;
     }
-    let under_way = work
+    let count = |is: fn(&Member) -> bool| work.wave_members(wave).filter(|m| is(m)).count();
+    let limits = Limits::of(&work.run, wave);
+    let places = limits.places(count(|member| member.state.is_failed()));
+    let mut free = places.saturating_sub(count(is_under_way));
+    let mut unavailable = work
         .wave_members(wave)
-        .filter(|member| is_under_way(member))
+        .filter(|member| is_unavailable(work, member))
         .count();
-    let concurrency = work
-        .run
-        .plan
-        .waves
-        .get(wave)
-        .map_or(0, |wave| wave.concurrency);
-    let mut free = concurrency.saturating_sub(under_way);
     let queue: Vec<_> = work
         .wave_members(wave)
         .filter(|member| is_assignable(work, member))
@@ -46,25 +43,52 @@ pub(crate) fn assign(work: &mut Work<'_>) -> bool {
         if free == 0 {
             break;
         }
+        // Whoever does not work already loses nothing by an attempt.
+        let works = work
+            .member(&id)
+            .is_none_or(|known| !is_unavailable(work, known));
         let Some((member, effects)) = forward(work, &id) else {
             continue;
         };
         let touched = is_touched(&member);
+        if touched && works && unavailable >= limits.unavailable {
+            continue;
+        }
         if !work.put(member, effects) {
             break;
         }
         any = true;
         free -= usize::from(touched);
+        unavailable += usize::from(touched && works);
     }
     any
 }
 
 /// Whether it takes a place of its wave's concurrency: written by this run and never healthy since,
-/// reachable or not.
+/// reachable or not. Who failed is not waited for any more.
 pub(crate) fn is_under_way(member: &Member) -> bool {
     is_touched(member)
         && !member.reached
+        && !member.state.is_failed()
         && !matches!(member.state, MemberState::Skipped | MemberState::Soaked)
+}
+
+/// Whether it does not work, as far as anybody knows: it is under way, or fresh evidence says so,
+/// whatever it runs. Silence is no such evidence, and who failed is counted by the failure budget.
+pub(crate) fn is_unavailable(work: &Work<'_>, member: &Member) -> bool {
+    if member.state.is_failed() || member.state == MemberState::Skipped {
+        return false;
+    }
+    let known = work.cluster(&member.id).map(|cluster| &cluster.apps);
+    let unwell = |app: &AppFacts| {
+        is_alive(Some(app))
+            && app
+                .evidence
+                .as_ref()
+                .is_some_and(|evidence| evidence.fresh && !evidence.report.health.is_healthy())
+    };
+    let facts = |uid| known.and_then(|apps| apps.get(uid));
+    is_under_way(member) || member.apps.keys().filter_map(facts).any(unwell)
 }
 
 /// An unreachable cluster is not assigned before it is back: an order that waits for its return

@@ -1,21 +1,21 @@
 //! What becomes of the run, now that its members are up to date.
 //!
-//! Owns the run's states on the way forward and out of it: doors and gates, soak, breach,
-//! regression, supersede. Never looks at a report: members carry what the evidence says. Makes at
+//! Owns the run's states on the way forward and out of it: doors and gates, soak, regression,
+//! supersede. Never looks at a report: members carry what the evidence says. Makes at
 //! most one change of state a step, and none that lets something happen while members wait to be
 //! stored.
 
 use std::time::Duration;
 
 use tidegate_model::run::{
-    Cause, CauseCode, GatePosition, Member, MemberState, Paused, RollbackBy, RunState, SoakClock,
+    Cause, CauseCode, GatePosition, Member, MemberState, Paused, RunState, SoakClock,
 };
 
 use super::{
-    assign, finish, member,
+    assign, breach, finish, member,
     work::{Work, elapsed, is_opened},
 };
-use crate::{Action, SYSTEM, evidence, rollback};
+use crate::{Action, SYSTEM, evidence};
 
 /// Decides.
 pub(crate) fn decide(work: &mut Work<'_>) {
@@ -23,14 +23,10 @@ pub(crate) fn decide(work: &mut Work<'_>) {
         return;
     }
     if work.run.state == RunState::Breached {
-        return answer_breach(work);
+        return breach::answer(work);
     }
-    let failed = work
-        .members()
-        .find(|member| member.state.is_failed())
-        .cloned();
-    if let Some(failed) = failed {
-        return breach(work, &failed);
+    if let Some(cause) = breach::look(work) {
+        return breach::begin(work, cause);
     }
     let regressed = work
         .members()
@@ -196,8 +192,9 @@ fn finish_wave(work: &mut Work<'_>) {
     work.run.state = RunState::WaitingGate;
 }
 
+/// Whether nothing more is waited for: it is healthy, left out, or failed within the budget.
 pub(crate) fn is_settled(member: &Member) -> bool {
-    matches!(member.state, MemberState::Healthy | MemberState::Skipped)
+    matches!(member.state, MemberState::Healthy | MemberState::Skipped) || member.state.is_failed()
 }
 
 /// How long the open wave has soaked: what is banked, and since then no more than the member with
@@ -244,7 +241,7 @@ fn pause(work: &mut Work<'_>, regressed: &Member) {
         by_person: false,
     });
     work.run.state = RunState::Paused;
-    let message = describe(work, regressed);
+    let message = breach::describe(work, regressed);
     work.run.cause = Some(Cause {
         code: CauseCode::Regression,
         message: message.clone(),
@@ -273,65 +270,4 @@ fn go_on(work: &mut Work<'_>) {
         Action::Resume,
         "every member of the earlier waves is healthy again",
     );
-}
-
-fn breach(work: &mut Work<'_>, failed: &Member) {
-    let message = describe(work, failed);
-    let code = failed
-        .cause
-        .as_ref()
-        .map_or(CauseCode::MemberFailed, |cause| cause.code);
-    stop_soak(work);
-    work.run.paused = None;
-    work.run.gate = None;
-    work.run.state = RunState::Breached;
-    work.run.cause = Some(Cause {
-        code,
-        message: message.clone(),
-    });
-    work.decide(Action::Breach, message);
-}
-
-/// Goes back if the strategy says so, and if something that this run wrote failed: a member that it
-/// never wrote says nothing against what it wrote elsewhere, and a rollback would deny content that
-/// works.
-fn answer_breach(work: &mut Work<'_>) {
-    use tidegate_model::strategy::RollbackOn;
-    let on = &work.run.strategy.rollback.on;
-    let automatic = work
-        .members()
-        .filter(|known| member::is_touched(known))
-        .any(|member| match member.state {
-            MemberState::Failed => on.contains(&RollbackOn::Budget),
-            MemberState::TimedOut => on.contains(&RollbackOn::Deadline),
-            _ => false,
-        });
-    if !automatic {
-        return finish::finish(work, RunState::Failed, None, SYSTEM);
-    }
-    let reason = work
-        .run
-        .cause
-        .as_ref()
-        .map(|cause| cause.message.clone())
-        .unwrap_or_default();
-    rollback::begin(
-        work,
-        RollbackBy {
-            by_person: false,
-            actor: SYSTEM.to_owned(),
-            reason,
-        },
-    );
-}
-
-fn describe(work: &Work<'_>, member: &Member) -> String {
-    let wave = work.run.plan.waves.get(member.id.wave as usize);
-    let cause = member
-        .cause
-        .as_ref()
-        .map(|cause| cause.message.clone())
-        .unwrap_or_default();
-    let wave = wave.map_or("", |wave| &wave.name);
-    format!("wave {wave}, cluster {}: {cause}", member.cluster_name)
 }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tidegate_model::{
     release::EntryContent,
     run::{Cause, CauseCode, LastGood, Member, MemberApp, MemberState},
+    strategy::UnreachableThen,
 };
 
 use super::work::{Work, elapsed, is_opened};
@@ -67,8 +68,7 @@ impl Observer<'_> {
         if self.is_pending(member) {
             member.state = MemberState::Queued;
             member.cause = None;
-            self.note_silence(member);
-            return Vec::new();
+            return self.note_silence(member);
         }
         let seen = see(member, self.cluster, Side::Forward, self.work.times());
         if member.unreachable_since.is_some() {
@@ -76,8 +76,7 @@ impl Observer<'_> {
             member.healthy_since = None;
             member.state = stage_of(member, &seen);
             member.cause = seen.problem;
-            self.note_silence(member);
-            return Vec::new();
+            return self.note_silence(member);
         }
         self.judge(member, seen)
     }
@@ -183,18 +182,28 @@ impl Observer<'_> {
         vec![audit(member, Action::FailMember)]
     }
 
-    fn note_silence(&self, member: &mut Member) {
+    /// What silence makes of it once the grace is over (invariant 36).
+    fn note_silence(&self, member: &mut Member) -> Vec<Effect> {
         let Some(since) = member.unreachable_since else {
-            return;
+            return Vec::new();
         };
-        let grace = self.work.spec(member.id.wave as usize).unreachable.grace;
-        if elapsed(since, self.work.hub_now) >= grace.0 {
-            member.state = MemberState::Unreachable;
-            let message = format!("no session since {since}");
-            member.cause = Some(Cause {
-                code: CauseCode::Unreachable,
-                message,
-            });
+        let unreachable = self.work.spec(member.id.wave as usize).unreachable;
+        if elapsed(since, self.work.hub_now) < unreachable.grace.0 {
+            return Vec::new();
+        }
+        let cause = Cause {
+            code: CauseCode::Unreachable,
+            message: format!("no session since {since}"),
+        };
+        match unreachable.then {
+            UnreachableThen::Fail if !self.work.paused_by_person() => {
+                self.fail(member, MemberState::Failed, cause)
+            }
+            UnreachableThen::Wait | UnreachableThen::Fail => {
+                member.state = MemberState::Unreachable;
+                member.cause = Some(cause);
+                Vec::new()
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! Everything that can happen between two steps.
 
+use crate::{Step, step};
 use proptest::{
     prelude::{Just, Strategy, any, prop_oneof},
     sample::select,
@@ -8,10 +9,9 @@ use tidegate_model::{
     health::Health,
     run::{GatePosition, RequestVerb},
 };
-use tidegate_waves::{Step, step};
 
 use super::{clearing, setup::Setup};
-use crate::{agent::Kind, fixture::bundle, world::World};
+use crate::tests::{agent::Kind, fixture::bundle, world::World};
 
 /// One thing that happens.
 #[derive(Clone, Debug)]

@@ -7,15 +7,15 @@ mod setup;
 
 use std::{cell::RefCell, collections::BTreeMap};
 
+use crate::{BlockCode, Effect, invariants};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use tidegate_model::{assignment::Assignment, run::RunState};
-use tidegate_waves::{Effect, invariants};
 
 use self::{
     acts::{Act, any_acts},
     setup::{Setup, any_setup},
 };
-use crate::world::World;
+use crate::tests::world::World;
 
 /// Plays a history and then lets everything come to rest.
 fn play(setup: &Setup, acts: &[Act]) -> BTreeMap<&'static str, u64> {
@@ -49,8 +49,13 @@ fn rest(world: &mut World) {
         .values_mut()
         .for_each(|agent| agent.resync(world.truth));
     for _ in 0..400 {
-        let waits_for_people =
-            !world.explain().is_empty() && world.explain().iter().all(|said| said.code.is_human());
+        // Whoever waits for a turn waits for what the others wait for.
+        let said = world.explain();
+        let mut causes = said
+            .iter()
+            .filter(|said| said.code != BlockCode::Turn)
+            .peekable();
+        let waits_for_people = causes.peek().is_some() && causes.all(|said| said.code.is_human());
         if world.run.state.is_terminal() || waits_for_people {
             return;
         }
@@ -85,7 +90,8 @@ fn check_books(world: &World) {
     );
     assert_eq!(records("run.pin"), world.pins.len());
     if world.run.state == RunState::Succeeded {
-        let apps = world.members.values().flat_map(|member| &member.apps);
+        let members = world.members.values().filter(|m| !m.state.is_failed());
+        let apps = members.flat_map(|member| &member.apps);
         for (uid, app) in apps.filter(|(uid, _)| !world.apps[uid].removed) {
             let known = &world.apps[uid];
             let removed = world.sessions[&known.cluster.unwrap()].removed;

@@ -2,6 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use crate::{
+    admit::{Admit, Candidate, admit},
+    invariants::{Verdict, i26_sticky_rollback, i27_pin_dominance},
+};
 use proptest::{
     prelude::{
         Just, ProptestConfig, Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest,
@@ -12,12 +16,8 @@ use tidegate_model::{
     deny::{Deny, Pin, PinRelease},
     object::ObjectId,
 };
-use tidegate_waves::{
-    admit::{Admit, Candidate, admit},
-    invariants::{Verdict, i26_sticky_rollback, i27_pin_dominance},
-};
 
-use crate::fixture::{app, at, bundle, run_id};
+use crate::tests::fixture::{app, at, bundle, run_id};
 
 fn object(name: &str, content: &str) -> Deny {
     let id = ObjectId {

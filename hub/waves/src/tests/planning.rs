@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::{Candidate, PlanError, plan};
 use proptest::prelude::{
     Just, ProptestConfig, Strategy as _, any, prop_assert, prop_assert_eq, prop_oneof, proptest,
 };
@@ -9,9 +10,8 @@ use tidegate_model::{
     run::{MemberId, MemberState},
     strategy::{Amount, Limit, Order, Strategy, Unmatched, Wave},
 };
-use tidegate_waves::{Candidate, PlanError, plan};
 
-use crate::fixture::{Before, Row, app, candidates, cluster, labels, row, waves, world};
+use crate::tests::fixture::{Before, Row, app, candidates, cluster, labels, row, waves, world};
 
 fn members(strategy: &Strategy, members: &[Candidate], wave: usize) -> Vec<MemberId> {
     plan(strategy, members, 1).unwrap().plan.waves[wave]
@@ -189,7 +189,7 @@ fn a_run_begins_with_what_is_known() {
         (3, false, "p/web-1")
     );
     assert_eq!(member.cluster_name, "c1");
-    let world = crate::fixture::world(
+    let world = crate::tests::fixture::world(
         &waves(&["dev"]),
         &[
             same,

@@ -5,6 +5,12 @@ use std::{
     time::Duration,
 };
 
+use crate::{
+    Action, AppFacts, AssignKind, Audit, Blocking, ClusterFacts, Effect, Evidence, Facts, Step,
+    explain,
+    invariants::{self, Transition, Verdict},
+    step,
+};
 use jiff::{SignedDuration, Timestamp};
 use tidegate_model::{
     assignment::Assignment,
@@ -18,14 +24,8 @@ use tidegate_model::{
         RunState,
     },
 };
-use tidegate_waves::{
-    Action, AppFacts, AssignKind, Audit, Blocking, ClusterFacts, Effect, Evidence, Facts, Step,
-    explain,
-    invariants::{self, Transition, Verdict},
-    step,
-};
 
-use crate::agent::{Agent, Kind};
+use crate::tests::agent::{Agent, Kind};
 
 /// What the hub has stored of an application.
 #[derive(Clone, Debug, Default)]
@@ -252,6 +252,7 @@ impl World {
             .filter(|member| member.id.wave as usize == self.run.wave);
         members.all(|member| {
             member.state == MemberState::Skipped
+                || member.state.is_failed()
                 || member.apps.iter().all(|(uid, app)| {
                     let running = self.agents[&member.id.cluster].apps.get(uid);
                     self.apps[uid].removed

@@ -1,14 +1,14 @@
 //! The way forward, rule by rule.
 
+use crate::{Action, BlockCode};
 use tidegate_model::{
     duration::Span,
     health::Health,
     run::{CauseCode, GatePosition, MemberState, RequestVerb, RunState},
-    strategy::{Amount, Strategy},
+    strategy::{Amount, BudgetMode, Strategy},
 };
-use tidegate_waves::{Action, BlockCode};
 
-use crate::{
+use crate::tests::{
     fixture::{Before, app, approval, cluster, row, waves, world},
     world::World,
 };
@@ -67,7 +67,9 @@ fn prod_waits_for_dev_and_explain_says_so() {
 fn concurrency_is_one_at_first_and_a_quarter_after() {
     let mut rows: Vec<_> = (1..=3).map(|n| row(n, "dev")).collect();
     rows.extend((10..18).map(|n| row(n, "prod")));
-    let mut world = world(&waves(&["dev", "prod"]), &rows);
+    let mut strategy = waves(&["dev", "prod"]);
+    strategy.waves[1].failure_budget.mode = BudgetMode::Fast;
+    let mut world = world(&strategy, &rows);
     world.settle();
     assert_eq!(world.assigned.len(), 1);
     assert_eq!(world.assigned[0].1.app, app(1), "order is by rank");
@@ -160,7 +162,11 @@ fn gates_open_by_approval_of_that_wave_position_and_content() {
     let content = world.run.content;
     world.approve(0, GatePosition::Before, content);
     world.approve(1, GatePosition::After, content);
-    world.approve(0, GatePosition::After, crate::fixture::bundle("other"));
+    world.approve(
+        0,
+        GatePosition::After,
+        crate::tests::fixture::bundle("other"),
+    );
     world.round(60);
     assert_eq!(
         (world.run.state, world.run.wave),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::{AppStart, Begin, Candidate, Planned, plan, start};
 use jiff::Timestamp;
 use serde_json::json;
 use tidegate_model::{
@@ -13,9 +14,8 @@ use tidegate_model::{
     run::LastGood,
     strategy::{ApprovalGate, Gate, Order, Strategy, StrategyType, Wave},
 };
-use tidegate_waves::{AppStart, Begin, Candidate, Planned, plan, start};
 
-use crate::{
+use crate::tests::{
     agent::{Agent, Kind},
     world::{App, Session, World},
 };

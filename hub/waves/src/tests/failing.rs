@@ -1,14 +1,14 @@
 //! Failures, cut-off clusters and the way back, rule by rule.
 
+use crate::{AssignKind, BlockCode};
 use tidegate_model::{
     deny::PinRelease,
     duration::Span,
     run::{CauseCode, MemberState, RequestVerb, RunState},
     strategy::{Amount, RollbackOn, Strategy},
 };
-use tidegate_waves::{AssignKind, BlockCode};
 
-use crate::{
+use crate::tests::{
     agent::Kind,
     fixture::{Before, Row, app, cluster, old, row, target, waves, world},
     world::World,

@@ -1,9 +1,9 @@
 //! What people and newer releases ask for.
 
+use crate::{Action, BlockCode};
 use tidegate_model::run::{CauseCode, RequestVerb, RunState};
-use tidegate_waves::{Action, BlockCode};
 
-use crate::{
+use crate::tests::{
     fixture::{app, approval, cluster, row, waves, world},
     world::World,
 };

@@ -6,10 +6,13 @@ use proptest::{
 };
 use tidegate_model::{
     duration::Span,
-    strategy::{Amount, Limit, RollbackOn, Strategy as Waves, Unmatched, Wave},
+    strategy::{
+        Amount, BudgetMode, FailureBudget, Limit, RollbackOn, Strategy as Waves, Unmatched,
+        UnreachableThen, Wave,
+    },
 };
 
-use crate::{
+use crate::tests::{
     agent::Kind,
     fixture::{Before, Row, app, approval, cluster, waves, world},
     world::World,
@@ -84,6 +87,53 @@ fn any_rows() -> impl Strategy<Value = Vec<Row>> {
     })
 }
 
+/// What a wave puts up with.
+#[derive(Clone, Debug)]
+struct Tolerance {
+    unavailable: Option<Amount>,
+    budget: FailureBudget,
+    min_healthy: Amount,
+    then: UnreachableThen,
+}
+
+impl Tolerance {
+    fn apply(&self, wave: &mut Wave) {
+        wave.max_unavailable = self.unavailable;
+        wave.failure_budget = self.budget;
+        wave.min_healthy = self.min_healthy;
+        wave.unreachable.then = self.then;
+    }
+}
+
+fn any_tolerance() -> impl Strategy<Value = Tolerance> {
+    let unavailable = proptest::option::weighted(0.3, (1..3_u32).prop_map(Amount::Count));
+    let max = select(vec![
+        Amount::Count(0),
+        Amount::Count(0),
+        Amount::Count(1),
+        Amount::Percent(50),
+    ]);
+    let mode = select(vec![BudgetMode::Strict, BudgetMode::Fast]);
+    let min_healthy = select(vec![
+        Amount::Percent(100),
+        Amount::Percent(50),
+        Amount::Count(1),
+    ]);
+    let then = select(vec![
+        UnreachableThen::Wait,
+        UnreachableThen::Wait,
+        UnreachableThen::Fail,
+    ]);
+    (unavailable, max, mode, min_healthy, then).prop_map(
+        |(unavailable, max, mode, min_healthy, then)| Tolerance {
+            unavailable,
+            budget: FailureBudget { max, mode },
+            min_healthy,
+            then,
+        },
+    )
+}
+
 fn any_wave() -> impl Strategy<Value = Wave> {
     let limit = proptest::option::weighted(0.2, 1..3_u32);
     let concurrency = proptest::option::of(prop_oneof![
@@ -92,7 +142,7 @@ fn any_wave() -> impl Strategy<Value = Wave> {
     ]);
     let seconds = |choices: &[u64]| select(choices.to_vec()).prop_map(Span::secs);
     (
-        (limit, concurrency),
+        (limit, concurrency, any_tolerance()),
         (
             seconds(&[120, 300]),
             seconds(&[60, 600]),
@@ -105,13 +155,18 @@ fn any_wave() -> impl Strategy<Value = Wave> {
         ),
     )
         .prop_map(
-            |((limit, concurrency), (deadline, grace, window, soak), (before, after))| {
+            |(
+                (limit, concurrency, tolerance),
+                (deadline, grace, window, soak),
+                (before, after),
+            )| {
                 let mut wave = Wave::named("x");
                 wave.limit = limit.map(|count| Limit {
                     count: Some(count),
                     percent: None,
                 });
                 wave.max_concurrency = concurrency;
+                tolerance.apply(&mut wave);
                 wave.progress_deadline = deadline;
                 wave.unreachable.grace = grace;
                 wave.health_window = window;
@@ -127,7 +182,7 @@ fn any_strategy() -> impl Strategy<Value = Waves> {
     let on = select(vec![
         vec![RollbackOn::Budget, RollbackOn::Deadline],
         vec![RollbackOn::Budget, RollbackOn::Deadline],
-        vec![RollbackOn::Budget],
+        vec![RollbackOn::Budget, RollbackOn::MinHealthy],
         vec![RollbackOn::Manual],
     ]);
     let by_waves =
@@ -143,7 +198,7 @@ fn any_strategy() -> impl Strategy<Value = Waves> {
             }
             if by_tier {
                 strategy.waves[1].select.applications.match_labels =
-                    crate::fixture::labels(&[("tier", "db")]);
+                    crate::tests::fixture::labels(&[("tier", "db")]);
             }
             strategy.unmatched = Unmatched::LastWave;
             strategy

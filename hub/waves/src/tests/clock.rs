@@ -2,7 +2,7 @@
 
 use tidegate_model::{duration::Span, run::RunState};
 
-use crate::{
+use crate::tests::{
     fixture::{row, waves, world},
     world::World,
 };

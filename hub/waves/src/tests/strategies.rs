@@ -1,13 +1,13 @@
 //! What is refused before anything is planned.
 
+use crate::{PlanError, plan, validate};
 use tidegate_model::{
     duration::Span,
     selector::{Operator, Requirement},
     strategy::{Limit, RollbackOn, Strategy, StrategyType, Wave},
 };
-use tidegate_waves::{PlanError, plan, validate};
 
-use crate::fixture::{approval, waves};
+use crate::tests::fixture::{approval, waves};
 
 fn with(change: impl Fn(&mut Wave)) -> Strategy {
     let mut strategy = waves(&["dev", "prod"]);

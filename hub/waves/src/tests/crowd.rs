@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use crate::{Effect, Step};
 use tidegate_model::{
     run::{RequestVerb, RunState},
     strategy::Strategy,
 };
-use tidegate_waves::{Effect, Step};
 
-use crate::fixture::{Row, app, row, world};
+use crate::tests::fixture::{Row, app, row, world};
 
 fn rows(clusters: u64, apps: u64) -> Vec<Row> {
     (0..clusters)

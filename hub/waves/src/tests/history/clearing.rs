@@ -1,14 +1,14 @@
 //! Invariant 41, second half: clearing exactly what `explain` names lets a step happen.
 
+use crate::{BlockCode, Blocking};
 use tidegate_model::{
     duration::Span,
     health::Health,
     report::{Phase, Report},
     run::{GatePosition, MemberId, RequestVerb},
 };
-use tidegate_waves::{BlockCode, Blocking};
 
-use crate::world::World;
+use crate::tests::world::World;
 
 /// Clears every named cause in a copy of the world; it must move.
 pub(crate) fn check(world: &World) {
@@ -51,7 +51,7 @@ pub(crate) fn check(world: &World) {
 
 fn clear(world: &mut World, blocking: &Blocking) {
     match blocking.code {
-        BlockCode::StepPending | BlockCode::Soak | BlockCode::NoFacts => {}
+        BlockCode::StepPending | BlockCode::Soak | BlockCode::Turn | BlockCode::NoFacts => {}
         BlockCode::PausedByPerson => world.ask(RequestVerb::Resume),
         BlockCode::Approval => {
             let position = blocking.position.unwrap_or(GatePosition::Before);
