@@ -13,9 +13,9 @@ use crate::{
     testing::{assigned, report},
 };
 
-type Stream_ = Pin<Box<dyn Stream<Item = Result<wire::WatchEventsResponse, Status>> + Send>>;
+type Messages = Pin<Box<dyn Stream<Item = Result<wire::WatchEventsResponse, Status>> + Send>>;
 
-async fn watch(hub: &Hub, request: wire::WatchEventsRequest) -> Stream_ {
+async fn watch(hub: &Hub, request: wire::WatchEventsRequest) -> Messages {
     hub.api()
         .watch_events(ada(request))
         .await
@@ -30,17 +30,17 @@ fn follow() -> wire::WatchEventsRequest {
     }
 }
 
-async fn next(stream: &mut Stream_) -> wire::WatchEventsResponse {
+async fn next(stream: &mut Messages) -> wire::WatchEventsResponse {
     soon(stream.next()).await.unwrap().unwrap()
 }
 
-/// The next event of a stream.
-async fn event(stream: &mut Stream_) -> wire::Event {
-    loop {
-        if let Some(event) = next(stream).await.events.pop() {
-            return event;
-        }
+/// Every event of a stream up to the first of this reason.
+async fn until(stream: &mut Messages, reason: &str) -> Vec<wire::Event> {
+    let mut told: Vec<wire::Event> = Vec::new();
+    while told.iter().all(|event| event.reason != reason) {
+        told.extend(next(stream).await.events);
     }
+    told
 }
 
 async fn decide(hub: &Hub, project: &str, action: &str, subject: &str) {
@@ -98,29 +98,30 @@ async fn sessions_and_reports_are_events_too() {
     let mut stream = watch(&hub, follow()).await;
     next(&mut stream).await;
     let agent = Agent::connect(&hub.sessions, cluster_uid(1));
-    let came = event(&mut stream).await;
-    assert_eq!(
-        (came.reason.as_str(), came.cluster.as_str()),
-        ("ClusterConnected", "c1")
-    );
+    let mut told = until(&mut stream, "ClusterConnected").await;
+    assert_eq!(told[0].cluster, "c1");
     // A second session takes the first one's place: nobody came and nobody went.
     let newer = Agent::connect(&hub.sessions, cluster_uid(1));
     drop(agent);
     let backend = Backend::new(hub.db.clone());
     let ill = report(&app, Health::Degraded);
     backend.report(cluster_uid(1), ill).await.unwrap();
-    let told = event(&mut stream).await;
-    assert_eq!(
-        (
-            told.reason.as_str(),
-            told.object.as_str(),
-            told.r#type.as_str()
-        ),
-        ("ApplicationDegraded", "application/web-1", "Warning")
-    );
-    assert_eq!((told.set.as_str(), told.cluster.as_str()), ("web", "c1"));
+    told.extend(until(&mut stream, "ApplicationDegraded").await);
     drop(newer);
-    assert_eq!(event(&mut stream).await.reason, "ClusterDisconnected");
+    told.extend(until(&mut stream, "ClusterDisconnected").await);
+    let reasons: Vec<_> = told.iter().map(|event| event.reason.as_str()).collect();
+    let expected = [
+        "ClusterConnected",
+        "ApplicationDegraded",
+        "ClusterDisconnected",
+    ];
+    assert_eq!(reasons, expected);
+    let ill = &told[1];
+    assert_eq!(
+        (ill.object.as_str(), ill.r#type.as_str()),
+        ("application/web-1", "Warning")
+    );
+    assert_eq!((ill.set.as_str(), ill.cluster.as_str()), ("web", "c1"));
 }
 
 #[tokio::test]
