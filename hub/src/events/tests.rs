@@ -388,3 +388,31 @@ async fn an_application_of_a_decision_is_known_with_its_set_and_cluster() {
     let about = &told.event.about;
     assert_eq!((about.set.as_str(), about.cluster.as_str()), ("web", "c1"));
 }
+
+#[tokio::test]
+async fn of_one_transaction_decisions_come_first_and_then_what_is_seen() {
+    let hub = Hub::new().await;
+    let web = set(1, "web", &json!({"type": "AllAtOnce"}));
+    hub.create([web.clone()]).await;
+    let row = hub.db.read().set("default", "web").unwrap().clone();
+    let mut broken = web;
+    broken.problems = vec!["a.yaml:1: bad".to_owned()];
+    hub.write(|changes| {
+        changes.update(&row, &broken);
+        for action in ["set.change", "set.refresh"] {
+            let subject = "set/web".to_owned();
+            changes.decide(crate::changes::Decision::by_system(
+                "default",
+                action,
+                subject,
+                String::new(),
+            ));
+        }
+    })
+    .await;
+    let told = all(&hub);
+    let reasons: Vec<_> = told.iter().map(|kept| kept.event.reason).collect();
+    assert_eq!(reasons, ["SetChanged", "RefreshRequested", "RenderFailed"]);
+    // What is seen stands behind the last decision: so a later hub tells what followed that.
+    assert_eq!(told[2].decision, told[1].decision);
+}
