@@ -1,3 +1,5 @@
+//! Rows of the table of actions, and who is named in what is said.
+
 use jiff::Timestamp;
 
 use super::*;
