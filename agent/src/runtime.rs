@@ -218,7 +218,8 @@ fn connect(
         },
         reconciler.clone(),
         identity.identity(),
-    );
+    )
+    .renewing(identity.renewals());
     health.links(link.handle(), identity);
     parts.spawn(keeper.run(cancel.clone()));
     parts.spawn(link.run(cancel.clone()));

@@ -8,6 +8,7 @@ mod condition;
 mod config;
 mod describe;
 mod diff;
+mod events;
 mod get;
 mod name;
 mod offline;
@@ -22,13 +23,15 @@ mod watching;
 mod why;
 
 pub use admin::{
-    ClusterCommand, JoinToken, Label, LabelChange, Remove, RoleName, UserCommand, UserCreate,
+    ClusterCommand, JoinToken, Label, LabelChange, Remove, RoleName, Rotate, UserCommand,
+    UserCreate,
 };
 pub use audit::{AuditCommand, AuditLog, AuditVerify, Noted, Pattern, Since};
 pub use condition::Condition;
 pub use config::{AddContexts, ConfigCommand, ContextName, RenameContext};
 pub use describe::{Describe, Thing};
 pub use diff::{Diff, Only};
+pub use events::Events;
 pub use get::{Get, What};
 pub use name::bare;
 pub use offline::{Expand, Inputs, Render};
@@ -188,6 +191,8 @@ pub enum Command {
     Trace(Trace),
     /// Show one thing with everything that is known about it and its neighbours.
     Describe(Describe),
+    /// Show what happens in the fleet.
+    Events(Events),
     /// Delete things.
     #[command(subcommand)]
     Delete(DeleteCommand),

@@ -9,6 +9,7 @@ mod clusters;
 mod contexts;
 mod describe;
 mod diff;
+mod events;
 mod expand;
 mod explain;
 mod follow;
@@ -85,6 +86,7 @@ async fn ask(hub: &Hub, command: &Command, output: &mut Output) -> Result<(), Er
         Command::Why(options) => why::why(hub, options, output).await,
         Command::Tree(options) => tree::tree(hub, options, output).await,
         Command::Trace(options) => trace::trace(hub, options, output).await,
+        Command::Events(options) => events::events(hub, options, output).await,
         Command::Rollback(options) => sets::rollback(hub, options, output).await,
         Command::Unpin(options) => sets::unpin(hub, options, output).await,
         Command::Refresh(options) => sets::refresh(hub, options, output).await,

@@ -7,6 +7,7 @@
 mod apply;
 mod clusters;
 pub(crate) mod convert;
+mod events;
 mod follow;
 mod list;
 mod people;

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use tidegate_model::{
     assignment::Assignment,
     bundle::{BUNDLE_TAG, OBJECT_TAG},
@@ -23,6 +25,7 @@ use crate::{
     records::{AppRecord, ClusterRecord, FLEET, Record as _, ReportRecord},
     rejection,
     restored::{self, Standing},
+    rotation,
     state::{Row, State},
     telemetry::places,
 };
@@ -125,6 +128,11 @@ impl LinkBackend for Backend {
             .collect()
     }
 
+    fn renew_before(&self, cluster: ClusterUid) -> Option<Timestamp> {
+        let state = self.db.read();
+        state.cluster(cluster)?.record.renew_before
+    }
+
     fn changes(&self, _: ClusterUid) -> watch::Receiver<u64> {
         self.db.changes()
     }
@@ -136,14 +144,22 @@ impl LinkBackend for Backend {
             .and_then(|row| row.record.kubernetes_uid.clone())
     }
 
-    async fn hello(&self, cluster: ClusterUid, facts: AgentFacts) -> Result<(), Refusal> {
+    async fn hello(
+        &self,
+        cluster: ClusterUid,
+        certificate: Option<Timestamp>,
+        facts: AgentFacts,
+    ) -> Result<(), Refusal> {
         let answer = self
             .write(|state| {
                 let mut changes = Changes::default();
                 let Some(row) = state.cluster(cluster) else {
                     return (false, changes);
                 };
-                changes.update(row, &greeted(&row.record, &facts));
+                let mut record = greeted(&row.record, &facts);
+                let rotated = rotation::seen(&mut record, certificate);
+                changes.update(row, &record);
+                changes.audit.extend(rotated);
                 (true, changes)
             })
             .await;

@@ -22,6 +22,7 @@ use crate::{
     audit,
     changes::{Changes, Decision},
     clock::Clock,
+    events::Log,
     records::{self, AuditHead, EpochRecord, Record as _},
     state::State,
     telemetry::{metrics::Metrics, witness::Witness},
@@ -80,6 +81,7 @@ struct Shared {
     state: RwLock<State>,
     revision: watch::Sender<u64>,
     failed: watch::Sender<Option<String>>,
+    events: Log,
 }
 
 impl std::fmt::Debug for Db {
@@ -108,7 +110,9 @@ impl Db {
         state.revision = page.revision;
         let metrics = Metrics::default();
         metrics.leads();
+        let events = Log::open(epoch.epoch, &clock, &page.entries, &state);
         let shared = Arc::new(Shared {
+            events,
             revision: watch::Sender::new(state.revision),
             state: RwLock::new(state),
             failed: watch::Sender::new(None),
@@ -147,6 +151,11 @@ impl Db {
     /// Becomes `Some` when the view can no longer follow the store; the hub must stop then.
     pub fn failed(&self) -> watch::Receiver<Option<String>> {
         self.shared.failed.subscribe()
+    }
+
+    /// What happens, for whoever watches.
+    pub(crate) fn events(&self) -> &Log {
+        &self.shared.events
     }
 
     /// The hub's term.

@@ -22,7 +22,7 @@ use crate::{
     enroll::Enroll,
     evidence::Evidence,
     identity::{
-        AuthLayer, Authority,
+        AuthLayer, Authority, Standing,
         tls::{ServerKey, handshakes, server_config},
     },
     link::{self, AgentLinkApi, EnrollmentApi, Sessions, limits},
@@ -157,7 +157,13 @@ fn auth(db: &Db, authority: &Authority) -> AuthLayer {
                 .find(|user: &UserRecord| user.name == name)
                 .map(|row| row.record.role)
         }),
-        Arc::new(move |uid| clusters.read().cluster(uid).is_some()),
+        Arc::new(move |uid| {
+            let state = clusters.read();
+            let record = &state.cluster(uid)?.record;
+            Some(Standing {
+                refused_before: record.refused_before,
+            })
+        }),
     )
 }
 

@@ -59,9 +59,13 @@ impl Enroll {
         cluster: ClusterUid,
         now: Timestamp,
     ) -> Result<Certificate, EnrollError> {
+        let least = self.db.read().cluster(cluster).and_then(|row| {
+            // Those that are to be renewed are made later than those that are refused.
+            row.record.renew_before.or(row.record.refused_before)
+        });
         let signed = self
             .authority
-            .sign_agent(csr, cluster, now)
+            .sign_agent(csr, cluster, now, least)
             .map_err(|error| EnrollError::Invalid(error.to_string()))?;
         Ok(Certificate {
             certificate_pem: signed.certificate_pem,

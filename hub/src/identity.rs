@@ -21,7 +21,7 @@ use std::{io, path::PathBuf};
 pub use self::{
     authority::{Authority, NewUser, Signed},
     authorize::Caller,
-    layer::AuthLayer,
+    layer::{AuthLayer, Standing},
     server::ServerCertificate,
     spiffe::{IdentityError, Peer, TrustDomain, check_user_name},
 };

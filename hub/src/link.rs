@@ -21,6 +21,7 @@ mod sessions;
 pub(crate) mod testing;
 mod wire;
 
+pub(crate) use self::sessions::Turn;
 pub use self::{
     enroll::EnrollmentApi,
     service::{AgentLinkApi, Options},

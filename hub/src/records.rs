@@ -100,6 +100,10 @@ pub struct ClusterRecord {
     pub joined: bool,
     /// When it was registered.
     pub created_at: Timestamp,
+    /// Certificates of its agent whose life begins before are refused: they were replaced.
+    pub refused_before: Option<Timestamp>,
+    /// Certificates whose life begins before are to be renewed; see `rotation`.
+    pub renew_before: Option<Timestamp>,
 }
 
 /// A join token. Key: `_/<id>`; the id is the public half of the token.

@@ -16,6 +16,7 @@ use crate::{
     controller::Controller,
     db::{self, Db},
     doors::Doors,
+    events,
     evidence::Evidence,
     garbage,
     git::{self, Git},
@@ -315,6 +316,11 @@ fn background(
     });
     tasks.spawn(async move {
         sweeper.run(sweeping).await;
+        Ok(())
+    });
+    let recording = events::record(db.clone(), &doors.sessions, inner.clone());
+    tasks.spawn(async move {
+        recording.await;
         Ok(())
     });
     let health = health::serve(health_listener, db, evidence, inner.clone());

@@ -32,6 +32,7 @@ use crate::{
     changes::Changes,
     clock::Clock,
     db::{self, Db},
+    events,
     evidence::Evidence,
     git::{Git, Options},
     identity::Authority,
@@ -95,6 +96,7 @@ impl Hub {
         let cancel = CancellationToken::new();
         let db = open(&store, &blobs, &clock, &cancel).await.unwrap();
         let sessions = Sessions::new(clock.clone());
+        tokio::spawn(events::record(db.clone(), &sessions, cancel.clone()));
         Self {
             evidence: Evidence::new(sessions.clone(), clock.clone(), HEARTBEAT),
             store,
@@ -207,6 +209,8 @@ pub(crate) fn cluster(n: u128) -> ClusterRecord {
         agent_version: String::new(),
         joined: true,
         created_at: Timestamp::UNIX_EPOCH,
+        refused_before: None,
+        renew_before: None,
     }
 }
 

@@ -85,3 +85,28 @@ $ tidegate refresh web
 ~30s $ tidegate get runs --set web -o json | jq -r '.items[0].state'
 > Succeeded
 $ tidegate get pins -o name
+
+# Two commits come while a bad image rolls out, before anybody knows that it is bad. The release that
+# was made of the first is as bad and does not undo the rollback; the second mends it and goes its way.
+$ sed -i s/good:3/bad:4/ repo/web/deployment.yaml && cd repo && git commit -qam 'bad again'
+% kubelet dev-1 hold
+$ tidegate refresh web
+~30s $ k dev-1 get deployment web -o jsonpath='{.spec.template.spec.containers[0].image}'
+> bad:4
+$ sed -i s/green/red/ repo/web/settings.yaml && cd repo && git commit -qam 'as bad'
+$ tidegate refresh web
+~30s $ tidegate get set web -o json | jq -r '"\(.release) \(.runState)"'
+> 5 Rolling
+% kubelet dev-1 release
+~90s $ tidegate get runs --set web -o json | jq -r '.items[0] | "\(.release) \(.state)"'
+> 4 RolledBack
+~30s $ tidegate get holds --set web -o json | jq -r '[.items[].kind] | unique | @csv'
+> …DeniedContent…
+$ sleep 2; k dev-1 get deployment web -o jsonpath='{.spec.template.spec.containers[0].image}'
+> good:3
+$ tidegate get runs --set web -o json | jq -r '.items[0] | "\(.release) \(.state)"'
+> 4 RolledBack
+$ sed -i s/bad:4/good:5/ repo/web/deployment.yaml && cd repo && git commit -qam 'mended again'
+$ tidegate refresh web
+~90s $ for c in dev-1 prod-1 prod-2; do k $c get deployment web -o jsonpath='{.spec.template.spec.containers[0].image} '; done
+> good:5 good:5 good:5

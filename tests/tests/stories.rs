@@ -87,4 +87,6 @@ stories! {
         => "j-backup-and-restore.story",
     a_gate_opens_for_those_it_asks_and_one_no_closes_it on [redb => Redb, sandbox => Sandbox]
         => "k-approvals.story",
+    what_happens_is_told_once on [sandbox => Sandbox] => "k-events.story",
+    the_former_certificate_is_refused on [sandbox => Sandbox] => "l-rotation.story",
 }

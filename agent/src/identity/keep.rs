@@ -2,7 +2,8 @@
 //!
 //! Level-triggered: a pass looks at what there is (identity, token, time) and does what is missing;
 //! a period is its only trigger, and the next pass is the retry. Never ends the agent: without an
-//! identity it goes on reconciling what it has.
+//! identity it goes on reconciling what it has. A renewed certificate is kept before it is used: once it
+//! was seen, the hub may refuse the former.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -65,12 +66,19 @@ impl Options {
 pub struct KeeperHandle {
     identity: watch::Receiver<Option<Arc<Identity>>>,
     problem: watch::Receiver<Option<String>>,
+    renewals: watch::Sender<Option<Timestamp>>,
 }
 
 impl KeeperHandle {
     /// The identity that is to be used; changes when it was renewed.
     pub fn identity(&self) -> watch::Receiver<Option<Arc<Identity>>> {
         self.identity.clone()
+    }
+
+    /// Where the keeper is told which certificates the hub wants renewed: those whose life begins
+    /// before.
+    pub fn renewals(&self) -> watch::Sender<Option<Timestamp>> {
+        self.renewals.clone()
     }
 
     /// What keeps the agent from having a good identity, for a person.
@@ -96,6 +104,11 @@ pub struct Keeper<S> {
     loaded: bool,
     /// What is used and not stored yet.
     unsaved: bool,
+    /// What was renewed and is not stored yet, so not used: the hub refuses the former certificate as
+    /// soon as it sees the new one, and an agent that died then would have neither.
+    renewed: Option<Identity>,
+    /// Certificates whose life begins before are to be renewed.
+    wanted: watch::Sender<Option<Timestamp>>,
     /// The token that the hub refused: asking again is no use.
     refused: Option<JoinToken>,
     backoff: Backoff,
@@ -113,6 +126,8 @@ impl<S: IdentityStore> Keeper<S> {
             problem: watch::Sender::new(None),
             loaded: false,
             unsaved: false,
+            renewed: None,
+            wanted: watch::Sender::new(None),
             refused: None,
             not_before: None,
         }
@@ -123,20 +138,28 @@ impl<S: IdentityStore> Keeper<S> {
         KeeperHandle {
             identity: self.current.subscribe(),
             problem: self.problem.subscribe(),
+            renewals: self.wanted.clone(),
         }
     }
 
     /// Keeps the identity good until `cancel`.
     pub async fn run(mut self, cancel: CancellationToken) {
+        let mut wanted = self.wanted.subscribe();
         let passes = async {
             loop {
+                wanted.borrow_and_update();
                 let problem = self.pass().await.err();
                 self.tell(problem);
                 let now = clock::monotonic();
                 let pause = self
                     .not_before
                     .map_or(Duration::MAX, |at| at.saturating_duration_since(now));
-                tokio::time::sleep(pause.min(clock::jittered(self.options.period))).await;
+                let pause = pause.min(clock::jittered(self.options.period));
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    // The sender is the keeper's own: it does not go away.
+                    Ok(()) = wanted.changed() => {}
+                }
             }
         };
         cancel.run_until_cancelled(passes).await;
@@ -180,8 +203,14 @@ impl<S: IdentityStore> Keeper<S> {
         }
         match life {
             None => self.join(None).await,
-            Some(Ok(life)) if now < life.renew_at() => self.save().await,
+            Some(Ok(life)) if now < life.not_after && self.renewed.is_some() => {
+                self.take_over().await
+            }
+            Some(Ok(life)) if now < life.renew_at() && !self.is_wanted_new(life) => {
+                self.save().await
+            }
             Some(Ok(life)) if now < life.not_after => self.renew(life.not_after).await,
+            Some(Ok(_)) if self.renewed.is_some() => self.use_unsaved().await,
             Some(Ok(life)) => {
                 let problem = format!("the certificate expired at {}", life.not_after);
                 self.join(Some(problem)).await
@@ -295,7 +324,9 @@ impl<S: IdentityStore> Keeper<S> {
         match enroll::renew(&self.options.hub, &identity).await {
             Ok(renewed) => {
                 tracing::info!("renewed the certificate");
-                self.put(renewed).await
+                self.backoff = Backoff::new(self.options.backoff);
+                self.renewed = Some(renewed);
+                self.take_over().await
             }
             Err(error) => {
                 let left =
@@ -305,6 +336,35 @@ impl<S: IdentityStore> Keeper<S> {
                     "failed to renew the certificate, which is good for {left:#}: {error}"
                 ))
             }
+        }
+    }
+
+    /// Whether the hub wants a certificate of this life replaced.
+    fn is_wanted_new(&self, life: super::Validity) -> bool {
+        let wanted = *self.wanted.borrow();
+        wanted.is_some_and(|least| life.not_before < least)
+    }
+
+    /// Keeps what was renewed, then uses it.
+    async fn take_over(&mut self) -> Result<(), String> {
+        let Some(renewed) = self.renewed.clone() else {
+            return Ok(());
+        };
+        self.store.save(&renewed).await.map_err(|error| {
+            let error = describe(&error);
+            format!("{error}; the renewed certificate is not used until it is kept")
+        })?;
+        self.renewed = None;
+        self.unsaved = false;
+        self.current.send_replace(Some(Arc::new(renewed)));
+        Ok(())
+    }
+
+    /// Uses what was renewed although it cannot be kept: the former is over.
+    async fn use_unsaved(&mut self) -> Result<(), String> {
+        match self.renewed.take() {
+            Some(renewed) => self.put(renewed).await,
+            None => Ok(()),
         }
     }
 
@@ -321,6 +381,7 @@ impl<S: IdentityStore> Keeper<S> {
     async fn put(&mut self, identity: Identity) -> Result<(), String> {
         self.backoff = Backoff::new(self.options.backoff);
         self.refused = None;
+        self.renewed = None;
         self.unsaved = true;
         self.current.send_replace(Some(Arc::new(identity)));
         self.save().await

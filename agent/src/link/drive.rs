@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tidegate_model::{
     assignment::StateRow,
     ids::{AppUid, ClusterUid, Generation},
@@ -91,6 +92,8 @@ pub(super) struct Driver<R> {
     /// When the hub opened it.
     pub(super) opened: Option<Instant>,
     connected: watch::Sender<bool>,
+    /// Which certificates the hub wants renewed.
+    renewals: watch::Sender<Option<Timestamp>>,
 }
 
 impl<R: Reconcile> Driver<R> {
@@ -102,6 +105,7 @@ impl<R: Reconcile> Driver<R> {
         channel: Channel,
         metrics: Metrics,
         connected: watch::Sender<bool>,
+        renewals: watch::Sender<Option<Timestamp>>,
     ) -> Self {
         let client = AgentLinkClient::new(channel)
             .max_decoding_message_size(MESSAGE_BYTES)
@@ -118,6 +122,7 @@ impl<R: Reconcile> Driver<R> {
             outgoing: None,
             opened: None,
             connected,
+            renewals,
         }
     }
 
@@ -257,6 +262,10 @@ impl<R: Reconcile> Driver<R> {
                     self.jobs.spawn(async move {
                         Done::Forgot(reconciler.forget(app, generation).await)
                     });
+                }
+                Action::Renew(not_before) => {
+                    tracing::info!("the hub wants a new certificate to be made");
+                    self.renewals.send_replace(Some(not_before));
                 }
                 Action::SyncNow { id, app } => {
                     let held = self.reconciler.sync_now(app);

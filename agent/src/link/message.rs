@@ -4,6 +4,7 @@
 
 use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
 
+use jiff::Timestamp;
 use tidegate_model::{
     assignment::{Assignment, StateRow},
     digest::Digest,
@@ -134,6 +135,11 @@ pub enum Body {
         id: String,
         /// What to do; `None` if this agent is too old to know it.
         command: Option<Command>,
+    },
+    /// A certificate whose life begins before is to be renewed now.
+    Renewal {
+        /// Before this.
+        not_before: Timestamp,
     },
     /// Come back later; nothing is wrong.
     Drain {

@@ -6,6 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::FutureExt as _;
+use jiff::Timestamp;
 use tidegate_model::ids::AppUid;
 use tidegate_telemetry::describe;
 use tokio::{sync::watch, time::Instant};
@@ -73,6 +74,7 @@ pub struct Link<R> {
     metrics: Metrics,
     connected: watch::Sender<bool>,
     last_end: watch::Sender<Option<String>>,
+    renewals: watch::Sender<Option<Timestamp>>,
     boot_id: String,
 }
 
@@ -99,8 +101,17 @@ impl<R: Reconcile> Link<R> {
             metrics: Metrics::default(),
             connected: watch::Sender::new(false),
             last_end: watch::Sender::new(None),
+            renewals: watch::Sender::new(None),
             boot_id: crate::identity::random_id(),
         }
+    }
+
+    /// The same, telling whoever keeps the identity which certificates the hub wants renewed: those
+    /// whose life begins before.
+    #[must_use]
+    pub fn renewing(mut self, renewals: watch::Sender<Option<Timestamp>>) -> Self {
+        self.renewals = renewals;
+        self
     }
 
     /// What others may know.
@@ -182,6 +193,7 @@ impl<R: Reconcile> Link<R> {
             channel,
             self.metrics.clone(),
             self.connected.clone(),
+            self.renewals.clone(),
         );
         let close = CancellationToken::new();
         let renewed = async {

@@ -18,6 +18,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use tidegate_model::{
     assignment::{Assignment, StateRow, state_root},
     ids::{AppUid, Epoch, Generation},
@@ -75,6 +76,8 @@ pub enum Action {
         /// Generation of the tombstone.
         generation: Generation,
     },
+    /// Have the certificate renewed if its life begins before.
+    Renew(Timestamp),
     /// Reconcile now, then call [`Session::answer`].
     SyncNow {
         /// Id of the command.
@@ -224,6 +227,7 @@ impl Session {
             Body::SummaryRequest => self.summarise(local),
             Body::Desired(desired) => self.desired(desired, now, &mut actions),
             Body::Command { id, command } => self.command(id, command, &mut actions),
+            Body::Renewal { not_before } => actions.push(Action::Renew(not_before)),
             Body::Heartbeat | Body::Unknown => {}
         }
         Ok(actions)
@@ -498,6 +502,7 @@ fn name(body: &Body) -> &'static str {
         Body::Desired(_) => "an assignment",
         Body::Heartbeat => "a heartbeat",
         Body::Command { .. } => "a command",
+        Body::Renewal { .. } => "a renewal",
         Body::Drain { .. } => "a drain",
         Body::Refused { .. } => "a refusal",
         Body::Unknown => "an unknown message",

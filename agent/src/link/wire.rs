@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use prost::Message as _;
 use tidegate_model::{
     assignment::{Assignment, Desired, StateRow},
@@ -54,6 +55,14 @@ pub(crate) fn from_hub(
         Some(hub_message::Message::Command(command)) => Body::Command {
             command: self::command(&command)?,
             id: command.id,
+        },
+        Some(hub_message::Message::Renewal(renewal)) => Body::Renewal {
+            not_before: Timestamp::from_millisecond(renewal.not_before_ms).map_err(|error| {
+                Malformed {
+                    field: "renewal.not_before_ms",
+                    problem: error.to_string(),
+                }
+            })?,
         },
         Some(hub_message::Message::Drain(drain)) => Body::Drain {
             retry_after: Duration::from_millis(drain.retry_after_ms),

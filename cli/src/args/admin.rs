@@ -18,6 +18,8 @@ pub enum ClusterCommand {
     JoinToken(JoinToken),
     /// Set and remove labels of a cluster.
     Label(Label),
+    /// Have a cluster's agent make a new key and certificate; the former is refused then.
+    Rotate(Rotate),
     /// Forget a cluster; what runs there stays.
     Remove(Remove),
 }
@@ -114,6 +116,32 @@ pub struct Label {
     #[arg(required = true, value_name = "KEY=VALUE|KEY-")]
     pub changes: Vec<LabelChange>,
 }
+
+/// Options of `cluster rotate`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = ROTATE)]
+pub struct Rotate {
+    /// The cluster.
+    pub name: String,
+    /// Why.
+    #[command(flatten)]
+    pub reason: Reason,
+    /// Wait until the new certificate is in use and the former is refused.
+    #[arg(long)]
+    pub wait: bool,
+    /// Stop waiting after this long, with exit code 6: 5m, 1h. Never when absent.
+    #[arg(long, value_name = "DURATION", value_parser = Span::parse, requires = "wait")]
+    pub timeout: Option<Span>,
+}
+
+const ROTATE: &str = "\
+The order stands until it is carried out: an agent that is away does it when it comes. The agent asks
+for the new certificate with the former one. Who has stolen that could do so too: remove such a
+cluster and let it join anew.
+
+Examples:
+  tidegate cluster rotate prod-eu --reason 'key was on a lent laptop' --wait
+  tidegate cluster rotate prod-eu --wait --timeout 5m";
 
 /// Options of `cluster remove`.
 #[derive(Clone, Debug, Args)]

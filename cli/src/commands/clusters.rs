@@ -1,12 +1,12 @@
-//! `cluster list`, `join-token`, `label`, `remove`.
+//! `cluster list`, `join-token`, `label`, `rotate`, `remove`.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use tidegate_proto::v1 as wire;
 
-use super::get;
+use super::{get, list::list};
 use crate::{
-    args::{ClusterCommand, Format, Get, JoinToken, Label, LabelChange, Remove, What},
+    args::{ClusterCommand, Format, Get, JoinToken, Label, LabelChange, Remove, Rotate, What},
     connect::Hub,
     error::Error,
     output::{Output, age::length, rows::Row as _, text::plain},
@@ -25,6 +25,7 @@ pub(super) async fn run(
         }
         ClusterCommand::JoinToken(options) => join_token(hub, options, output).await,
         ClusterCommand::Label(options) => label(hub, options, output).await,
+        ClusterCommand::Rotate(options) => rotate(hub, options, output).await,
         ClusterCommand::Remove(options) => remove(hub, options, output).await,
     }
 }
@@ -107,6 +108,81 @@ async fn label(hub: &Hub, options: &Label, output: &mut Output) -> Result<(), Er
             plain(&labels.join(","))
         )
     })
+}
+
+/// Between two looks at a cluster whose certificate is replaced.
+const PERIOD: Duration = Duration::from_millis(500);
+
+async fn rotate(hub: &Hub, options: &Rotate, output: &mut Output) -> Result<(), Error> {
+    let request = wire::RotateClusterRequest {
+        cluster: options.name.clone(),
+        reason: options.reason.reason.clone(),
+    };
+    let cluster = hub
+        .call(async |fleet| fleet.rotate_cluster(request).await)
+        .await?;
+    let name = plain(&cluster.name());
+    let ordered = if cluster.connected {
+        format!(
+            "{name} is told to make a new key; the former certificate is refused once the new one \
+             is in use"
+        )
+    } else {
+        format!(
+            "{name} is not connected: recorded; its agent makes a new key when it comes, and the \
+             former certificate is refused then"
+        )
+    };
+    if !options.wait {
+        return output.answer(&cluster, &cluster.name(), || ordered);
+    }
+    output.note(&ordered);
+    let waiting = "waiting for the agent to use its new certificate";
+    output.progress().say(waiting);
+    let looking = rotated(hub, options, output);
+    let cluster = match options.timeout {
+        None => looking.await?,
+        Some(limit) => match tokio::time::timeout(limit.0, looking).await {
+            Ok(cluster) => cluster?,
+            Err(_) => {
+                return Err(Error::Timeout(format!(
+                    "{name} does not use a new certificate after {limit}; the order stands, and \
+                     the former one is good until then"
+                )));
+            }
+        },
+    };
+    output.answer(&cluster, &cluster.name(), || {
+        format!("{name} uses a new certificate; the former is refused")
+    })
+}
+
+/// The cluster once nothing is left to be done. Looks at what is, so nothing is missed.
+async fn rotated(hub: &Hub, options: &Rotate, output: &mut Output) -> Result<wire::Cluster, Error> {
+    let mut connected = None;
+    loop {
+        let request = wire::ListRequest {
+            name: options.name.clone(),
+            ..wire::ListRequest::default()
+        };
+        match list::<wire::Cluster>(hub, request).await {
+            Ok(clusters) => {
+                let found = clusters.into_iter().find(|it| it.name == options.name);
+                let gone = || Error::NotFound(format!("cluster {} was removed", options.name));
+                let cluster = found.ok_or_else(gone)?;
+                if !cluster.rotating {
+                    return Ok(cluster);
+                }
+                if connected.replace(cluster.connected) == Some(true) && !cluster.connected {
+                    output.note("waiting: its agent is not connected");
+                }
+            }
+            // A hub that restarts only delays it: the order stands.
+            Err(error) if error.is_retryable() => {}
+            Err(error) => return Err(error),
+        }
+        tokio::time::sleep(PERIOD).await;
+    }
 }
 
 async fn remove(hub: &Hub, options: &Remove, output: &mut Output) -> Result<(), Error> {

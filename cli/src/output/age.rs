@@ -23,6 +23,24 @@ pub fn moment(at_ms: i64, now_ms: i64) -> String {
     }
 }
 
+/// A day, milliseconds.
+const DAY: i64 = 86_400_000;
+
+/// The time of day, UTC, of a moment of today; of any other the day and the minute.
+pub fn clock(at_ms: i64, now_ms: i64) -> String {
+    let Ok(at) = Timestamp::from_millisecond(at_ms) else {
+        return age(at_ms, now_ms);
+    };
+    let at = at.to_string();
+    let (day, time) = at.split_once('T').unwrap_or((&at, ""));
+    if at_ms.div_euclid(DAY) == now_ms.div_euclid(DAY) {
+        format!("{}Z", time.get(..8).unwrap_or(time))
+    } else {
+        let (day, time) = (day.get(5..).unwrap_or(day), time.get(..5).unwrap_or(time));
+        format!("{day} {time}")
+    }
+}
+
 /// A length of time, given in milliseconds.
 pub fn length(ms: i64) -> String {
     let seconds = ms.max(0) / 1000;
@@ -74,6 +92,14 @@ mod tests {
         assert_eq!(moment(at, at + 90_000), "2023-11-14T22:13:20Z (90s ago)");
         assert_eq!(moment(at, at - 60_000), "2023-11-14T22:13:20Z (in 60s)");
         assert_eq!(moment(i64::MIN, at), age(i64::MIN, at));
+    }
+
+    #[test]
+    fn the_day_is_told_where_it_is_another() {
+        let at = 1_700_000_000_999;
+        assert_eq!(clock(at, at + 3_600_000), "22:13:20Z");
+        assert_eq!(clock(at, at + 7_200_000), "11-14 22:13");
+        assert_eq!(clock(i64::MIN, at), age(i64::MIN, at));
     }
 
     #[test]

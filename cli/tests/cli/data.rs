@@ -173,6 +173,7 @@ pub(crate) fn clusters() -> Vec<wire::Cluster> {
             applications: 12,
             servers: vec!["https://10.0.0.1:6443".to_owned()],
             health: wire::Health::Healthy.into(),
+            ..wire::Cluster::default()
         },
         wire::Cluster {
             uid: "c-2".to_owned(),
@@ -387,4 +388,14 @@ pub(crate) fn blocking() -> Vec<wire::Blocking> {
             since_ms: ago(),
         },
     ]
+}
+
+/// A cluster whose agent is to use a new certificate.
+pub(crate) fn rotating(name: &str) -> wire::Cluster {
+    let known = clusters().into_iter().find(|cluster| cluster.name == name);
+    wire::Cluster {
+        name: name.to_owned(),
+        rotating: true,
+        ..known.unwrap_or_default()
+    }
 }

@@ -18,7 +18,7 @@ use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Code, Request, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use crate::{data, insight, ledger, pages::lists, pki::Authority};
+use crate::{data, happenings, insight, ledger, pages::lists, pki::Authority};
 
 /// Answers.
 pub(crate) struct Canned {
@@ -302,17 +302,8 @@ impl Fleet for Canned {
         request: Request<wire::ListAuditRequest>,
     ) -> Result<Response<wire::ListAuditResponse>, Status> {
         let request = self.hear(request, |_| "").await?;
-        let project = match request.project.as_str() {
-            "" => "default",
-            project => project,
-        };
-        let items = ledger::audit_with(project, &self.decided.lock().unwrap())
-            .into_iter()
-            .skip_while(|record| record.sequence <= request.after)
-            .take(2);
-        Ok(Response::new(wire::ListAuditResponse {
-            items: items.collect(),
-        }))
+        let decided = self.decided.lock().unwrap();
+        Ok(Response::new(ledger::page(&request, &decided)))
     }
 
     async fn get_run(
@@ -379,6 +370,16 @@ impl Fleet for Canned {
             }
         };
         Ok(Response::new(Box::pin(tokio_stream::iter(states))))
+    }
+
+    type WatchEventsStream = happenings::Messages;
+
+    async fn watch_events(
+        &self,
+        request: Request<wire::WatchEventsRequest>,
+    ) -> Result<Response<happenings::Messages>, Status> {
+        let request = self.hear(request, |request| &request.set).await?;
+        Ok(Response::new(happenings::watched(&request)))
     }
 
     async fn explain_run(
@@ -548,6 +549,14 @@ impl Fleet for Canned {
     ) -> Result<Response<wire::Cluster>, Status> {
         self.hear(request, |request| &request.cluster).await?;
         Ok(Response::new(data::clusters().remove(0)))
+    }
+
+    async fn rotate_cluster(
+        &self,
+        request: Request<wire::RotateClusterRequest>,
+    ) -> Result<Response<wire::Cluster>, Status> {
+        let request = self.hear(request, |request| &request.cluster).await?;
+        Ok(Response::new(data::rotating(&request.cluster)))
     }
 
     async fn remove_cluster(

@@ -36,6 +36,9 @@ const COMMANDS: &[&str] = &[
     "refresh web",
     "sync web-dev-1",
     "hold approve 3f9a1c0b77de --reason wanted",
+    "cluster rotate dev-eu-central-1 --reason laptop",
+    "cluster rotate new",
+    "cluster rotate dev-eu-central-1 --wait",
     "cluster remove new",
     "whoami",
     "version",
@@ -68,6 +71,7 @@ pub(crate) const LISTS: &[&str] = &[
     "audit log",
     "audit log -p _",
     "audit verify",
+    "events --set web",
 ];
 
 /// What concerns the file of contexts.

@@ -66,6 +66,24 @@ pub(crate) fn audit(project: &str) -> Vec<wire::AuditRecord> {
     audit_with(project, &[])
 }
 
+/// Two records of a chain.
+pub(crate) fn page(
+    request: &wire::ListAuditRequest,
+    decided: &[&'static str],
+) -> wire::ListAuditResponse {
+    let project = match request.project.as_str() {
+        "" => "default",
+        project => project,
+    };
+    let items = audit_with(project, decided)
+        .into_iter()
+        .skip_while(|record| record.sequence <= request.after)
+        .take(2);
+    wire::ListAuditResponse {
+        items: items.collect(),
+    }
+}
+
 /// The same with records for these actions at its end.
 pub(crate) fn audit_with(project: &str, more: &[&str]) -> Vec<wire::AuditRecord> {
     let mut records = whole(project, "");

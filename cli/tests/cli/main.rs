@@ -15,6 +15,7 @@ mod exits;
 mod fleet;
 mod follow;
 mod golden;
+mod happenings;
 mod help;
 mod insight;
 mod ledger;

@@ -116,6 +116,10 @@ const REQUESTS: &[(&str, &[&str])] = &[
         &["cluster: \"eu\"", "{\"a\": \"1\"}", "[\"b\"]"],
     ),
     (
+        "cluster rotate eu --reason old",
+        &["cluster: \"eu\"", "reason: \"old\""],
+    ),
+    (
         "cluster remove eu --reason old",
         &["cluster: \"eu\"", "reason: \"old\""],
     ),

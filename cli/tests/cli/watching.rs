@@ -15,14 +15,14 @@ use crate::{data, world::World};
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// A command under way whose lines are read as they come.
-struct Watched {
+pub(crate) struct Watched {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
     notes: Lines<BufReader<ChildStderr>>,
 }
 
 impl Watched {
-    fn start(world: &World, line: &str) -> Self {
+    pub(crate) fn start(world: &World, line: &str) -> Self {
         let mut child = world.start(&line.split(' ').collect::<Vec<_>>());
         let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
         Self {
@@ -32,19 +32,19 @@ impl Watched {
         }
     }
 
-    async fn next(&mut self) -> String {
+    pub(crate) async fn next(&mut self) -> String {
         let line = timeout(LIMIT, self.lines.next_line()).await;
         line.expect("no line comes").unwrap().expect("it ended")
     }
 
     /// The next line beside the results.
-    async fn told(&mut self) -> String {
+    pub(crate) async fn told(&mut self) -> String {
         let line = timeout(LIMIT, self.notes.next_line()).await;
         line.expect("nothing is told").unwrap().expect("it ended")
     }
 
     /// Ends it as Ctrl-C does. Gives the code and what standard error holds.
-    async fn interrupt(self) -> (i32, String) {
+    pub(crate) async fn interrupt(self) -> (i32, String) {
         let pid = self.child.id().unwrap().to_string();
         let mut kill = tokio::process::Command::new("kill");
         let killed = kill.args(["-INT", &pid]).status().await.unwrap();

@@ -20,6 +20,7 @@ const SHOWN: &[&str] = &[
     "get holds",
     "get pins",
     "get audit",
+    "events",
     "run explain --set web",
     "describe app lang-東京",
     "describe run --set web",

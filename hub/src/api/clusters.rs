@@ -15,6 +15,7 @@ use crate::{
     changes::{Changes, Decision},
     identity::token,
     records::{ClusterRecord, FLEET},
+    rotation,
     state::State,
 };
 
@@ -130,6 +131,8 @@ impl FleetApi {
             agent_version: String::new(),
             joined: false,
             created_at: now,
+            refused_before: None,
+            renew_before: None,
         });
         Ok(uid)
     }
@@ -158,6 +161,27 @@ impl FleetApi {
                 let decision = Decision::by(actor, FLEET, "cluster.label", subject, String::new());
                 changes.decide(decision.from_to(text(&row.record), text(&record)));
             }
+            Ok((list::cluster(state, &self.evidence, &record), changes))
+        })
+        .await
+    }
+
+    pub(super) async fn rotate(
+        &self,
+        actor: &str,
+        request: &wire::RotateClusterRequest,
+    ) -> Result<wire::Cluster, Status> {
+        let now = self.db.clock().now();
+        self.write(|state| {
+            let row = find(state, &request.cluster)?;
+            if !row.record.joined {
+                return Err(Status::failed_precondition(format!(
+                    "cluster {} has no agent yet: there is no certificate to replace; \
+                     `tidegate cluster join-token {0}` lets one join",
+                    request.cluster
+                )));
+            }
+            let (record, changes) = rotation::order(row, actor, &request.reason, now);
             Ok((list::cluster(state, &self.evidence, &record), changes))
         })
         .await

@@ -128,6 +128,8 @@ pub(super) fn cluster(state: &State, evidence: &Evidence, record: &ClusterRecord
         agent_version: record.agent_version.clone(),
         applications: convert::count(apps.len()),
         health: convert::health(health).into(),
+        rotating: record.renew_before.is_some(),
+        refused_before_ms: convert::millis(record.refused_before),
     }
 }
 

@@ -126,6 +126,17 @@ impl Fleet for FleetApi {
         self.follow_run(request.into_inner()).map(Response::new)
     }
 
+    type WatchEventsStream =
+        Pin<Box<dyn Stream<Item = Result<wire::WatchEventsResponse, Status>> + Send>>;
+
+    async fn watch_events(
+        &self,
+        request: Request<wire::WatchEventsRequest>,
+    ) -> Answer<Self::WatchEventsStream> {
+        let events = self.watch_events_after(request.into_inner());
+        Ok(Response::new(events))
+    }
+
     async fn explain_run(
         &self,
         request: Request<wire::GetRunRequest>,
@@ -258,6 +269,16 @@ impl Fleet for FleetApi {
     ) -> Answer<wire::Cluster> {
         let actor = actor(&request)?;
         self.label(&actor, request.get_ref())
+            .await
+            .map(Response::new)
+    }
+
+    async fn rotate_cluster(
+        &self,
+        request: Request<wire::RotateClusterRequest>,
+    ) -> Answer<wire::Cluster> {
+        let actor = actor(&request)?;
+        self.rotate(&actor, request.get_ref())
             .await
             .map(Response::new)
     }

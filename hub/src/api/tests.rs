@@ -2,6 +2,7 @@
 
 mod apply;
 mod clusters;
+mod events;
 mod explaining;
 mod holding;
 mod listing;
@@ -34,6 +35,7 @@ fn ada<T>(message: T) -> Request<T> {
         name: "ada".to_owned(),
         peer: None,
         role: Some(Role::Admin),
+        since: None,
     });
     request
 }

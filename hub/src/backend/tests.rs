@@ -219,6 +219,7 @@ async fn hello_replaces_facts_and_touches_no_other_label() {
     backend
         .hello(
             one(),
+            None,
             facts("k1", &[region, nodes, ("env", "prod"), ("rank", "0")]),
         )
         .await
@@ -232,7 +233,11 @@ async fn hello_replaces_facts_and_touches_no_other_label() {
     };
     assert_eq!(labels(&hub), expect(&[region, nodes, ("rank", "1")]));
     backend
-        .hello(one(), facts("k1", &[("fact.tidegate.dev/region", "us")]))
+        .hello(
+            one(),
+            None,
+            facts("k1", &[("fact.tidegate.dev/region", "us")]),
+        )
         .await
         .unwrap();
     assert_eq!(
@@ -252,7 +257,11 @@ async fn hello_replaces_facts_and_touches_no_other_label() {
 
     let revision = hub.revision().await;
     backend
-        .hello(one(), facts("k1", &[("fact.tidegate.dev/region", "us")]))
+        .hello(
+            one(),
+            None,
+            facts("k1", &[("fact.tidegate.dev/region", "us")]),
+        )
         .await
         .unwrap();
     assert_eq!(
@@ -266,8 +275,8 @@ async fn hello_replaces_facts_and_touches_no_other_label() {
 async fn an_identity_is_bound_to_one_kubernetes_cluster() {
     let (_hub, backend, _) = hub().await;
     assert_eq!(backend.kubernetes_uid(one()), None);
-    backend.hello(one(), facts("k1", &[])).await.unwrap();
-    backend.hello(one(), facts("k2", &[])).await.unwrap();
+    backend.hello(one(), None, facts("k1", &[])).await.unwrap();
+    backend.hello(one(), None, facts("k2", &[])).await.unwrap();
     assert_eq!(backend.kubernetes_uid(one()).as_deref(), Some("k1"));
     assert_eq!(backend.kubernetes_uid(cluster_uid(2)), None);
 }
@@ -277,7 +286,10 @@ async fn a_removed_cluster_is_told_to_join_anew() {
     let (hub, backend, _) = hub().await;
     let row = hub.db.read().cluster(one()).unwrap().clone();
     hub.write(|changes| changes.delete(&row)).await;
-    let refusal = backend.hello(one(), facts("k1", &[])).await.unwrap_err();
+    let refusal = backend
+        .hello(one(), None, facts("k1", &[]))
+        .await
+        .unwrap_err();
     assert!(
         refusal.reason.contains("removed from the fleet"),
         "{}",

@@ -13,7 +13,7 @@ use tidegate_store::Store;
 use tokio_util::sync::CancellationToken;
 
 use super::{PREFIX, Shared};
-use crate::telemetry::witness::Witness;
+use crate::{events::Transaction, telemetry::witness::Witness};
 
 /// Why there is no view any more when nothing is wrong.
 const STOPPING: &str = "the hub is stopping";
@@ -71,12 +71,14 @@ fn fold(
     batch: &tidegate_store::Batch,
     witness: &mut Witness,
 ) -> Result<(), String> {
-    {
+    let happened = {
+        let mut transaction = Transaction::default();
         let mut state = shared.state.write().unwrap_or_else(PoisonError::into_inner);
         for event in &batch.events {
             let change = event
                 .entry()
                 .map(|entry| (entry.value.as_ref(), entry.mod_revision));
+            transaction.before(&state, event.key(), event.entry());
             let before = Witness::before(&state, event.key());
             state
                 .apply(event.key(), change)
@@ -84,7 +86,10 @@ fn fold(
             witness.after(&state, event.key(), before);
         }
         state.revision = batch.revision;
-    }
+        transaction.events(&state, shared.events.now())
+    };
+    // Whoever waits for the view finds the events of what it waited for.
+    shared.events.append(happened);
     shared.revision.send_replace(batch.revision);
     Ok(())
 }

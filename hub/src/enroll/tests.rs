@@ -228,3 +228,23 @@ async fn a_live_identity_renews_for_itself_and_a_removed_one_does_not() {
         "{error:?}"
     );
 }
+
+#[tokio::test]
+async fn a_certificate_that_was_ordered_anew_is_made_later_even_in_the_same_moment() {
+    let (hub, enroll, token) = hub().await;
+    // The clock stands: everything here happens at one time.
+    let joined = enroll.join(order(&token)).await.unwrap().certificate;
+    let row = hub.db.read().cluster(cluster_uid(1)).unwrap().clone();
+    let (record, changes) = crate::rotation::order(&row, "ada", "", hub.clock.now());
+    hub.db.commit(changes).await.unwrap();
+    let least = record.renew_before.unwrap();
+    let renewed = enroll.renew(cluster_uid(1), csr()).await.unwrap();
+    assert!(begins(&joined) < least);
+    assert!(begins(&renewed) >= least);
+}
+
+fn begins(certificate: &Certificate) -> Timestamp {
+    let der = CertificateDer::from_pem_slice(certificate.certificate_pem.as_bytes()).unwrap();
+    let (_, parsed) = x509_parser::parse_x509_certificate(&der).unwrap();
+    Timestamp::from_second(parsed.validity().not_before.timestamp()).unwrap()
+}

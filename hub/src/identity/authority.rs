@@ -218,15 +218,24 @@ impl Authority {
     }
 
     /// Signs a certificate for the agent of `cluster`, good for a day. `csr` is PKCS#10 in DER;
-    /// nothing of it but the key is used.
+    /// nothing of it but the key is used. Its life begins no earlier than `least`, which
+    /// [`Self::after`] gave.
     pub fn sign_agent(
         &self,
         csr: &[u8],
         cluster: ClusterUid,
         now: Timestamp,
+        least: Option<Timestamp>,
     ) -> Result<Signed, Error> {
         let key = csr::key_of(csr)?;
-        self.sign(&key, self.client(&Peer::Cluster(cluster))?, now)
+        let made = least.map_or(now, |least| now.max(least + SKEW));
+        self.sign(&key, self.client(&Peer::Cluster(cluster))?, made)
+    }
+
+    /// The least beginning of a life that no certificate has which was made until `now`: this tells
+    /// those made before from those made later, also within the second that certificates know.
+    pub fn after(now: Timestamp) -> Timestamp {
+        whole(now - SKEW) + SignedDuration::from_secs(1)
     }
 
     /// Signs a certificate for a person, good for thirty days. `csr` is PKCS#10 in DER; nothing of

@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use tidegate_model::ids::ClusterUid;
 use tonic::{Code, Status};
 
@@ -46,6 +47,7 @@ const TABLE: &[(&str, Requirement)] = &[
     ("/tidegate.v1.Fleet/ListAudit", VIEWER),
     ("/tidegate.v1.Fleet/GetRun", VIEWER),
     ("/tidegate.v1.Fleet/WatchRun", VIEWER),
+    ("/tidegate.v1.Fleet/WatchEvents", VIEWER),
     ("/tidegate.v1.Fleet/ExplainRun", VIEWER),
     ("/tidegate.v1.Fleet/WhoAmI", VIEWER),
     ("/tidegate.v1.Fleet/Preview", VIEWER),
@@ -66,6 +68,7 @@ const TABLE: &[(&str, Requirement)] = &[
     ("/tidegate.v1.Fleet/ApproveHold", OPERATOR),
     ("/tidegate.v1.Fleet/CreateJoinToken", ADMIN),
     ("/tidegate.v1.Fleet/LabelCluster", ADMIN),
+    ("/tidegate.v1.Fleet/RotateCluster", ADMIN),
     ("/tidegate.v1.Fleet/RemoveCluster", ADMIN),
     ("/tidegate.v1.Fleet/CreateUser", ADMIN),
     ("/grpc.health.v1.Health/Check", Requirement::Anonymous),
@@ -96,15 +99,22 @@ pub struct Caller {
     pub peer: Option<Peer>,
     /// A person's role.
     pub role: Option<Role>,
+    /// When the life of the certificate begins: of two of one identity, the later made.
+    pub since: Option<Timestamp>,
 }
 
 impl Caller {
     /// The caller with this identity and role.
-    pub fn new(peer: Option<Peer>, role: Option<Role>) -> Self {
+    pub fn new(peer: Option<Peer>, role: Option<Role>, since: Option<Timestamp>) -> Self {
         let name = peer
             .as_ref()
             .map_or_else(|| "anonymous".to_owned(), Peer::to_string);
-        Self { name, peer, role }
+        Self {
+            name,
+            peer,
+            role,
+            since,
+        }
     }
 
     /// The cluster whose agent calls.
@@ -178,6 +188,15 @@ pub enum Denied {
         /// The agent's cluster.
         cluster: ClusterUid,
     },
+    /// The agent has a newer certificate.
+    #[error(
+        "this certificate of cluster {cluster} was replaced by a newer one and is refused since; \
+         an agent that lost the newer one joins with a new token"
+    )]
+    Replaced {
+        /// The agent's cluster.
+        cluster: ClusterUid,
+    },
     /// Nobody may call what is not known.
     #[error("{0} is not a call of this hub")]
     NoSuchCall(Call),
@@ -225,6 +244,7 @@ impl Denied {
             | Self::NotForClusters { .. }
             | Self::NotForPeople { .. }
             | Self::NotRegistered { .. }
+            | Self::Replaced { .. }
             | Self::NoSuchCall(_) => Code::PermissionDenied,
         }
     }
@@ -344,6 +364,7 @@ mod tests {
         let administers = [
             "CreateJoinToken",
             "LabelCluster",
+            "RotateCluster",
             "RemoveCluster",
             "CreateUser",
         ];

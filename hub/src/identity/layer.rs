@@ -16,9 +16,11 @@ use std::{
 };
 
 use futures::future::Either;
+use jiff::Timestamp;
 use tidegate_model::ids::ClusterUid;
 use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 use tower::{Layer, Service};
+use x509_parser::{certificate::X509Certificate, prelude::FromDer as _};
 
 pub use self::recheck::Rechecked;
 use self::{denials::Denials, recheck::Guard};
@@ -31,8 +33,16 @@ use crate::records::Role;
 /// The role of a person; `None` for one who was never added or was removed.
 pub type RoleOf = Arc<dyn Fn(&str) -> Option<Role> + Send + Sync>;
 
-/// Whether a cluster is registered.
-pub type IsRegistered = Arc<dyn Fn(ClusterUid) -> bool + Send + Sync>;
+/// How a cluster stands, as far as its agent's certificates are concerned; `None` for one that is not
+/// registered.
+pub type StandingOf = Arc<dyn Fn(ClusterUid) -> Option<Standing> + Send + Sync>;
+
+/// What is known of the certificates of a registered cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Those whose life begins before are refused.
+    pub refused_before: Option<Timestamp>,
+}
 
 /// Puts the authoriser in front of a service. Cheap to clone.
 #[derive(Clone)]
@@ -43,7 +53,7 @@ pub struct AuthLayer {
 struct Gate {
     trust_domain: TrustDomain,
     role_of: RoleOf,
-    is_registered: IsRegistered,
+    standing_of: StandingOf,
     recheck: Duration,
     denials: Denials,
 }
@@ -63,13 +73,13 @@ impl fmt::Debug for AuthLayer {
 impl AuthLayer {
     /// A layer for identities of `trust_domain`. The two questions are asked for every call, and
     /// every 2 s of one that goes on, so whoever is removed is denied from then on.
-    pub fn new(trust_domain: TrustDomain, role_of: RoleOf, is_registered: IsRegistered) -> Self {
+    pub fn new(trust_domain: TrustDomain, role_of: RoleOf, standing_of: StandingOf) -> Self {
         let denials = Denials::default();
         Self {
             gate: Arc::new(Gate {
                 trust_domain,
                 role_of,
-                is_registered,
+                standing_of,
                 recheck: RECHECK,
                 denials,
             }),
@@ -84,7 +94,7 @@ impl AuthLayer {
             gate: Arc::new(Gate {
                 trust_domain: gate.trust_domain.clone(),
                 role_of: Arc::clone(&gate.role_of),
-                is_registered: Arc::clone(&gate.is_registered),
+                standing_of: Arc::clone(&gate.standing_of),
                 recheck,
                 denials: Denials::default(),
             }),
@@ -100,29 +110,57 @@ impl AuthLayer {
             Err(_) if is_open(path) => None,
             Err(error) => return Err(error.into()),
         };
-        self.decide_for(path, peer)
+        let since = peer.as_ref().and(certificate).and_then(beginning);
+        self.decide_for(path, peer, since)
     }
 
     /// Decides anew about a caller whose call goes on.
     pub fn recheck(&self, path: &str, caller: &Caller) -> Result<(), Denied> {
-        self.decide_for(path, caller.peer.clone()).map(|_| ())
+        self.decide_for(path, caller.peer.clone(), caller.since)
+            .map(|_| ())
     }
 
-    fn decide_for(&self, path: &str, peer: Option<Peer>) -> Result<Caller, Denied> {
+    fn decide_for(
+        &self,
+        path: &str,
+        peer: Option<Peer>,
+        since: Option<Timestamp>,
+    ) -> Result<Caller, Denied> {
         let role = match &peer {
             Some(Peer::User(name)) => (self.gate.role_of)(name),
             Some(Peer::Cluster(_)) | None => None,
         };
         authorize(path, peer.as_ref(), role)?;
-        match peer {
-            Some(Peer::Cluster(cluster))
-                if !is_open(path) && !(self.gate.is_registered)(cluster) =>
-            {
-                Err(Denied::NotRegistered { cluster })
+        if let Some(Peer::Cluster(cluster)) = peer
+            && !is_open(path)
+        {
+            self.check_certificate(cluster, since)?;
+        }
+        Ok(Caller::new(peer, role, since))
+    }
+
+    /// Whether the agent of a cluster is heard with a certificate whose life begins then.
+    fn check_certificate(
+        &self,
+        cluster: ClusterUid,
+        since: Option<Timestamp>,
+    ) -> Result<(), Denied> {
+        let standing = (self.gate.standing_of)(cluster);
+        let standing = standing.ok_or(Denied::NotRegistered { cluster })?;
+        match standing.refused_before {
+            // One without a beginning that can be read is older than any.
+            Some(least) if since.is_none_or(|since| since < least) => {
+                Err(Denied::Replaced { cluster })
             }
-            peer => Ok(Caller::new(peer, role)),
+            _ => Ok(()),
         }
     }
+}
+
+/// When the life of a certificate begins.
+fn beginning(der: &[u8]) -> Option<Timestamp> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    Timestamp::from_second(certificate.validity().not_before.timestamp()).ok()
 }
 
 /// Whether the call asks for no identity.

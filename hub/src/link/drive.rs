@@ -7,6 +7,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use prost::Message as _;
 use tidegate_model::{
     assignment::Assignment,
@@ -98,6 +99,10 @@ impl<B: LinkBackend> Facts for Backed<'_, B> {
 
     fn status_rows(&self) -> Vec<StatusRow> {
         self.backend.status_rows(self.cluster)
+    }
+
+    fn renew_before(&self) -> Option<Timestamp> {
+        self.backend.renew_before(self.cluster)
     }
 }
 
@@ -303,7 +308,7 @@ impl<B: LinkBackend> Driver<B> {
         let backend = Arc::clone(&self.ground.backend);
         let version = facts.version.clone();
         backend
-            .hello(self.cluster, facts)
+            .hello(self.cluster, self.session.certificate(), facts)
             .await
             .map_err(|refusal| End::Refused(refusal, None))?;
         let seat = self.ground.sessions.open(self.cluster).ok_or_else(|| {

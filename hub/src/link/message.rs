@@ -4,6 +4,7 @@
 
 use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
 
+use jiff::Timestamp;
 use tidegate_model::{
     assignment::{Assignment, StateRow},
     digest::Digest,
@@ -96,6 +97,11 @@ pub enum ToAgent {
         id: String,
         /// What to do.
         command: Command,
+    },
+    /// A certificate whose life begins before is to be renewed now.
+    Renewal {
+        /// Before this.
+        not_before: Timestamp,
     },
     /// Come back later; nothing is wrong.
     Drain {

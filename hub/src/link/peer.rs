@@ -2,6 +2,7 @@
 //!
 //! Never looks into a message for it (design, decision 8).
 
+use jiff::Timestamp;
 use tidegate_model::ids::ClusterUid;
 use tonic::{Request, Status};
 
@@ -16,4 +17,9 @@ pub(super) fn cluster<T>(request: &Request<T>) -> Result<ClusterUid, Status> {
     caller
         .cluster()
         .ok_or_else(|| Status::permission_denied(format!("{} is not an agent", caller.name)))
+}
+
+/// When the life of the caller's certificate begins.
+pub(super) fn certificate<T>(request: &Request<T>) -> Option<Timestamp> {
+    request.extensions().get::<Caller>()?.since
 }

@@ -37,10 +37,12 @@ pub trait LinkBackend: Send + Sync + 'static {
 
     /// An agent of this cluster opens a session. Called after version, epoch and Kubernetes uid
     /// were found good; stores what the agent says of itself, and binds the identity to the
-    /// Kubernetes uid if it is not bound yet.
+    /// Kubernetes uid if it is not bound yet. `certificate` is when the life of its certificate
+    /// begins.
     fn hello(
         &self,
         cluster: ClusterUid,
+        certificate: Option<Timestamp>,
         facts: AgentFacts,
     ) -> impl Future<Output = Result<(), Refusal>> + Send;
 
@@ -63,6 +65,12 @@ pub trait LinkBackend: Send + Sync + 'static {
     /// Where an assignment stands in a trace, as W3C Trace Context; `None` if nobody traces it.
     fn traceparent(&self, assignment: &Assignment) -> Option<String> {
         let _ = assignment;
+        None
+    }
+
+    /// Certificates of the cluster's agent whose life begins before are to be renewed.
+    fn renew_before(&self, cluster: ClusterUid) -> Option<Timestamp> {
+        let _ = cluster;
         None
     }
 

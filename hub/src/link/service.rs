@@ -5,6 +5,7 @@
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use futures::Stream;
+use jiff::Timestamp;
 use tidegate_model::ids::ClusterUid;
 use tidegate_proto::v1::{
     self as wire,
@@ -98,7 +99,7 @@ impl<B: LinkBackend> AgentLinkApi<B> {
         Ok(cluster)
     }
 
-    fn config(&self, cluster: ClusterUid) -> Config {
+    fn config(&self, cluster: ClusterUid, certificate: Option<Timestamp>) -> Config {
         let backend = &self.ground.backend;
         Config {
             session_id: format!("{:016x}", rand::random::<u64>()),
@@ -106,6 +107,7 @@ impl<B: LinkBackend> AgentLinkApi<B> {
             versions: PROTOCOL,
             heartbeat: self.options.heartbeat,
             bound_kubernetes_uid: backend.kubernetes_uid(cluster),
+            certificate,
         }
     }
 }
@@ -125,7 +127,7 @@ impl<B: LinkBackend> AgentLink for AgentLinkApi<B> {
         let (out, messages) = mpsc::channel(limits::MESSAGES_AHEAD);
         match self.openings.enter(rand::random()) {
             Ok(opening) => {
-                let config = self.config(cluster);
+                let config = self.config(cluster, peer::certificate(&request));
                 let driver = Driver::new(self.ground.clone(), cluster, config, opening);
                 tokio::spawn(driver.run(request.into_inner(), out));
             }

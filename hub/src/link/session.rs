@@ -15,6 +15,7 @@ mod tests;
 
 use std::{collections::BTreeMap, time::Duration};
 
+use jiff::Timestamp;
 use tidegate_model::{
     assignment::{Assignment, StateRow},
     digest::Digest,
@@ -46,6 +47,8 @@ pub trait Facts {
     fn assignments(&self) -> Vec<Assignment>;
     /// Rows of the stored reports.
     fn status_rows(&self) -> Vec<StatusRow>;
+    /// Certificates whose life begins before are to be renewed.
+    fn renew_before(&self) -> Option<Timestamp>;
 }
 
 /// What is fixed for the life of a session.
@@ -61,6 +64,8 @@ pub struct Config {
     pub heartbeat: Duration,
     /// The Kubernetes cluster that the identity is bound to.
     pub bound_kubernetes_uid: Option<String>,
+    /// When the life of the agent's certificate begins.
+    pub certificate: Option<Timestamp>,
 }
 
 /// What the caller has to do, in this order.
@@ -115,6 +120,24 @@ pub struct Session {
     /// so without them the hub could never find the two equal.
     strangers: BTreeMap<AppUid, StatusRow>,
     commands: Commands,
+    renewal: Renewal,
+}
+
+/// Whether the agent is told to renew its certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Renewal {
+    /// What it must be told.
+    wanted: Option<Timestamp>,
+    /// What it was told last.
+    told: Option<Timestamp>,
+}
+
+impl Renewal {
+    fn take(&mut self) -> Option<ToAgent> {
+        let not_before = self.wanted.filter(|_| self.wanted != self.told)?;
+        self.told = self.wanted;
+        Some(ToAgent::Renewal { not_before })
+    }
 }
 
 impl Session {
@@ -131,6 +154,7 @@ impl Session {
             offers: Offers::default(),
             strangers: BTreeMap::new(),
             commands: Commands::default(),
+            renewal: Renewal::default(),
         }
     }
 
@@ -169,6 +193,7 @@ impl Session {
             return;
         };
         let in_sync = self.offers.begin(hello.state_root, facts, now);
+        self.renewal.wanted = self.renewal(facts);
         self.welcome = Some(ToAgent::Welcome {
             protocol: *protocol,
             session_id: self.config.session_id.clone(),
@@ -245,7 +270,15 @@ impl Session {
     pub fn nudge(&mut self, facts: &dyn Facts) {
         if self.stage == Stage::Open {
             self.offers.refresh(facts);
+            self.renewal.wanted = self.renewal(facts);
         }
+    }
+
+    /// What the agent must be told of its certificate.
+    fn renewal(&self, facts: &dyn Facts) -> Option<Timestamp> {
+        let least = facts.renew_before()?;
+        let made = self.config.certificate;
+        made.is_none_or(|made| made < least).then_some(least)
     }
 
     /// Gives the agent something to do once. Its answer comes as [`Action::Answer`].
@@ -262,12 +295,18 @@ impl Session {
         let message = self
             .welcome
             .take()
+            .or_else(|| self.renewal.take())
             .or_else(|| self.offers.take_request())
             .or_else(|| self.commands.next())
             .or_else(|| self.offers.next(now).map(ToAgent::Desired))
             .or_else(|| (now >= self.sent + self.config.heartbeat).then_some(ToAgent::Heartbeat))?;
         self.sent = now;
         Some(message)
+    }
+
+    /// When the life of the agent's certificate begins.
+    pub fn certificate(&self) -> Option<Timestamp> {
+        self.config.certificate
     }
 
     /// Whether the session must end because of the time.

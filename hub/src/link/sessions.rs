@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use tidegate_model::ids::ClusterUid;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -73,12 +74,49 @@ struct Entry {
     open: Option<Open>,
 }
 
+/// A cluster came or went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Turn {
+    /// Which.
+    pub(crate) cluster: ClusterUid,
+    /// It has a session now.
+    pub(crate) connected: bool,
+    /// Since when.
+    pub(crate) at: Timestamp,
+}
+
 #[derive(Debug, Default)]
 struct Table {
     entries: BTreeMap<ClusterUid, Entry>,
     next: u64,
+    /// Who is told of sessions that begin and end.
+    turns: Option<mpsc::UnboundedSender<Turn>>,
     /// No session is opened any more.
     closed: bool,
+}
+
+impl Table {
+    /// The entry of a cluster, if `number` is still its session.
+    fn own(&mut self, cluster: ClusterUid, number: u64) -> Option<&mut Entry> {
+        let entry = self.entries.get_mut(&cluster)?;
+        let is_own = entry
+            .open
+            .as_ref()
+            .is_some_and(|open| open.number == number);
+        is_own.then_some(entry)
+    }
+
+    /// Tells the listener, under the lock: so turns come in the order in which they happened.
+    fn tell(&self, cluster: ClusterUid, connected: bool, at: Timestamp) {
+        if let Some(turns) = &self.turns {
+            // A listener that is gone needs nothing.
+            let _ = turns.send(Turn {
+                cluster,
+                connected,
+                at,
+            });
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -120,6 +158,14 @@ impl Sessions {
     /// Not with every heartbeat.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.shared.changes.subscribe()
+    }
+
+    /// Every coming and going from now on, in order. One listener: a later one takes its place. It is
+    /// bounded by how often agents connect, and whoever takes it only writes it down.
+    pub(crate) fn turns(&self) -> mpsc::UnboundedReceiver<Turn> {
+        let (sender, turns) = mpsc::unbounded_channel();
+        self.table().turns = Some(sender);
+        turns
     }
 
     /// Has an agent do something once, and waits for what it says about it.
@@ -229,14 +275,19 @@ impl Sessions {
                 orders: orders_in,
                 closing: closing_in,
             };
+            let now = self.shared.clock.now();
             let entry = table.entries.entry(cluster).or_default();
+            let came = !entry.live.connected;
             if let Some(older) = entry.open.replace(open) {
                 older.closing.send_replace(Some(Closing::Superseded));
             }
             entry.live.connected = true;
             // What an earlier session confirmed may have changed while nobody listened.
             entry.live.confirmed = None;
-            entry.live.last_seen = Some(self.shared.clock.now());
+            entry.live.last_seen = Some(now);
+            if came {
+                table.tell(cluster, true, now);
+            }
             number
         };
         self.bump();
@@ -263,18 +314,7 @@ impl Sessions {
 
     /// Changes what is known of a cluster, if `number` is still its session.
     fn update(&self, cluster: ClusterUid, number: u64, change: impl FnOnce(&mut Entry)) -> bool {
-        let mut table = self.table();
-        let entry = table.entries.get_mut(&cluster);
-        let Some(entry) = entry.filter(|entry| {
-            entry
-                .open
-                .as_ref()
-                .is_some_and(|open| open.number == number)
-        }) else {
-            return false;
-        };
-        change(entry);
-        true
+        self.table().own(cluster, number).map(change).is_some()
     }
 }
 
@@ -322,10 +362,18 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let left = self.sessions.update(self.cluster, self.number, |entry| {
-            entry.open = None;
-            entry.live.connected = false;
-        });
+        let left = {
+            let now = self.sessions.shared.clock.now();
+            let mut table = self.sessions.table();
+            let own = table.own(self.cluster, self.number).map(|entry| {
+                entry.open = None;
+                entry.live.connected = false;
+            });
+            if own.is_some() {
+                table.tell(self.cluster, false, now);
+            }
+            own.is_some()
+        };
         if left {
             self.sessions.bump();
         }

@@ -252,6 +252,9 @@ pub(crate) fn to_agent(epoch: Epoch, message: ToAgent) -> wire::HubMessage {
                 command: Some(command),
             })
         }
+        ToAgent::Renewal { not_before } => hub_message::Message::Renewal(wire::Renewal {
+            not_before_ms: not_before.as_millisecond(),
+        }),
         ToAgent::Drain { retry_after } => hub_message::Message::Drain(wire::Drain {
             retry_after_ms: millis(retry_after),
         }),

@@ -100,18 +100,25 @@ pub(super) fn apply(
             pass.changes.update(row, &record);
         }
     }
-    let mut record = SetRecord::clone(set);
-    if header.run.state == RunState::Succeeded && row.record.run.state != RunState::Succeeded {
-        record.last_succeeded = Some(header.run.release_number);
-    }
-    if header.run.state.is_terminal() && header.run.rollback.is_some() {
-        // However it ended: what it denied and pinned was not known to any release so far.
-        record.void_through = set.last_release;
-    }
+    let record = learned(set, &row.record.run, &header.run);
     if record != *view.set.record {
         pass.changes.update(view.set, &record);
     }
     pass
+}
+
+/// What the end of a run means to its set.
+fn learned(set: &SetRecord, before: &Run, after: &Run) -> SetRecord {
+    let mut record = SetRecord::clone(set);
+    if after.state == RunState::Succeeded && before.state != RunState::Succeeded {
+        record.last_succeeded = Some(after.release_number);
+    }
+    let ended = after.state.is_terminal() && !before.state.is_terminal();
+    if ended && after.rollback.is_some() {
+        // However it ended: what it denied and pinned was not known to any release so far.
+        record.void_through = set.last_release;
+    }
+    record
 }
 
 fn app_record<'a>(

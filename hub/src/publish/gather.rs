@@ -150,11 +150,19 @@ impl Inputs {
             Some((Some(commit), _)) => Ok(commit),
             Some((None, Some(error))) => Err(error.clone()),
             _ => Err(format!(
-                "{} at {} has not been fetched yet",
+                "{} at {} {UNFETCHED}",
                 source.repo_url, source.revision
             )),
         }
     }
+}
+
+/// How a problem ends that the first fetch of a source solves.
+const UNFETCHED: &str = "has not been fetched yet";
+
+/// Whether this problem of a set is that a source is on its way: nothing is wrong then.
+pub fn is_unfetched(problem: &str) -> bool {
+    problem.ends_with(UNFETCHED)
 }
 
 /// Does the I/O.

@@ -61,6 +61,8 @@ impl Record for ClusterRecord {
             agent_version,
             joined,
             created_at,
+            refused_before,
+            renew_before,
         } = self.clone();
         let Cluster {
             uid,
@@ -79,6 +81,8 @@ impl Record for ClusterRecord {
             agent_version,
             created_at: millis(created_at),
             joined,
+            refused_before: refused_before.map(millis),
+            renew_before: renew_before.map(millis),
         }
         .encode_to_vec()
     }
@@ -95,6 +99,8 @@ impl Record for ClusterRecord {
             agent_version,
             created_at,
             joined,
+            refused_before,
+            renew_before,
         } = reader.message(bytes)?;
         let uid = reader.parse("uid", &uid)?;
         reader.finish(Self {
@@ -109,6 +115,8 @@ impl Record for ClusterRecord {
             agent_version,
             joined,
             created_at: reader.time("created_at", created_at)?,
+            refused_before: reader.time_opt("refused_before", refused_before)?,
+            renew_before: reader.time_opt("renew_before", renew_before)?,
         })
     }
 }

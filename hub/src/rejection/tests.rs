@@ -338,6 +338,8 @@ fn cluster() -> ClusterRecord {
         agent_version: String::new(),
         joined: true,
         created_at: Timestamp::UNIX_EPOCH,
+        refused_before: None,
+        renew_before: None,
     }
 }
 

@@ -35,6 +35,12 @@ pub struct Cluster {
     pub created_at: i64,
     #[prost(bool, tag = "9")]
     pub joined: bool,
+    /// Certificates of its agent whose life begins before are refused: they were replaced.
+    #[prost(int64, optional, tag = "10")]
+    pub refused_before: ::core::option::Option<i64>,
+    /// Certificates whose life begins before are to be renewed; then they are refused.
+    #[prost(int64, optional, tag = "11")]
+    pub renew_before: ::core::option::Option<i64>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct JoinToken {

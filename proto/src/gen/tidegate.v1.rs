@@ -684,7 +684,7 @@ pub struct HubMessage {
     /// The hub's leadership term: lower than the highest seen is refused, equal is accepted.
     #[prost(uint64, tag = "1")]
     pub hub_epoch: u64,
-    #[prost(oneof = "hub_message::Message", tags = "2, 3, 4, 5, 6, 7, 8")]
+    #[prost(oneof = "hub_message::Message", tags = "2, 3, 4, 5, 6, 7, 8, 9")]
     pub message: ::core::option::Option<hub_message::Message>,
 }
 /// Nested message and enum types in `HubMessage`.
@@ -705,6 +705,8 @@ pub mod hub_message {
         Drain(super::Drain),
         #[prost(message, tag = "8")]
         Refused(super::Refused),
+        #[prost(message, tag = "9")]
+        Renewal(super::Renewal),
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -911,6 +913,14 @@ pub struct CommandResult {
 pub struct Drain {
     #[prost(uint64, tag = "1")]
     pub retry_after_ms: u64,
+}
+/// A certificate whose life begins before is to be renewed now, with a new key. State: told in every
+/// session that is opened with such a certificate, and when it becomes so.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Renewal {
+    /// Unix milliseconds, by the hub's clock.
+    #[prost(int64, tag = "1")]
+    pub not_before_ms: i64,
 }
 /// The session is refused; the stream ends.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1602,6 +1612,12 @@ pub struct Cluster {
     /// Worst of its applications.
     #[prost(enumeration = "Health", tag = "10")]
     pub health: i32,
+    /// Its agent is to use a new certificate, and was not seen with one yet.
+    #[prost(bool, tag = "11")]
+    pub rotating: bool,
+    /// Certificates of its agent whose life begins before are refused.
+    #[prost(int64, tag = "12")]
+    pub refused_before_ms: i64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListClustersResponse {
@@ -2011,6 +2027,13 @@ pub struct LabelClusterRequest {
     >,
     #[prost(string, repeated, tag = "3")]
     pub remove: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotateClusterRequest {
+    #[prost(string, tag = "1")]
+    pub cluster: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RemoveClusterRequest {
@@ -2425,6 +2448,104 @@ pub struct ListObjectsResponse {
     /// last report says of them, and their health is not known.
     #[prost(string, tag = "6")]
     pub not_live: ::prost::alloc::string::String,
+}
+/// How far somebody has seen the events. Handed back as it came.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EventPosition {
+    /// The hub's term: sequences of another term say nothing.
+    #[prost(uint64, tag = "1")]
+    pub epoch: u64,
+    /// Rises with every event of a term.
+    #[prost(uint64, tag = "2")]
+    pub sequence: u64,
+    /// The last event up to here that is a decision of the audit log: a later hub still knows what
+    /// followed it.
+    #[prost(string, tag = "3")]
+    pub decision: ::prost::alloc::string::String,
+    /// When the last event up to here happened.
+    #[prost(int64, tag = "4")]
+    pub at_ms: i64,
+}
+/// All filters are optional and must all hold.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WatchEventsRequest {
+    /// Only what came after it; absent for all that is known.
+    #[prost(message, optional, tag = "1")]
+    pub after: ::core::option::Option<EventPosition>,
+    /// Go on when all that is known was sent.
+    #[prost(bool, tag = "2")]
+    pub follow: bool,
+    #[prost(string, tag = "3")]
+    pub project: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub set: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub cluster: ::prost::alloc::string::String,
+    /// Only what happened from then on.
+    #[prost(int64, tag = "6")]
+    pub since_ms: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Event {
+    #[prost(message, optional, tag = "1")]
+    pub position: ::core::option::Option<EventPosition>,
+    #[prost(int64, tag = "2")]
+    pub at_ms: i64,
+    /// Normal, or Warning for what somebody should look at.
+    #[prost(string, tag = "3")]
+    pub r#type: ::prost::alloc::string::String,
+    /// Stable, for programs: RunStarted, WaveOpened, ApplicationDegraded.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub project: ::prost::alloc::string::String,
+    /// Those that it concerns; empty where it concerns none.
+    #[prost(string, tag = "6")]
+    pub set: ::prost::alloc::string::String,
+    #[prost(string, tag = "7")]
+    pub cluster: ::prost::alloc::string::String,
+    #[prost(string, tag = "8")]
+    pub application: ::prost::alloc::string::String,
+    #[prost(string, tag = "9")]
+    pub run_id: ::prost::alloc::string::String,
+    /// What it is about: KIND/NAME.
+    #[prost(string, tag = "10")]
+    pub object: ::prost::alloc::string::String,
+    #[prost(string, tag = "11")]
+    pub message: ::prost::alloc::string::String,
+    /// Who decided it; empty for what was seen.
+    #[prost(string, tag = "12")]
+    pub actor: ::prost::alloc::string::String,
+}
+/// Events that are not known any more, or never were.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EventGap {
+    /// Stable, for programs: Beginning for what was before the first event of an answer without a
+    /// position, Overrun or HubRestarted for what somebody missed who had seen others.
+    #[prost(string, tag = "1")]
+    pub reason: ::prost::alloc::string::String,
+    /// From when on and until when; 0 where there is no such end.
+    #[prost(int64, tag = "2")]
+    pub from_ms: i64,
+    #[prost(int64, tag = "3")]
+    pub until_ms: i64,
+    /// Decisions of that time are known: only what agents reported is not.
+    #[prost(bool, tag = "4")]
+    pub decisions_known: bool,
+    #[prost(string, tag = "5")]
+    pub message: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WatchEventsResponse {
+    /// Before these events.
+    #[prost(message, optional, tag = "1")]
+    pub gap: ::core::option::Option<EventGap>,
+    /// In order.
+    #[prost(message, repeated, tag = "2")]
+    pub events: ::prost::alloc::vec::Vec<Event>,
+    /// Everything up to it was sent or was not asked for.
+    #[prost(message, optional, tag = "3")]
+    pub position: ::core::option::Option<EventPosition>,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -3161,6 +3282,31 @@ pub mod fleet_client {
                 .insert(GrpcMethod::new("tidegate.v1.Fleet", "GetTrace"));
             self.inner.unary(req, path, codec).await
         }
+        /// What happens in the fleet: what is still known, then, when followed, each event as it happens.
+        pub async fn watch_events(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WatchEventsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::WatchEventsResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tidegate.v1.Fleet/WatchEvents",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tidegate.v1.Fleet", "WatchEvents"));
+            self.inner.server_streaming(req, path, codec).await
+        }
         /// Takes every application of a set that the last run touched back to its last known good.
         pub async fn rollback(
             &mut self,
@@ -3322,6 +3468,29 @@ pub mod fleet_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("tidegate.v1.Fleet", "LabelCluster"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Has a cluster's agent make a new key and get a new certificate; as soon as that is in use the
+        /// former is refused. Recorded: an agent that is away does it when it comes.
+        pub async fn rotate_cluster(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RotateClusterRequest>,
+        ) -> std::result::Result<tonic::Response<super::Cluster>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tidegate.v1.Fleet/RotateCluster",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tidegate.v1.Fleet", "RotateCluster"));
             self.inner.unary(req, path, codec).await
         }
         /// Forgets a cluster; what runs there stays.
@@ -3553,6 +3722,20 @@ pub mod fleet_server {
             tonic::Response<super::GetTraceResponse>,
             tonic::Status,
         >;
+        /// Server streaming response type for the WatchEvents method.
+        type WatchEventsStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::WatchEventsResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// What happens in the fleet: what is still known, then, when followed, each event as it happens.
+        async fn watch_events(
+            &self,
+            request: tonic::Request<super::WatchEventsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::WatchEventsStream>,
+            tonic::Status,
+        >;
         /// Takes every application of a set that the last run touched back to its last known good.
         async fn rollback(
             &self,
@@ -3597,6 +3780,12 @@ pub mod fleet_server {
         async fn label_cluster(
             &self,
             request: tonic::Request<super::LabelClusterRequest>,
+        ) -> std::result::Result<tonic::Response<super::Cluster>, tonic::Status>;
+        /// Has a cluster's agent make a new key and get a new certificate; as soon as that is in use the
+        /// former is refused. Recorded: an agent that is away does it when it comes.
+        async fn rotate_cluster(
+            &self,
+            request: tonic::Request<super::RotateClusterRequest>,
         ) -> std::result::Result<tonic::Response<super::Cluster>, tonic::Status>;
         /// Forgets a cluster; what runs there stays.
         async fn remove_cluster(
@@ -4652,6 +4841,52 @@ pub mod fleet_server {
                     };
                     Box::pin(fut)
                 }
+                "/tidegate.v1.Fleet/WatchEvents" => {
+                    #[allow(non_camel_case_types)]
+                    struct WatchEventsSvc<T: Fleet>(pub Arc<T>);
+                    impl<
+                        T: Fleet,
+                    > tonic::server::ServerStreamingService<super::WatchEventsRequest>
+                    for WatchEventsSvc<T> {
+                        type Response = super::WatchEventsResponse;
+                        type ResponseStream = T::WatchEventsStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::WatchEventsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Fleet>::watch_events(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WatchEventsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 "/tidegate.v1.Fleet/Rollback" => {
                     #[allow(non_camel_case_types)]
                     struct RollbackSvc<T: Fleet>(pub Arc<T>);
@@ -4944,6 +5179,51 @@ pub mod fleet_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = LabelClusterSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tidegate.v1.Fleet/RotateCluster" => {
+                    #[allow(non_camel_case_types)]
+                    struct RotateClusterSvc<T: Fleet>(pub Arc<T>);
+                    impl<
+                        T: Fleet,
+                    > tonic::server::UnaryService<super::RotateClusterRequest>
+                    for RotateClusterSvc<T> {
+                        type Response = super::Cluster;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RotateClusterRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Fleet>::rotate_cluster(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RotateClusterSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

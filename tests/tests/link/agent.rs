@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 use tidegate_agent::{
-    identity::Identity,
+    identity::{Identity, KeeperHandle},
     link::{
         Link, LinkHandle, Options,
         backoff::Limits,
@@ -295,7 +295,21 @@ pub(crate) fn start_with(
         backoff: BACKOFF,
         version: "0.1.0".to_owned(),
     };
-    let link = Link::new(options, cluster.clone(), identity);
+    start_link(Link::new(options, cluster.clone(), identity))
+}
+
+/// The agent of a keeper, which hears what the hub wants of it.
+pub(crate) fn start_kept(url: &str, keeper: &KeeperHandle, cluster: &FakeCluster) -> Running {
+    let options = Options {
+        hub: url.parse().unwrap(),
+        backoff: BACKOFF,
+        version: "0.1.0".to_owned(),
+    };
+    let link = Link::new(options, cluster.clone(), keeper.identity());
+    start_link(link.renewing(keeper.renewals()))
+}
+
+fn start_link(link: Link<FakeCluster>) -> Running {
     let cancel = CancellationToken::new();
     let running = Running {
         link: link.handle(),

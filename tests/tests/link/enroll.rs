@@ -4,7 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::SignedDuration;
 use tempfile::TempDir;
-use tidegate_agent::identity::{DiskStore, Identity, Keeper, KeeperHandle, Options, TokenSource};
+use tidegate_agent::identity::{
+    DiskStore, Identity, IdentityStore, Keeper, KeeperHandle, Options, StoreError, TokenSource,
+};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
@@ -198,4 +200,118 @@ async fn anew(kept: &Kept, file: &std::path::Path, token: String) -> Arc<Identit
     });
     let got = tokio::time::timeout(Duration::from_secs(20), got).await;
     got.unwrap().unwrap().clone().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_whose_certificate_is_to_be_replaced_makes_a_new_key_and_comes_back_with_it() {
+    let hub = FakeHub::new();
+    let serving = hub.serve(5).await;
+    let folder = tempfile::tempdir().unwrap();
+    // A minute old, so that a certificate that is made now is a later one.
+    hub.records().age = SignedDuration::from_mins(1);
+    let kept = keep(&serving, Some(&hub.token(HOUR)), &folder);
+    let former = identity_of(&kept).await;
+    hub.records().age = SignedDuration::ZERO;
+    let agent = agent::start_kept(&serving.url(), &kept.handle, &FakeCluster::new("k1"));
+    until("a session", || agent.link.status().connected).await;
+    let begins = former.validity().unwrap().not_before;
+    assert_eq!(hub.records().certificates, [begins]);
+
+    let least = begins + SignedDuration::from_secs(1);
+    hub.records().renew_before = Some(least);
+    hub.nudge.send_modify(|nudge| *nudge += 1);
+    until("a session with the new certificate", || {
+        hub.records().certificates.last() >= Some(&least)
+    })
+    .await;
+    let renewed = identity_of(&kept).await;
+    assert_ne!(renewed.key_pem, former.key_pem, "the key is the former");
+    assert_eq!(renewed.cluster, former.cluster);
+    assert_eq!(hub.records().renewals, 1, "once is enough");
+}
+
+/// A disk that is full until somebody makes room.
+struct Full {
+    disk: DiskStore,
+    full: Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl IdentityStore for Full {
+    async fn load(&self) -> Result<Option<Identity>, StoreError> {
+        self.disk.load().await
+    }
+
+    async fn save(&self, identity: &Identity) -> Result<(), StoreError> {
+        if self.full.load(std::sync::atomic::Ordering::SeqCst) {
+            return Err(StoreError::Timeout {
+                action: "write",
+                namespace: "full".to_owned(),
+            });
+        }
+        self.disk.save(identity).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_certificate_is_not_used_before_it_is_kept() {
+    let hub = FakeHub::new();
+    let serving = hub.serve(5).await;
+    let folder = tempfile::tempdir().unwrap();
+    hub.records().age = SignedDuration::from_mins(1);
+    let first = keep(&serving, Some(&hub.token(HOUR)), &folder);
+    let former = identity_of(&first).await;
+    until("the identity to be on disk", || {
+        folder.path().join("identity.json").exists()
+    })
+    .await;
+    drop(first);
+    hub.records().age = SignedDuration::ZERO;
+
+    let full = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let store = Full {
+        disk: DiskStore::open(folder.path()).unwrap(),
+        full: Arc::clone(&full),
+    };
+    let mut options = Options::new(
+        serving.url().parse().unwrap(),
+        TokenSource::None,
+        "k1".to_owned(),
+    );
+    options.backoff = BACKOFF;
+    options.period = Duration::from_millis(50);
+    let keeper = Keeper::new(options, store);
+    let cancel = CancellationToken::new();
+    let kept = Kept {
+        handle: keeper.handle(),
+        _cancel: cancel.clone().drop_guard(),
+    };
+    tokio::spawn(keeper.run(cancel));
+    identity_of(&kept).await;
+    let least = former.validity().unwrap().not_before + SignedDuration::from_secs(1);
+    kept.handle.renewals().send_replace(Some(least));
+    let problem = eventually("a problem", || kept.handle.problem()).await;
+    assert!(problem.contains("not used until it is kept"), "{problem}");
+    assert_eq!(hub.records().renewals, 1);
+    assert_eq!(
+        identity_of(&kept).await,
+        former,
+        "a restart now would lose it"
+    );
+    full.store(false, std::sync::atomic::Ordering::SeqCst);
+    until("the new certificate", || {
+        let current = kept.handle.identity().borrow().clone();
+        current.is_some_and(|current| current.key_pem != former.key_pem)
+    })
+    .await;
+    assert_eq!(
+        hub.records().renewals,
+        1,
+        "what was made is kept, not made again"
+    );
+    let stored = DiskStore::open(folder.path())
+        .unwrap()
+        .load()
+        .await
+        .unwrap();
+    assert_eq!(stored, Some(identity_of(&kept).await.as_ref().clone()));
 }

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tidegate_hub::{
     clock::Clock,
     identity::{
-        AuthLayer, Authority, Peer,
+        AuthLayer, Authority, Peer, Standing,
         tls::{ServerKey, handshakes, server_config},
         token,
     },
@@ -57,6 +57,10 @@ pub(crate) struct Records {
     pub(crate) bound: BTreeMap<ClusterUid, String>,
     pub(crate) tokens: BTreeMap<String, TokenRecord>,
     pub(crate) renewals: usize,
+    /// Certificates whose life begins before are to be renewed.
+    pub(crate) renew_before: Option<Timestamp>,
+    /// When the lives of the certificates began with which sessions were opened.
+    pub(crate) certificates: Vec<Timestamp>,
     /// How long ago certificates are said to have been made.
     pub(crate) age: SignedDuration,
 }
@@ -65,7 +69,7 @@ pub(crate) struct Records {
 #[derive(Clone)]
 pub(crate) struct FakeHub {
     records: Arc<Mutex<Records>>,
-    nudge: watch::Sender<u64>,
+    pub(crate) nudge: watch::Sender<u64>,
     pub(crate) authority: Arc<Authority>,
     folder: Arc<TempDir>,
 }
@@ -134,7 +138,7 @@ impl FakeHub {
     /// A certificate over the key of `csr`.
     fn sign(&self, csr: &[u8], cluster: ClusterUid) -> Certificate {
         let made = Clock::default().now() - self.records().age;
-        let signed = self.authority.sign_agent(csr, cluster, made).unwrap();
+        let signed = self.authority.sign_agent(csr, cluster, made, None).unwrap();
         Certificate {
             certificate_pem: signed.certificate_pem,
             ca_pem: self.authority.ca_pem().to_owned(),
@@ -216,7 +220,7 @@ impl FakeHub {
         let layer = AuthLayer::new(
             self.authority.trust_domain().clone(),
             Arc::new(|_| None),
-            Arc::new(|uid| [FIRST, SECOND].contains(&uid)),
+            Arc::new(|uid| [FIRST, SECOND].contains(&uid).then(Standing::default)),
         );
         let server = limits::server().layer(layer).add_routes(routes);
         let task = tokio::spawn(async move {
@@ -300,13 +304,23 @@ impl LinkBackend for Backend {
         self.hub.records().bound.get(&cluster).cloned()
     }
 
-    async fn hello(&self, cluster: ClusterUid, facts: AgentFacts) -> Result<(), Refusal> {
+    fn renew_before(&self, _: ClusterUid) -> Option<Timestamp> {
+        self.hub.records().renew_before
+    }
+
+    async fn hello(
+        &self,
+        cluster: ClusterUid,
+        certificate: Option<Timestamp>,
+        facts: AgentFacts,
+    ) -> Result<(), Refusal> {
         let mut records = self.hub.records();
         records
             .bound
             .entry(cluster)
             .or_insert_with(|| facts.kubernetes_uid.clone());
         records.hellos.push((cluster, facts));
+        records.certificates.push(certificate.unwrap());
         Ok(())
     }
 

@@ -73,6 +73,10 @@ impl Facts for Store {
             .filter(|r| self.assignments.contains_key(&r.app));
         known.map(StatusRow::from).collect()
     }
+
+    fn renew_before(&self) -> Option<jiff::Timestamp> {
+        None
+    }
 }
 
 /// What the agent's cluster has.
@@ -145,6 +149,7 @@ impl Sim {
             versions: hub::PROTOCOL,
             heartbeat: HEARTBEAT,
             bound_kubernetes_uid: None,
+            certificate: None,
         };
         let introduction = a::Introduction {
             versions: agent::PROTOCOL,
@@ -280,7 +285,9 @@ impl Sim {
                     assert!(held.is_none_or(|row| row.generation == generation));
                     self.cluster.reports.remove(&app);
                 }
-                agent::Action::SyncNow { .. } | agent::Action::ListObjects { .. } => {
+                agent::Action::SyncNow { .. }
+                | agent::Action::Renew(_)
+                | agent::Action::ListObjects { .. } => {
                     panic!("nobody asked for that")
                 }
             }

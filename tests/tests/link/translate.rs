@@ -75,6 +75,7 @@ pub(super) fn from_hub(message: h::ToAgent) -> a::Body {
                 command: Some(command),
             }
         }
+        h::ToAgent::Renewal { not_before } => a::Body::Renewal { not_before },
         h::ToAgent::Drain { retry_after } => a::Body::Drain { retry_after },
         h::ToAgent::Refused {
             reason,

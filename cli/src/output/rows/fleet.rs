@@ -4,7 +4,7 @@ use tidegate_proto::v1 as wire;
 
 use super::{Row, health};
 use crate::output::{
-    age::age,
+    age::{age, clock},
     table::{Column, column, flexible},
     text::{or_dash, plain, short},
 };
@@ -147,6 +147,31 @@ impl Row for wire::Pin {
 
     fn project(&self) -> Option<&str> {
         Some(&self.project)
+    }
+}
+
+impl Row for wire::Event {
+    const COLUMNS: &'static [Column] = &[
+        column("TIME"),
+        column("TYPE"),
+        column("REASON"),
+        flexible("OBJECT"),
+        flexible("MESSAGE"),
+    ];
+
+    fn name(&self) -> String {
+        let position = self.position.clone().unwrap_or_default();
+        format!("event/{}-{}", position.epoch, position.sequence)
+    }
+
+    fn cells(&self, now_ms: i64) -> Vec<String> {
+        vec![
+            clock(self.at_ms, now_ms),
+            or_dash(&self.r#type),
+            or_dash(&self.reason),
+            or_dash(&self.object),
+            or_dash(&self.message),
+        ]
     }
 }
 

@@ -2,11 +2,13 @@
 
 use super::*;
 use crate::{
+    backend::Backend,
     enroll::Enroll,
     link::{
-        port::{EnrollBackend as _, JoinOrder},
+        port::{AgentFacts, EnrollBackend as _, JoinOrder, LinkBackend as _},
         testing::Agent,
     },
+    records::ClusterRecord,
 };
 
 fn token_for(name: &str) -> wire::CreateJoinTokenRequest {
@@ -226,4 +228,92 @@ async fn a_cluster_with_any_number_of_tokens_can_be_removed() {
     }
     api.remove_cluster(remove("c1", "scrapped")).await.unwrap();
     assert!(hub.db.read().cluster_named("c1").is_none());
+}
+
+fn rotate(name: &str) -> Request<wire::RotateClusterRequest> {
+    ada(wire::RotateClusterRequest {
+        cluster: name.to_owned(),
+        reason: "laptop".to_owned(),
+    })
+}
+
+/// An agent of cluster 1 opens a session with a certificate whose life begins then.
+async fn greet(hub: &Hub, begins: jiff::Timestamp) {
+    let facts = AgentFacts {
+        kubernetes_uid: "k1".to_owned(),
+        version: "0.1.0".to_owned(),
+        agent_uid: "a".to_owned(),
+        boot_id: "b".to_owned(),
+        capabilities: Vec::new(),
+        labels: std::collections::BTreeMap::new(),
+    };
+    let backend = Backend::new(hub.db.clone());
+    let greeted = backend.hello(cluster_uid(1), Some(begins), facts);
+    greeted.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_rotation_is_recorded_stands_and_is_done_when_the_new_certificate_is_seen() {
+    let hub = Hub::new().await;
+    hub.create([cluster(1)]).await;
+    let api = hub.api();
+    let ordered = api.rotate_cluster(rotate("c1")).await.unwrap().into_inner();
+    assert!(ordered.rotating && !ordered.connected);
+    let (actor, action, subject) = hub.last_decision(FLEET).await;
+    assert_eq!(
+        (actor.as_str(), action.as_str(), subject.as_str()),
+        ("ada", "cluster.rotate", "cluster/c1")
+    );
+    let revision = hub.revision().await;
+    api.rotate_cluster(rotate("c1")).await.unwrap();
+    assert_eq!(hub.revision().await, revision, "the same again is no write");
+
+    let hub = hub.restart().await;
+    let api = hub.api();
+    let look = async || {
+        let request = wire::ListRequest {
+            name: "c1".to_owned(),
+            ..Default::default()
+        };
+        let list = api.list_clusters(ada(request)).await.unwrap();
+        list.into_inner().items.remove(0)
+    };
+    let least = {
+        let state = hub.db.read();
+        let record = &state.cluster(cluster_uid(1)).unwrap().record;
+        record.renew_before.unwrap()
+    };
+    greet(&hub, least - jiff::SignedDuration::from_secs(1)).await;
+    let seen = look().await;
+    assert!(seen.rotating && seen.refused_before_ms == 0, "{seen:?}");
+    greet(&hub, least).await;
+    let seen = look().await;
+    assert!(!seen.rotating, "{seen:?}");
+    assert_eq!(seen.refused_before_ms, least.as_millisecond());
+    let (actor, action, _) = hub.last_decision(FLEET).await;
+    assert_eq!(
+        (actor.as_str(), action.as_str()),
+        ("cluster/c1", "cluster.rotated")
+    );
+}
+
+#[tokio::test]
+async fn there_is_nothing_to_rotate_where_nobody_joined() {
+    let hub = Hub::new().await;
+    let unjoined = ClusterRecord {
+        joined: false,
+        ..cluster(1)
+    };
+    hub.create([unjoined]).await;
+    let api = hub.api();
+    refused(
+        api.rotate_cluster(rotate("c1")).await,
+        Code::FailedPrecondition,
+        &["has no agent yet", "join-token c1"],
+    );
+    refused(
+        api.rotate_cluster(rotate("c9")).await,
+        Code::NotFound,
+        &["c9"],
+    );
 }

@@ -91,7 +91,7 @@ fn an_agent_gets_one_identity_for_a_day() {
     let authority = authority();
     let cluster: ClusterUid = CLUSTER.parse().unwrap();
     let (csr, key) = request(&CertificateParams::default());
-    let signed = authority.sign_agent(&csr, cluster, now()).unwrap();
+    let signed = authority.sign_agent(&csr, cluster, now(), None).unwrap();
     let id = format!("spiffe://fleet.example.org/cluster/{CLUSTER}");
     check_client(&signed, &authority, &key, CLUSTER, &id);
     assert_eq!(
@@ -149,7 +149,7 @@ fn a_request_gets_nothing_that_it_asks_for() {
         "spiffe://fleet.example.org/user/ada",
     );
     let signed = authority
-        .sign_agent(&csr, CLUSTER.parse().unwrap(), now())
+        .sign_agent(&csr, CLUSTER.parse().unwrap(), now(), None)
         .unwrap();
     let id = format!("spiffe://fleet.example.org/cluster/{CLUSTER}");
     check_client(&signed, &authority, &key, CLUSTER, &id);
@@ -295,4 +295,24 @@ fn a_missing_damaged_or_expired_authority_says_what_is_wrong() {
     files::write_private(&dir.path().join(FILE), &good, IfThere::Replace).unwrap();
     let late = now() + SignedDuration::from_hours(11 * 365 * 24);
     assert!(load(late).contains("good from"), "{}", load(late));
+}
+
+#[test]
+fn certificates_made_before_and_after_a_moment_are_told_apart_within_its_second() {
+    let authority = authority();
+    let cluster: ClusterUid = CLUSTER.parse().unwrap();
+    let begins = |now, least| {
+        let (csr, _) = request(&CertificateParams::default());
+        let signed = authority.sign_agent(&csr, cluster, now, least).unwrap();
+        let (_, certificate) = X509Certificate::from_der(&signed.certificate_der).unwrap();
+        life_of(&certificate).unwrap().0
+    };
+    for milli in [0, 1, 999] {
+        let now = now() + SignedDuration::from_millis(milli);
+        let least = Authority::after(now);
+        assert!(begins(now, None) < least, "{milli}");
+        assert!(begins(now, Some(least)) >= least, "{milli}");
+        let later = now + SignedDuration::from_secs(1);
+        assert!(begins(later, None) >= least, "{milli}");
+    }
 }

@@ -55,6 +55,7 @@ struct Hub {
     authority: Authority,
     roles: Arc<Mutex<BTreeMap<String, Role>>>,
     clusters: Arc<Mutex<BTreeSet<ClusterUid>>>,
+    refused_before: Arc<Mutex<Option<Timestamp>>>,
     key: ServerKey,
     layer: AuthLayer,
     now: Timestamp,
@@ -105,10 +106,16 @@ async fn start_with(routes: tonic::service::Routes, recheck: Duration) -> Hub {
     let known = Arc::clone(&roles);
     let clusters = Arc::new(Mutex::new(BTreeSet::from([CLUSTER.parse().unwrap()])));
     let registered = Arc::clone(&clusters);
+    let refused_before = Arc::new(Mutex::new(None));
+    let replaced = Arc::clone(&refused_before);
     let layer = AuthLayer::new(
         authority.trust_domain().clone(),
         Arc::new(move |name: &str| known.lock().unwrap().get(name).copied()),
-        Arc::new(move |uid| registered.lock().unwrap().contains(&uid)),
+        Arc::new(move |uid| {
+            let refused_before = *replaced.lock().unwrap();
+            let known = registered.lock().unwrap().contains(&uid);
+            known.then_some(Standing { refused_before })
+        }),
     )
     .rechecking(recheck);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -124,6 +131,7 @@ async fn start_with(routes: tonic::service::Routes, recheck: Duration) -> Hub {
         authority,
         roles,
         clusters,
+        refused_before,
         key,
         layer,
         now,
@@ -150,7 +158,7 @@ impl Hub {
         let (csr, key) = request();
         let signed = self
             .authority
-            .sign_agent(&csr, cluster.parse().unwrap(), self.now)
+            .sign_agent(&csr, cluster.parse().unwrap(), self.now, None)
             .unwrap();
         Identity::from_pem(signed.certificate_pem, key.serialize_pem())
     }
@@ -245,7 +253,11 @@ async fn a_removed_person_is_denied_from_the_next_call_on() {
     let hub = start().await;
     let vera = hub.person("vera");
     assert_eq!(hub.call(Some(&vera), LIST).await, through("vera"));
-    let caller = Caller::new(Some(Peer::User("vera".to_owned())), Some(Role::Viewer));
+    let caller = Caller::new(
+        Some(Peer::User("vera".to_owned())),
+        Some(Role::Viewer),
+        None,
+    );
     assert_eq!(hub.layer.recheck(LIST, &caller), Ok(()));
 
     hub.roles.lock().unwrap().remove("vera");
@@ -413,9 +425,38 @@ async fn a_caller_cannot_be_smuggled_in() {
     let mut service = hub.layer.layer(echo().prepare());
     let mut request = http::Request::new(tonic::body::Body::empty());
     *request.uri_mut() = LIST.parse().unwrap();
-    let admin = Caller::new(Some(Peer::User("ada".to_owned())), Some(Role::Admin));
+    let admin = Caller::new(Some(Peer::User("ada".to_owned())), Some(Role::Admin), None);
     request.extensions_mut().insert(admin);
     let answer = service.call(request).await.unwrap();
     let status = Status::from_header_map(answer.headers()).unwrap();
     assert_eq!(status.code(), Code::Unauthenticated, "{status}");
+}
+
+#[tokio::test]
+async fn a_certificate_that_was_replaced_is_denied_and_its_successor_is_not() {
+    let hub = start().await;
+    let path = SESSION;
+    let former = hub.agent(CLUSTER);
+    let fine = through(&format!("cluster/{CLUSTER}"));
+    assert_eq!(hub.call(Some(&former), path).await, fine);
+    let least = Authority::after(hub.now);
+    *hub.refused_before.lock().unwrap() = Some(least);
+    for path in [SESSION, RENEW] {
+        let (code, text) = hub.call(Some(&former), path).await;
+        assert_eq!(code, Code::PermissionDenied);
+        assert!(text.contains("was replaced by a newer one"), "{text}");
+    }
+    let (csr, key) = request();
+    let cluster = CLUSTER.parse().unwrap();
+    let signed = hub
+        .authority
+        .sign_agent(&csr, cluster, hub.now, Some(least));
+    let successor = Identity::from_pem(signed.unwrap().certificate_pem, key.serialize_pem());
+    assert_eq!(hub.call(Some(&successor), path).await, fine);
+    // People have no such rule, and whoever joins anew is asked for a token alone.
+    assert_eq!(
+        hub.call(Some(&hub.person("vera")), LIST).await,
+        through("vera")
+    );
+    assert_eq!(hub.call(Some(&former), JOIN).await, fine);
 }

@@ -1,6 +1,7 @@
 //! The rules of a session, one by one. That both sides together converge is shown in the
 //! whole-system tests, where both sides may be used.
 
+mod renewing;
 mod time;
 
 use tidegate_model::{
@@ -19,6 +20,7 @@ const NOW: Duration = Duration::from_secs(1000);
 struct World {
     assignments: Vec<Assignment>,
     status: Vec<StatusRow>,
+    renew_before: Option<Timestamp>,
 }
 
 impl Facts for World {
@@ -28,6 +30,10 @@ impl Facts for World {
 
     fn status_rows(&self) -> Vec<StatusRow> {
         self.status.clone()
+    }
+
+    fn renew_before(&self) -> Option<Timestamp> {
+        self.renew_before
     }
 }
 
@@ -110,6 +116,7 @@ fn fresh() -> Session {
         versions: PROTOCOL,
         heartbeat: HEARTBEAT,
         bound_kubernetes_uid: Some("k1".into()),
+        certificate: Timestamp::from_second(100).ok(),
     };
     Session::new(config, NOW)
 }

@@ -173,7 +173,11 @@ async fn after_the_reason_comes_nothing_more() {
         let _held = &held;
         Ok::<_, Infallible>(message())
     });
-    let nobody = Caller::new(Some(Peer::User("nobody".to_owned())), Some(Role::Admin));
+    let nobody = Caller::new(
+        Some(Peer::User("nobody".to_owned())),
+        Some(Role::Admin),
+        None,
+    );
     let guard = Guard::new(hub.layer.clone(), WATCH, nobody, None);
     let mut body = Rechecked::new(axum::body::Body::from_stream(messages), Some(guard));
     let mut next = async || {
@@ -188,4 +192,14 @@ async fn after_the_reason_comes_nothing_more() {
     assert_eq!(reason["grpc-status"], "7");
     assert_eq!(told.try_recv(), Ok(()), "the hub's half goes on");
     assert!(next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_stream_that_was_opened_with_a_certificate_that_is_replaced_ends() {
+    let (hub, _told) = hub(true).await;
+    let stream = Open::new(&hub, &hub.agent(CLUSTER), SESSION).await;
+    *hub.refused_before.lock().unwrap() = Some(Authority::after(hub.now));
+    let end = stream.end().await;
+    assert_eq!(end.code(), Code::PermissionDenied, "{end}");
+    assert!(end.message().contains("was replaced"), "{end}");
 }

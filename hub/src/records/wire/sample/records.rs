@@ -48,6 +48,8 @@ impl Sample for ClusterRecord {
             agent_version: dice.text(),
             joined: dice.flag(),
             created_at: dice.time(),
+            refused_before: dice.maybe(Dice::time),
+            renew_before: dice.maybe(Dice::time),
         }
     }
 }
