@@ -7,6 +7,7 @@ use tidegate_model::{
     deny::{Deny, Pin, PinRelease},
     ids::AppUid,
     run::{LastGood, MemberState, RequestVerb, RunState},
+    strategy::SupersedeWhen,
 };
 
 use super::{Transition, Verdict, failed, settled, touched};
@@ -147,16 +148,19 @@ pub fn i30_rollback_is_no_promotion(step: &Transition<'_>) -> Verdict {
     Verdict::of(true, problems.into_iter())
 }
 
-/// 31: a newer release takes over only between two assignments: nobody in the open wave is under
-/// way, except who is cut off.
+/// 31: a newer release takes over only where the strategy lets it, and only between two assignments:
+/// nobody in the open wave is under way, except who is cut off, or where it takes over at once.
 pub fn i31_supersede_safety(step: &Transition<'_>) -> Verdict {
     let superseded = step.after.run.state == RunState::Superseded;
     if !superseded || step.run.state == RunState::Superseded || step.facts.newer_run {
         return Verdict::Idle;
     }
+    let when = step.run.strategy.supersede.newer;
+    let at_once = when == SupersedeWhen::Immediately;
     let on_the_way = step
         .members_after
         .values()
+        .filter(|_| !at_once)
         .filter(|member| touched(member) && !settled(member) && !failed(member))
         .filter(|member| member.state != MemberState::Unreachable);
     let mut problems: Vec<_> = on_the_way
@@ -166,6 +170,9 @@ pub fn i31_supersede_safety(step: &Transition<'_>) -> Verdict {
         step.forward()
             .map(|assign| format!("{:?} is assigned", assign.member)),
     );
+    if matches!(when, SupersedeWhen::Queue | SupersedeWhen::Never) {
+        problems.push(format!("the strategy says {when:?}"));
+    }
     if step.facts.newer_release.is_none() {
         problems.push("there is no newer release".to_owned());
     }

@@ -192,9 +192,14 @@ impl World {
                     if self.apps[uid].removed {
                         continue;
                     }
-                    let best = self.agents[&member.id.cluster]
-                        .best
-                        .get(&(*uid, app.generation.unwrap()));
+                    // The hub may have worded the same content anew since.
+                    let words = self
+                        .assigned
+                        .iter()
+                        .filter(|(kind, word)| *kind == AssignKind::Forward && word.app == *uid);
+                    let words = words.map(|(_, word)| word.generation).chain(app.generation);
+                    let known = &self.agents[&member.id.cluster].best;
+                    let best = words.filter_map(|word| known.get(&(*uid, word))).max();
                     assert!(
                         best.is_some_and(|best| *best >= window),
                         "a later wave moves while {uid} was never healthy for {window:?}: {best:?}"
