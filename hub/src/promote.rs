@@ -19,7 +19,7 @@ use tidegate_model::{
     ids::{AppUid, ClusterUid, Epoch, RunId},
     release::{Release, ReleaseEntry},
     run::{MemberId, Run},
-    strategy::Unmatched,
+    strategy::{SupersedeWhen, Unmatched},
 };
 use tidegate_proto::v1 as wire;
 use tidegate_store::txn::MAX_BYTES;
@@ -100,12 +100,28 @@ fn next<'a>(state: &'a State, set: &SetRecord) -> Next<'a> {
             return Next::Nothing;
         }
     }
-    match state.release(set, set.last_release) {
-        Some(release) if !set.deleting && set.last_release > set.void_through => {
+    match state.release(
+        set,
+        next_number(state, set, latest.map(|row| &row.record.run)),
+    ) {
+        Some(release) if !set.deleting && release.record.number > set.void_through => {
             Next::Begin(&release.record)
         }
         _ => Next::Nothing,
     }
+}
+
+/// Number of the release whose turn it is: the newest, or where they queue the first that had none.
+fn next_number(state: &State, set: &SetRecord, latest: Option<&Run>) -> u64 {
+    let queued = set.document.spec.strategy.supersede.newer == SupersedeWhen::Queue;
+    let Some(latest) = latest.filter(|_| queued) else {
+        return set.last_release;
+    };
+    let first = latest.release_number.max(set.void_through) + 1;
+    let mut waiting = first..set.last_release;
+    waiting
+        .find(|number| state.release(set, *number).is_some())
+        .unwrap_or(set.last_release)
 }
 
 /// The blob with the entries that [`pass`] will need, if it needs any.

@@ -244,9 +244,15 @@ pub struct Supersede {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum SupersedeWhen {
-    /// When the open wave is settled.
+    /// When the open wave is settled, or while nobody in it can be reached.
     #[default]
     FinishWave,
+    /// At once: whoever is under way keeps what was assigned until the newer run reaches it.
+    Immediately,
+    /// Never; every release gets its run, one after the other.
+    Queue,
+    /// Never; when the run is over, the newest release gets its run.
+    Never,
 }
 
 /// When and how to go back.

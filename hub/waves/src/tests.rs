@@ -23,5 +23,6 @@ mod planning;
 mod requests;
 mod rolling;
 mod strategies;
+mod superseding;
 mod tolerating;
 mod world;

@@ -159,6 +159,31 @@ async fn a_release_that_waited_behind_a_bad_one_does_not_undo_its_rollback() {
 }
 
 #[tokio::test]
+async fn releases_that_queue_get_their_runs_in_order_and_others_only_the_newest() {
+    for (newer, runs) in [("queue", vec![1, 2, 3, 4]), ("never", vec![1, 2, 4])] {
+        let strategy = json!({"supersede": {"newer": newer}});
+        let mut world = World::new(&strategy, 1, 1).await;
+        world.roll_out("one").await;
+        for content in ["two", "three", "four"] {
+            world.publish(content).await;
+            world.settle().await;
+        }
+        for _ in 0..3 {
+            world.recover().await;
+        }
+        assert!(world.all_run("four"), "{newer}");
+        let state = world.hub.db.read().clone();
+        let mut told: Vec<_> = state
+            .runs
+            .iter()
+            .map(|row| row.run.release_number)
+            .collect();
+        told.sort_unstable();
+        assert_eq!(told, runs, "{newer}");
+    }
+}
+
+#[tokio::test]
 async fn a_person_takes_back_a_run_that_is_over() {
     let mut world = World::new(&json!({}), 1, 1).await;
     world.roll_out("good").await;

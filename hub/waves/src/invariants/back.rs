@@ -8,6 +8,7 @@ use tidegate_model::{
     digest::Digest,
     ids::AppUid,
     run::{LastGood, MemberState, RequestVerb, Run, RunState},
+    strategy::SupersedeWhen,
 };
 
 use super::{Transition, Verdict, failed, settled, touched};
@@ -161,16 +162,19 @@ pub fn i30_rollback_is_no_promotion(step: &Transition<'_>) -> Verdict {
     Verdict::of(true, problems.into_iter())
 }
 
-/// 31: a newer release takes over only between two assignments: nobody in the open wave is under
-/// way, except who is cut off.
+/// 31: a newer release takes over only where the strategy lets it, and only between two assignments:
+/// nobody in the open wave is under way, except who is cut off, or where it takes over at once.
 pub fn i31_supersede_safety(step: &Transition<'_>) -> Verdict {
     let superseded = step.after.run.state == RunState::Superseded;
     if !superseded || step.run.state == RunState::Superseded || step.facts.newer_run {
         return Verdict::Idle;
     }
+    let when = step.run.strategy.supersede.newer;
+    let at_once = when == SupersedeWhen::Immediately;
     let on_the_way = step
         .members_after
         .values()
+        .filter(|_| !at_once)
         .filter(|member| touched(member) && !settled(member) && !failed(member))
         .filter(|member| member.state != MemberState::Unreachable);
     let mut problems: Vec<_> = on_the_way
@@ -180,6 +184,9 @@ pub fn i31_supersede_safety(step: &Transition<'_>) -> Verdict {
         step.forward()
             .map(|assign| format!("{:?} is assigned", assign.member)),
     );
+    if matches!(when, SupersedeWhen::Queue | SupersedeWhen::Never) {
+        problems.push(format!("the strategy says {when:?}"));
+    }
     if step.facts.newer_release.is_none() {
         problems.push("there is no newer release".to_owned());
     }
@@ -187,12 +194,20 @@ pub fn i31_supersede_safety(step: &Transition<'_>) -> Verdict {
 }
 
 /// 32: where everything that comes by itself has come, a newer release does not wait behind this
-/// run: it is over, or a person holds it, or a prune that waits for a person.
+/// run: it is over, or a person holds it, or a prune that waits for a person; or an approval where
+/// the strategy lets every run come to its end.
 pub fn i32_no_starvation(run: &Run, newer_release: Option<u64>, blocking: &[Blocking]) -> Verdict {
     let Some(newer) = newer_release else {
         return Verdict::Idle;
     };
-    let held = |code| matches!(code, BlockCode::PausedByPerson | BlockCode::PruneHeld);
+    let waits = matches!(
+        run.strategy.supersede.newer,
+        SupersedeWhen::Queue | SupersedeWhen::Never
+    );
+    let held = |code: BlockCode| {
+        matches!(code, BlockCode::PausedByPerson | BlockCode::PruneHeld)
+            || (waits && code == BlockCode::Approval)
+    };
     let starves = !run.state.is_terminal() && !blocking.iter().any(|blocking| held(blocking.code));
     let problem = starves.then(|| {
         format!(

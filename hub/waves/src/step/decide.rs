@@ -7,8 +7,9 @@
 
 use std::time::Duration;
 
-use tidegate_model::run::{
-    Cause, CauseCode, GatePosition, Member, MemberState, Paused, RunState, SoakClock,
+use tidegate_model::{
+    run::{Cause, CauseCode, GatePosition, Member, MemberState, Paused, RunState, SoakClock},
+    strategy::SupersedeWhen,
 };
 
 use super::{
@@ -32,6 +33,11 @@ pub(crate) fn decide(work: &mut Work<'_>) {
     if let Some(cause) = breach::look(work) {
         return breach::begin(work, cause);
     }
+    if work.run.strategy.supersede.newer == SupersedeWhen::Immediately
+        && let Some(newer) = work.facts.newer_release
+    {
+        return finish::supersede(work, newer);
+    }
     let regressed = work
         .members()
         .find(|known| known.state == MemberState::Soaked && member::is_regressed(known))
@@ -49,6 +55,14 @@ pub(crate) fn decide(work: &mut Work<'_>) {
     }
 }
 
+/// The newer release, if there is one and the strategy lets it take over when nothing is under way.
+fn takes_over(work: &Work<'_>) -> Option<u64> {
+    match work.run.strategy.supersede.newer {
+        SupersedeWhen::FinishWave | SupersedeWhen::Immediately => work.facts.newer_release,
+        SupersedeWhen::Queue | SupersedeWhen::Never => None,
+    }
+}
+
 /// Stands before the open wave.
 fn door(work: &mut Work<'_>) {
     if work.is_truncated() {
@@ -58,7 +72,7 @@ fn door(work: &mut Work<'_>) {
     if wave >= work.run.plan.waves.len() {
         return finish::finish(work, RunState::Succeeded, None, SYSTEM);
     }
-    if let Some(newer) = work.facts.newer_release
+    if let Some(newer) = takes_over(work)
         && !mutant::on(Mutant::NewerReleaseIgnored)
     {
         return finish::supersede(work, newer);
@@ -125,7 +139,7 @@ fn roll(work: &mut Work<'_>) {
     let only_silence = work
         .wave_members(wave)
         .all(|member| is_settled(member) || member.state == MemberState::Unreachable);
-    if let Some(newer) = work.facts.newer_release
+    if let Some(newer) = takes_over(work)
         && !assigned
         && (only_silence || mutant::on(Mutant::SupersedeMidFlight))
     {
@@ -169,7 +183,7 @@ fn after_gate(work: &mut Work<'_>) {
     }
     if pass(work, GatePosition::After) {
         finish_wave(work);
-    } else if let Some(newer) = work.facts.newer_release {
+    } else if let Some(newer) = takes_over(work) {
         finish::supersede(work, newer);
     }
 }
@@ -256,7 +270,7 @@ fn pause(work: &mut Work<'_>, regressed: &Member) {
 /// Paused by a regression that goes on. A newer release may hold the repair: before an unopened
 /// wave nothing is in flight, and it takes over.
 fn wait_for_recovery(work: &mut Work<'_>) {
-    if let Some(newer) = work.facts.newer_release
+    if let Some(newer) = takes_over(work)
         && !is_opened(&work.run)
         && !work.is_truncated()
     {

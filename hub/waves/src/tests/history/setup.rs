@@ -8,7 +8,7 @@ use tidegate_model::{
     duration::Span,
     strategy::{
         Amount, ApprovalGate, Approver, BudgetMode, FailureBudget, Gate, Limit, RollbackOn,
-        Strategy as Waves, Unmatched, UnreachableThen, Wave,
+        Strategy as Waves, SupersedeWhen, Unmatched, UnreachableThen, Wave,
     },
 };
 
@@ -232,8 +232,16 @@ fn any_strategy() -> impl Strategy<Value = Waves> {
             strategy
         });
     let strategy = prop_oneof![1 => Just(Waves::default()), 6 => by_waves];
-    (strategy, on).prop_map(|(mut strategy, on)| {
+    let newer = select(vec![
+        SupersedeWhen::FinishWave,
+        SupersedeWhen::FinishWave,
+        SupersedeWhen::Immediately,
+        SupersedeWhen::Queue,
+        SupersedeWhen::Never,
+    ]);
+    (strategy, on, newer).prop_map(|(mut strategy, on, newer)| {
         strategy.rollback.on = on;
+        strategy.supersede.newer = newer;
         strategy
     })
 }
