@@ -18,7 +18,7 @@ use std::{
 use indexmap::IndexSet;
 use tidegate_model::{
     duration::Span,
-    strategy::{Amount, BudgetMode, FailureBudget, Strategy},
+    strategy::{Amount, ApprovalGate, BudgetMode, FailureBudget, Gate, Strategy},
 };
 
 use self::{
@@ -26,7 +26,7 @@ use self::{
     model::Model,
     state::{State, halves},
 };
-use crate::tests::fixture::{approval, waves};
+use crate::tests::fixture::waves;
 
 /// Fingerprints are as good as random already.
 #[derive(Default)]
@@ -205,7 +205,10 @@ fn strategy() -> Strategy {
         wave.unreachable.grace = Span::secs(30);
     }
     strategy.waves[0].soak.time = Span::secs(30);
-    strategy.waves[1].gates.before = approval();
+    strategy.waves[1].gates.before = vec![Gate::Approval(ApprovalGate {
+        separation_of_duties: true,
+        ..ApprovalGate::default()
+    })];
     strategy
 }
 

@@ -130,7 +130,8 @@ impl Model {
         site
     }
 
-    /// A run with approvals that must open nothing: of the wrong wave, position and content.
+    /// A run with approvals that must open nothing: of the wrong wave, position and content, and of
+    /// who made the release.
     fn begin(
         &self,
         id: u64,
@@ -174,6 +175,9 @@ impl Model {
         ] {
             run.approvals.push(approval(wave, position, content));
         }
+        let mut own = approval(1, GatePosition::Before, run.content);
+        "ada".clone_into(&mut own.actor);
+        run.approvals.push(own);
         (run, members)
     }
 
@@ -231,7 +235,7 @@ impl Model {
         let run = &state.run;
         let open = !run.state.is_terminal();
         if run.state == RunState::WaitingGate {
-            let said = |actor| run.approvals[3..].iter().rfind(|word| word.actor == actor);
+            let said = |actor| run.approvals[4..].iter().rfind(|word| word.actor == actor);
             let (grace, kim) = (said("grace"), said("kim"));
             all.extend(grace.is_none().then_some(Action::Approve));
             match kim.map(|word| word.verdict) {
