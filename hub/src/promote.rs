@@ -3,6 +3,7 @@
 //! Owns when a run begins, the facts a step sees and how its effects become records. Every decision
 //! is `tidegate-waves`'. Pure: what needs blobs (denies) is asked for and comes back as a value.
 
+mod debts;
 mod effects;
 mod facts;
 mod frozen;
@@ -133,6 +134,13 @@ pub fn wanted_release(state: &State, set: &Row<SetRecord>) -> Option<Digest> {
 
 /// Moves a set's promotion on by one transaction.
 pub fn pass(view: &View<'_>, id: &mut dyn FnMut() -> Uuid) -> Pass {
+    // Debts first: a newer run waits where one stands (`debts`).
+    for row in debts::owing(view.state, &view.set.record) {
+        let pass = step(view, row);
+        if !pass.changes.is_empty() {
+            return pass;
+        }
+    }
     match next(view.state, &view.set.record) {
         Next::Nothing => Pass::default(),
         Next::Step(row) => step(view, row),

@@ -154,7 +154,8 @@ fn comes_by_itself(state: &State, set: &Row<SetRecord>, astray: &[AppUid]) -> bo
     })
 }
 
-fn is_of_this_life(state: &State, run: &RunRecord) -> bool {
+/// Whether a run began after the restore, if there was one.
+pub fn is_of_this_life(state: &State, run: &RunRecord) -> bool {
     let set = run.run.set;
     let restored = state.restored.iter().find(|record| record.set == set);
     restored.is_none_or(|record| run.run.epoch >= record.term)

@@ -65,11 +65,21 @@ pub struct Run {
     pub rollback: Option<RollbackBy>,
     /// The run's own clock.
     pub clock: RunClock,
+    /// It succeeded without some of its members: those that are still [`MemberState::Deferred`] get
+    /// its content when their clusters are back.
+    pub owes: bool,
+}
+
+impl Run {
+    /// Whether it moves by itself: it is not over, or is and still owes something.
+    pub fn is_live(&self) -> bool {
+        !self.state.is_terminal() || self.owes
+    }
 }
 
 /// The run's own clock: hub time in which somebody looked after the run. All its waits are measured
 /// on it, so neither a step of the hub's clock nor an outage of the hub shortens a soak or eats up
-/// a deadline. It stands while a person has paused the run.
+/// a deadline. It stands while a person has paused the run, and once the run is over and owes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunClock {
@@ -147,6 +157,8 @@ pub struct Member {
     pub progress: ProgressClock,
     /// Since when, by the hub's clock, it cannot be reached.
     pub unreachable_since: Option<Timestamp>,
+    /// It was [`MemberState::Deferred`] once in this run and has not been healthy since.
+    pub deferred: bool,
 }
 
 /// One application of a member.
@@ -263,6 +275,9 @@ pub enum MemberState {
     TimedOut,
     /// Cannot be reached.
     Unreachable,
+    /// The wave went on without it: it is owed the release's content, and gets it when its cluster
+    /// is back; so until it is healthy, or failed.
+    Deferred,
     /// Left out.
     Skipped,
     /// Being taken back.
@@ -329,6 +344,9 @@ pub enum CauseCode {
     NotHealthy,
     /// The agent holds back a prune until a person approves it.
     PruneHeld,
+    /// What a deferred member was owed is not owed any more: newer content has taken its place, its
+    /// run went back, or it failed elsewhere.
+    DebtVoid,
 }
 
 /// A paused run.

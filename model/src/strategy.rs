@@ -191,6 +191,23 @@ pub struct Unreachable {
     /// And after that.
     #[serde(default)]
     pub then: UnreachableThen,
+    /// How many of the wave may be deferred at the same time; a percentage is rounded down, at
+    /// least 1. Default 5 %; only with `then: defer`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_deferred: Option<Amount>,
+}
+
+impl Unreachable {
+    /// The most of so many members that may be deferred at the same time.
+    pub fn deferred_of(&self, members: usize) -> usize {
+        match self.then {
+            UnreachableThen::Defer => self
+                .max_deferred
+                .unwrap_or(Amount::Percent(5))
+                .floor_at_least_one(members),
+            UnreachableThen::Wait | UnreachableThen::Fail => 0,
+        }
+    }
 }
 
 fn ten_minutes() -> Span {
@@ -202,6 +219,7 @@ impl Default for Unreachable {
         Self {
             grace: ten_minutes(),
             then: UnreachableThen::Wait,
+            max_deferred: None,
         }
     }
 }
@@ -213,6 +231,8 @@ pub enum UnreachableThen {
     /// The wave waits for it and says so.
     #[default]
     Wait,
+    /// The wave goes on without it: it gets the content when its cluster is back.
+    Defer,
     /// It counts as failed.
     Fail,
 }
@@ -322,6 +342,19 @@ mod tests {
     }
 
     #[test]
+    fn a_twentieth_of_a_wave_may_be_deferred_and_one_at_least() {
+        let read = |text| serde_json::from_str::<Unreachable>(text).unwrap();
+        let defer = read(r#"{"then": "defer"}"#);
+        let most = [1, 19, 39, 40, 200].map(|members| defer.deferred_of(members));
+        assert_eq!(most, [1, 1, 1, 2, 10]);
+        assert_eq!(
+            read(r#"{"then": "defer", "maxDeferred": 3}"#).deferred_of(2),
+            3
+        );
+        assert_eq!(Unreachable::default().deferred_of(100), 0);
+    }
+
+    #[test]
     fn the_key_on_is_read_as_yaml_hands_it_over() {
         for text in [r#"{"on": ["manual"]}"#, r#"{"true": ["manual"]}"#] {
             let rollback: Rollback = serde_json::from_str(text).unwrap();
@@ -333,7 +366,7 @@ mod tests {
     fn what_cannot_be_honoured_is_refused() {
         for text in [
             r#"{"name": "a", "failureBudgets": 1}"#,
-            r#"{"name": "a", "unreachable": {"then": "defer"}}"#,
+            r#"{"name": "a", "unreachable": {"then": "skip"}}"#,
             r#"{"name": "a", "gates": {"before": [{"window": {}}]}}"#,
         ] {
             assert!(serde_json::from_str::<Wave>(text).is_err(), "{text}");

@@ -21,8 +21,8 @@ impl Paint {
             | "RollbackFailed" | "RollingBack" | "Reverting" | "Reverted" | "Disconnected" => {
                 AnsiColor::Red
             }
-            "WaitingGate" | "Paused" | "Suspended" | "Unreachable" | "Unknown" | "Cancelled"
-            | "Superseded" | "Pinned" => AnsiColor::Yellow,
+            "WaitingGate" | "Paused" | "Suspended" | "Unreachable" | "Deferred" | "Unknown"
+            | "Cancelled" | "Superseded" | "Pinned" => AnsiColor::Yellow,
             _ => return word.to_owned(),
         };
         if !self.on {

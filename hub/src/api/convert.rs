@@ -356,6 +356,7 @@ pub(crate) fn member_state(state: MemberState) -> &'static str {
         MemberState::Failed => "Failed",
         MemberState::TimedOut => "TimedOut",
         MemberState::Unreachable => "Unreachable",
+        MemberState::Deferred => "Deferred",
         MemberState::Skipped => "Skipped",
         MemberState::Reverting => "Reverting",
         MemberState::Reverted => "Reverted",

@@ -357,6 +357,16 @@ impl Why<'_> {
         let cause = member
             .and_then(|member| member.cause.as_ref())
             .or(run.run.cause.as_ref());
+        if run.run.owes && member.is_some_and(|it| it.state == MemberState::Deferred) {
+            let release = run.run.release_number;
+            let message = format!(
+                "run {} went on without its cluster; it gets release {release} before anything newer",
+                run.run.id
+            );
+            let clears = "its agent's return, and health at that release";
+            self.say("Deferred", message, clears).since_ms = at;
+            return;
+        }
         let failed = member.is_some_and(|member| {
             matches!(
                 member.state,

@@ -51,10 +51,10 @@ fn is_waiting(state: &State, set: &SetRecord, number: u64) -> bool {
         && latest.is_none_or(|run| run.record.run.release_number < number)
 }
 
-/// Releases that runs of the set still bring out.
+/// Releases that runs of the set still bring out, or owe to somebody.
 fn open_releases(state: &State, set: &SetRecord) -> BTreeSet<u64> {
     let runs = state.runs_of(set).map(|row| &row.record.run);
-    runs.filter(|run| !run.state.is_terminal())
+    runs.filter(|run| run.is_live())
         .map(|run| run.release_number)
         .collect()
 }
@@ -87,7 +87,7 @@ impl Roots {
     fn members(&mut self, state: &State, set: &SetRecord) {
         let runs = state.runs_of(set).map(|row| &row.record).filter(|record| {
             let run = &record.run;
-            !run.state.is_terminal() || set.latest_run == Some(run.id)
+            run.is_live() || set.latest_run == Some(run.id)
         });
         for run in runs {
             for row in state.members_of(run) {

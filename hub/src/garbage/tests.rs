@@ -314,6 +314,7 @@ fn run(id: RunId, set: SetUid, release_number: u64, state: RunState) -> Run {
         authors: Vec::new(),
         rollback: None,
         clock: RunClock { shows: at, hub: at },
+        owes: false,
     }
 }
 
@@ -344,6 +345,7 @@ fn member(app: AppUid, target: Digest, good: Digest) -> Member {
         reached: false,
         progress: ProgressClock::default(),
         unreachable_since: None,
+        deferred: false,
     }
 }
 

@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 
 use tidegate_model::{
     ids::{AppUid, ClusterUid, Epoch},
-    run::Member,
+    run::{Member, MemberState},
 };
 use tidegate_waves::{AppFacts, ClusterFacts, Evidence as Seen, Facts};
 
+use super::debts;
 use crate::{
     evidence::Evidence,
     records::{RunRecord, SetRecord},
@@ -30,17 +31,23 @@ pub(super) fn gather(
     let mut clusters: BTreeMap<ClusterUid, ClusterFacts> = BTreeMap::new();
     for row in state.members_of(record) {
         let member = &row.record.member;
+        if run.owes && member.state != MemberState::Deferred {
+            // Of a run that is over nobody asks any more but those whom it owes.
+            continue;
+        }
         let facts = clusters
             .entry(member.id.cluster)
             .or_insert_with(|| cluster(state, evidence, member.id.cluster));
         facts.apps.extend(apps(state, evidence, member));
     }
-    Facts {
+    let mut facts = Facts {
         epoch,
         newer_release: (set.last_release > run.release_number).then_some(set.last_release),
         newer_run: set.latest_run != Some(run.id),
         clusters,
-    }
+    };
+    debts::add(state, set, record, &mut facts);
+    facts
 }
 
 fn cluster(state: &State, evidence: &Evidence, uid: ClusterUid) -> ClusterFacts {
@@ -91,6 +98,7 @@ fn apps(state: &State, evidence: &Evidence, member: &Member) -> Vec<(AppUid, App
                     first_healthy_at: None,
                     fresh,
                 }),
+                ..AppFacts::default()
             });
         }
         let seen = reported.map(|row| Seen {
@@ -107,6 +115,7 @@ fn apps(state: &State, evidence: &Evidence, member: &Member) -> Vec<(AppUid, App
             highest: app.generation,
             current: app.assignment.clone(),
             evidence: seen,
+            ..AppFacts::default()
         })
     };
     let uids = member.apps.keys();

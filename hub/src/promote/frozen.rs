@@ -67,6 +67,7 @@ pub(super) fn add_empty(run: &Run, planned: &Planned, members: &mut BTreeMap<Mem
             reached: false,
             progress: ProgressClock::default(),
             unreachable_since: None,
+            deferred: false,
         });
     }
 }

@@ -2,6 +2,7 @@
 
 mod beginning;
 mod large;
+mod owing;
 mod rolling;
 
 use serde_json::json;

@@ -68,6 +68,7 @@ fn store_run(run: &Run) -> v1::Run {
         gate,
         rollback,
         clock,
+        owes,
     } = run;
     v1::Run {
         id: id.to_string(),
@@ -95,6 +96,7 @@ fn store_run(run: &Run) -> v1::Run {
         rollback: rollback.as_ref().map(store_rollback),
         clock: Some(store_clock(*clock)),
         authors: authors.clone(),
+        owes: *owes,
     }
 }
 
@@ -122,6 +124,7 @@ fn read_run(reader: Reader<'_>, stored: v1::Run) -> Result<Run, Error> {
         rollback,
         clock,
         authors,
+        owes,
     } = stored;
     let v1::WaitClock {
         done,
@@ -154,6 +157,7 @@ fn read_run(reader: Reader<'_>, stored: v1::Run) -> Result<Run, Error> {
         gate: reader.maybe(gate, |reader, gate| reader.name("gate", &gate))?,
         rollback: rollback.map(read_rollback),
         clock: read_clock(reader, reader.present("clock", clock)?)?,
+        owes,
     })
 }
 

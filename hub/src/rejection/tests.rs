@@ -379,6 +379,7 @@ fn run() -> RunRecord {
         authors: Vec::new(),
         rollback: None,
         clock: RunClock { shows: at, hub: at },
+        owes: false,
     };
     RunRecord {
         project: "default".to_owned(),
@@ -420,6 +421,7 @@ fn member(run: &RunRecord) -> MemberRecord {
             reached: false,
             progress: ProgressClock::default(),
             unreachable_since: None,
+            deferred: false,
         },
     }
 }

@@ -133,6 +133,10 @@ pub enum Action {
     /// A member was left out: its cluster or applications are gone, or nothing is known to go back
     /// to.
     SkipMember,
+    /// A wave goes on without a member whose cluster cannot be reached.
+    DeferMember,
+    /// A deferred member got what it was owed.
+    PayDebt,
     /// A wave is done.
     FinishWave,
     /// The run was paused.
@@ -165,6 +169,8 @@ impl Action {
             Self::Assign => "run.assign",
             Self::FailMember => "run.fail-member",
             Self::SkipMember => "run.skip-member",
+            Self::DeferMember => "run.defer-member",
+            Self::PayDebt => "run.pay-debt",
             Self::FinishWave => "run.finish-wave",
             Self::Pause => "run.paused",
             Self::Resume => "run.resumed",

@@ -73,9 +73,14 @@ pub(crate) enum Side {
     Revert,
 }
 
-/// Whether the application still exists.
+/// Whether the application still exists, for this run.
 pub(crate) fn is_alive(facts: Option<&AppFacts>) -> bool {
-    facts.is_none_or(|facts| !facts.removed)
+    facts.is_none_or(|facts| !facts.removed && !is_taken(facts))
+}
+
+/// Whether newer content has taken the place of what this run owes it.
+pub(crate) fn is_taken(facts: &AppFacts) -> bool {
+    facts.overtaken.is_some_and(|by| by.for_good) && !mutant::on(Mutant::DebtOverNewer)
 }
 
 /// The hub's time when the run began, and now.

@@ -5,6 +5,7 @@
 //! it names lets a step happen (invariant 41). Never moves a run.
 
 mod approval;
+mod debt;
 mod member;
 mod turn;
 
@@ -44,6 +45,10 @@ pub enum BlockCode {
     PruneHeld,
     /// A member's cluster has no session.
     Unreachable,
+    /// A wave went on without a member: it holds up nobody, and is owed what the rest has.
+    Deferred,
+    /// An earlier run still owes a member its content.
+    Debt,
     /// A member's session lives, but its last word is not confirmed.
     NotConfirmed,
     /// Members wait until others of their wave are through, or work again.
@@ -65,6 +70,8 @@ impl BlockCode {
             Self::NotHealthy => "NotHealthy",
             Self::PruneHeld => "PruneHeld",
             Self::Unreachable => "Unreachable",
+            Self::Deferred => "Deferred",
+            Self::Debt => "Debt",
             Self::NotConfirmed => "NotConfirmed",
             Self::Turn => "Turn",
             Self::NoFacts => "NoFacts",
@@ -112,14 +119,15 @@ impl Blocking {
     }
 }
 
-/// Everything that blocks the run now; empty only when it is over.
+/// Everything that blocks the run now, and whom it goes on without; empty only when it is over and
+/// owes nothing.
 pub fn explain(
     run: &Run,
     members: &BTreeMap<MemberId, Member>,
     facts: &Facts,
     now: Timestamp,
 ) -> Vec<Blocking> {
-    if run.state.is_terminal() && run.request.is_none() {
+    if !run.is_live() && run.request.is_none() {
         return Vec::new();
     }
     let (mut next, changed, effects) = advance(run, members, facts, now);
@@ -135,6 +143,7 @@ pub fn explain(
         )];
     }
     let mut blocking = explainer.blocking();
+    blocking.extend(explainer.debts());
     blocking.sort();
     blocking.dedup();
     blocking
@@ -164,7 +173,7 @@ impl Explainer<'_> {
             RunState::RollingBack => {
                 let members = self.work.members();
                 members
-                    .filter(|member| step::member::is_touched(member))
+                    .filter(|member| rollback::is_concerned(member))
                     .filter(|member| !rollback::is_over(member))
                     .filter_map(|member| self.member(member))
                     .collect()

@@ -50,6 +50,19 @@ pub struct AppFacts {
     pub current: Option<Assignment>,
     /// The latest report, whatever generation it speaks of.
     pub evidence: Option<Evidence>,
+    /// An earlier run still owes it this release: this run must not write it before that is settled.
+    pub owed: Option<u64>,
+    /// For a run that owes: newer content has come in front of what it owes.
+    pub overtaken: Option<Overtaken>,
+}
+
+/// What came in front of a debt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Overtaken {
+    /// Number of the newer release; zero for a pin.
+    pub release: u64,
+    /// It has taken the place of what is owed; otherwise it is about to, and may yet go back.
+    pub for_good: bool,
 }
 
 /// A report and what the hub knows about it. All times are the hub's.

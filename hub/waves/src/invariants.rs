@@ -9,6 +9,7 @@
 
 mod back;
 mod books;
+mod debt;
 mod gate;
 mod order;
 
@@ -29,6 +30,7 @@ pub use self::{
         i06_immutability, i07_partition, i08_determinism, i34_added_member, i35_removed_member,
         i38_crash_equivalence, i39_clock_skew, i40_audit_completeness, i41_explainability,
     },
+    debt::{i36_debt_before_newer, i36_debt_is_settled, i36_deferred_bounded},
     gate::{
         i02_same_revision, i03_freshness, i14_budget_is_not_success, i19_approval_binding,
         i20_quorum, i21_no_double_spend, i22_soak_clock, i23_soak_is_per_run,
@@ -112,6 +114,9 @@ pub const ALL: &[(&str, Invariant)] = &[
     ("i34_added_member", i34_added_member),
     ("i35_removed_member", i35_removed_member),
     ("i36_unreachable_is_neither", i36_unreachable_is_neither),
+    ("i36_deferred_bounded", i36_deferred_bounded),
+    ("i36_debt_before_newer", i36_debt_before_newer),
+    ("i36_debt_is_settled", i36_debt_is_settled),
     ("i38_crash_equivalence", i38_crash_equivalence),
     ("i39_clock_skew", i39_clock_skew),
     ("i40_audit_completeness", i40_audit_completeness),
@@ -178,7 +183,7 @@ impl<'a> Transition<'a> {
         member.apps.iter().filter_map(move |(uid, app)| {
             let removed = cluster
                 .and_then(|cluster| cluster.apps.get(uid))
-                .is_some_and(|a| a.removed);
+                .is_some_and(|a| a.removed || a.overtaken.is_some_and(|by| by.for_good));
             (!removed).then_some((*uid, app))
         })
     }
@@ -211,7 +216,7 @@ fn failed(member: &Member) -> bool {
 fn settled(member: &Member) -> bool {
     matches!(
         member.state,
-        MemberState::Healthy | MemberState::Soaked | MemberState::Skipped
+        MemberState::Healthy | MemberState::Soaked | MemberState::Skipped | MemberState::Deferred
     )
 }
 

@@ -8,6 +8,7 @@
 
 pub mod admit;
 mod budget;
+pub mod debts;
 mod effect;
 mod evidence;
 mod explain;
@@ -27,7 +28,7 @@ mod validate;
 pub use self::{
     effect::{Action, Assign, AssignKind, Audit, Effect, Step},
     explain::{BlockCode, Blocking, explain},
-    facts::{AppFacts, ClusterFacts, Evidence, Facts},
+    facts::{AppFacts, ClusterFacts, Evidence, Facts, Overtaken},
     limits::Limits,
     plan::{Candidate, PlanError, Planned, plan},
     quorum::{Barred, Quorum, approval_gate, may_speak, quorum},

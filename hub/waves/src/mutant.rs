@@ -72,6 +72,23 @@ pub(crate) enum Mutant {
     UnreachableJudged,
     /// A removed cluster is a failure.
     RemovedFails,
+    // Debts.
+    /// A wave goes on without as many as are silent.
+    DeferUnbounded,
+    /// A wave of which everybody is deferred is done.
+    DeferredAloneIsDone,
+    /// A run that is over forgets whom it owes.
+    DebtForgotten,
+    /// A member is written although an earlier run still owes it something.
+    NewerBeforeDebt,
+    /// A debt is brought although newer content has taken its place.
+    DebtOverNewer,
+    /// A debt is paid once its content is applied, healthy or not.
+    DebtPaidUnproven,
+    /// A rollback leaves deferred members what they are owed.
+    DebtSurvivesRollback,
+    /// A run does not say whom it goes on without.
+    DeferredUnexplained,
     // Identity and superseding.
     /// An assignment repeats the highest generation.
     GenerationNotRaised,

@@ -22,8 +22,9 @@ use crate::{
     step::{
         Work,
         assign::{self, Order},
+        debt::is_deferred,
         finish::finish,
-        member::{gone, is_touched, skip, stop, unreachable_since},
+        member::{debt::void, gone, is_touched, skip, stop, unreachable_since},
         work::elapsed,
     },
 };
@@ -35,6 +36,7 @@ pub(crate) fn begin(work: &mut Work<'_>, by: RollbackBy) {
     work.run.gate = None;
     work.run.soak.running_since = None;
     work.run.finished_at = None;
+    work.run.owes = false;
     work.audit(Action::Rollback, &by.actor, &by.reason);
     work.run.rollback = Some(by);
 }
@@ -44,7 +46,7 @@ pub(crate) fn advance(work: &mut Work<'_>) {
     let touched: Vec<_> = work
         .members()
         .rev()
-        .filter(|member| is_touched(member))
+        .filter(|member| is_concerned(member))
         .filter(|known| !(known.reached && mutant::on(Mutant::RollbackSkipsHealthy)))
         .map(|member| member.id.clone())
         .collect();
@@ -54,8 +56,10 @@ pub(crate) fn advance(work: &mut Work<'_>) {
         };
         let moved = if is_begun(member) {
             follow(work, member)
-        } else {
+        } else if is_touched(member) {
             take_back(work, member)
+        } else {
+            Some(release(member))
         };
         if let Some((next, effects)) = moved
             && !work.put(next, effects)
@@ -64,6 +68,11 @@ pub(crate) fn advance(work: &mut Work<'_>) {
         }
     }
     settle(work, &touched);
+}
+
+/// Whether the rollback has to do with it: the run wrote it, or owes it something.
+pub(crate) fn is_concerned(member: &Member) -> bool {
+    is_touched(member) || (is_deferred(member) && !mutant::on(Mutant::DebtSurvivesRollback))
 }
 
 /// Whether the rollback of this member was decided.
@@ -107,6 +116,14 @@ fn has_cause(member: &Member, code: CauseCode) -> bool {
         .cause
         .as_ref()
         .is_some_and(|cause| cause.code == code)
+}
+
+/// A deferred member that was never written is owed nothing any more.
+fn release(member: &Member) -> (Member, Vec<Effect>) {
+    let mut next = member.clone();
+    let message = "the run went back; it keeps what it runs".to_owned();
+    let effect = void(&mut next, message);
+    (next, vec![effect])
 }
 
 /// Writes the reverts of one member; `None` while its generations are not known.

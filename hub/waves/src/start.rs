@@ -81,6 +81,7 @@ pub fn start(begin: &Begin<'_>) -> (Run, BTreeMap<MemberId, Member>) {
             shows: begin.now,
             hub: begin.now,
         },
+        owes: false,
     };
     (run, members)
 }
@@ -102,6 +103,7 @@ fn members(begin: &Begin<'_>) -> BTreeMap<MemberId, Member> {
             reached: false,
             progress: ProgressClock::default(),
             unreachable_since: None,
+            deferred: false,
         });
         let app = member_app(entry, begin.apps.get(&entry.app));
         if app.generation.is_none() {

@@ -6,6 +6,7 @@
 
 pub(crate) mod assign;
 mod breach;
+pub(crate) mod debt;
 pub(crate) mod decide;
 pub(crate) mod finish;
 pub(crate) mod member;
@@ -89,7 +90,11 @@ pub(crate) fn advance(
     }
     match work.run.state {
         RunState::Superseded if mutant::on(Mutant::ZombieAssigns) => decide::decide(&mut work),
-        state if state.is_terminal() => {}
+        state if state.is_terminal() => {
+            if run.owes {
+                debt::pay(&mut work);
+            }
+        }
         RunState::RollingBack => rollback::advance(&mut work),
         _ => {
             work.observe();

@@ -6,7 +6,7 @@
 use std::{collections::BTreeSet, fmt};
 
 use tidegate_model::strategy::{
-    Amount, ApprovalGate, Gate, Limit, RollbackOn, Strategy, StrategyType, Wave,
+    Amount, ApprovalGate, Gate, Limit, RollbackOn, Strategy, StrategyType, UnreachableThen, Wave,
 };
 
 /// One thing that is wrong with a strategy.
@@ -110,6 +110,7 @@ fn check_wave(index: usize, wave: &Wave, found: &mut Found) {
         let problem = "it must be at least 1; a wave with nothing healthy is never done";
         found.wave(index, wave, "minHealthy", problem);
     }
+    check_unreachable(index, wave, found);
     if wave.progress_deadline <= wave.health_window {
         found.wave(
             index,
@@ -161,6 +162,20 @@ fn check_approval(index: usize, wave: &Wave, field: &str, gate: &ApprovalGate, f
             found.wave(index, wave, &field, problem);
         }
     }
+}
+
+fn check_unreachable(index: usize, wave: &Wave, found: &mut Found) {
+    let Some(max) = wave.unreachable.max_deferred else {
+        return;
+    };
+    let problem = if wave.unreachable.then != UnreachableThen::Defer {
+        "nobody is deferred without then: defer; write that, or leave maxDeferred out"
+    } else if max.is_zero() {
+        "it must be at least 1; write then: wait if nobody is to be deferred"
+    } else {
+        return;
+    };
+    found.wave(index, wave, "unreachable.maxDeferred", problem);
 }
 
 fn check_limit(index: usize, wave: &Wave, found: &mut Found) {

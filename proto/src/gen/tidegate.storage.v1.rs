@@ -478,6 +478,9 @@ pub struct Run {
     pub clock: ::core::option::Option<RunClock>,
     #[prost(string, repeated, tag = "22")]
     pub authors: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// It succeeded without members that it still owes its content.
+    #[prost(bool, tag = "23")]
+    pub owes: bool,
 }
 /// The run's own clock: what it shows, and what the hub's clock showed then.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -518,6 +521,9 @@ pub struct Member {
     pub unreachable_since: ::core::option::Option<i64>,
     #[prost(bool, tag = "9")]
     pub reached: bool,
+    /// It was deferred once and has not been healthy since.
+    #[prost(bool, tag = "10")]
+    pub deferred: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct MemberApp {

@@ -51,6 +51,7 @@ impl Record for MemberRecord {
                     running_since,
                 },
             unreachable_since,
+            deferred,
         } = member;
         v1::Member {
             id: Some(store_member_id(id)),
@@ -65,6 +66,7 @@ impl Record for MemberRecord {
                 running_since: running_since.map(millis),
             }),
             unreachable_since: unreachable_since.map(millis),
+            deferred: *deferred,
         }
         .encode_to_vec()
     }
@@ -82,6 +84,7 @@ impl Record for MemberRecord {
             reached,
             progress,
             unreachable_since,
+            deferred,
         } = reader.message(bytes)?;
         let v1::WaitClock {
             done,
@@ -100,6 +103,7 @@ impl Record for MemberRecord {
                 running_since: reader.time_opt("progress.running_since", running_since)?,
             },
             unreachable_since: reader.time_opt("unreachable_since", unreachable_since)?,
+            deferred,
         };
         reader.finish(Self {
             project: project.to_owned(),

@@ -97,6 +97,7 @@ named!(MemberState {
     Failed => "Failed",
     TimedOut => "TimedOut",
     Unreachable => "Unreachable",
+    Deferred => "Deferred",
     Skipped => "Skipped",
     Reverting => "Reverting",
     Reverted => "Reverted",
@@ -118,6 +119,7 @@ named!(CauseCode {
     ApplicationRemoved => "ApplicationRemoved",
     NotHealthy => "NotHealthy",
     PruneHeld => "PruneHeld",
+    DebtVoid => "DebtVoid",
 });
 
 named!(RequestVerb {

@@ -196,7 +196,8 @@ impl Dice {
             "rollback": {"on": ["manual"]},
             "waves": [{"name": self.label(), "limit": {"percent": 5}, "maxConcurrency": "25%",
                 "select": {"clusters": {"matchLabels": {"env": self.text()}}},
-                "soak": {"time": self.span().to_string()}, "gates": {"after": [{"approval": {}}]}}]});
+                "soak": {"time": self.span().to_string()},
+                "unreachable": {"then": "defer", "maxDeferred": self.index()}, "gates": {"after": [{"approval": {}}]}}]});
         serde_json::from_value(document).unwrap()
     }
 

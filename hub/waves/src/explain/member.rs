@@ -1,14 +1,24 @@
 //! What a member waits for.
 
 use jiff::Timestamp;
-use tidegate_model::run::{Member, MemberApp, MemberState};
+use tidegate_model::{
+    run::{Member, MemberApp, MemberState},
+    strategy::UnreachableThen,
+};
 
-use super::{BlockCode, Blocking, Explainer};
+use super::{
+    BlockCode, Blocking, Explainer,
+    debt::{OWED_CLEARS, owed_words},
+};
 use crate::{
     AppFacts,
     evidence::{Side, Stage, is_alive, see},
     mutant::{self, Mutant},
-    step::member::{is_regressed, unreachable_since},
+    step::{
+        assign::owed,
+        debt::{self, is_deferred},
+        member::{is_regressed, unreachable_since},
+    },
 };
 
 /// What is in the way, what clears it, since when.
@@ -55,14 +65,35 @@ impl Explainer<'_> {
                 "the hub's view of this cluster",
             ));
         }
-        let since =
-            unreachable_since(cluster).filter(|_| !mutant::on(Mutant::UnreachableUnexplained))?;
-        let message = "its agent has no session";
-        let word = Word::new(BlockCode::Unreachable, message, "its agent's return");
+        let Some(since) = unreachable_since(cluster) else {
+            let release = owed(member, cluster).filter(|_| member.state == MemberState::Queued)?;
+            return Some(Word::new(BlockCode::Debt, owed_words(release), OWED_CLEARS));
+        };
+        if mutant::on(Mutant::UnreachableUnexplained) {
+            return None;
+        }
+        let (message, clears) = self.silence(member);
+        let word = Word::new(BlockCode::Unreachable, message, clears);
         Some(Word {
             since: Some(since),
             ..word
         })
+    }
+
+    /// Why a wave that defers waits for a silent one all the same.
+    fn silence(&self, member: &Member) -> (String, &'static str) {
+        let wave = member.id.wave as usize;
+        let defers = self.work.spec(wave).unreachable.then == UnreachableThen::Defer;
+        let full = defers && member.state == MemberState::Unreachable;
+        if !full || debt::room(&self.work, wave) > 0 {
+            return ("its agent has no session".to_owned(), "its agent's return");
+        }
+        let deferred = self.work.wave_members(wave).filter(|m| is_deferred(m));
+        let message = format!(
+            "its agent has no session, and maxDeferred lets the wave go on without no more than {}",
+            deferred.count()
+        );
+        (message, "its agent's return, or that of a deferred member")
     }
 
     /// What its reports lack.

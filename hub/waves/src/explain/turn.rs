@@ -5,7 +5,7 @@ use tidegate_model::run::{Member, MemberState};
 use super::{BlockCode, Blocking, Explainer};
 use crate::{
     Limits,
-    step::assign::{is_unavailable, is_under_way},
+    step::assign::{is_unavailable, takes_place},
 };
 
 impl Explainer<'_> {
@@ -19,7 +19,7 @@ impl Explainer<'_> {
             return None;
         }
         let limits = Limits::of(self.run, wave);
-        let under_way = count(&is_under_way);
+        let under_way = count(&|member| takes_place(&self.work, member));
         let failed = count(&|member| member.state.is_failed());
         let (why, clears) = if limits.places(failed) > under_way {
             let down = count(&|member| is_unavailable(&self.work, member));

@@ -11,7 +11,7 @@ use tidegate_model::{
     strategy::SupersedeWhen,
 };
 
-use super::{Transition, Verdict, failed, settled, touched};
+use super::{Transition, Verdict, debt::deferred, failed, settled, touched};
 use crate::{
     BlockCode, Blocking, Effect,
     admit::{Admit, Candidate},
@@ -218,7 +218,8 @@ pub fn i32_no_starvation(run: &Run, newer_release: Option<u64>, blocking: &[Bloc
     Verdict::of(true, problem.into_iter())
 }
 
-/// 33: a run that is over assigns nothing, and only a person's rollback wakes it.
+/// 33: a run that is over assigns nothing but what it owes to those whom it went on without, and only
+/// a person's rollback wakes it.
 pub fn i33_no_zombie_run(step: &Transition<'_>) -> Verdict {
     if !step.run.state.is_terminal() {
         return Verdict::Idle;
@@ -228,9 +229,12 @@ pub fn i33_no_zombie_run(step: &Transition<'_>) -> Verdict {
         .request
         .as_ref()
         .is_some_and(|request| request.verb == RequestVerb::Rollback);
-    let moved = step.after.run.state != step.run.state || !step.after.changed.is_empty();
+    let owed = |id| step.run.owes && step.members.get(id).is_some_and(deferred);
+    let moved =
+        step.after.run.state != step.run.state || step.after.changed.keys().any(|id| !owed(id));
     let mut problems: Vec<_> = step
         .forward()
+        .filter(|assign| !owed(&assign.member))
         .map(|assign| format!("{:?} is assigned", assign.member))
         .collect();
     if moved && !woken {

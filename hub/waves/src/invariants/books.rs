@@ -8,8 +8,10 @@ use tidegate_model::{
     strategy::Strategy,
 };
 
-use super::{Transition, Verdict, failed};
-use crate::{Action, AssignKind, Candidate, Effect, Step, plan, step::advance};
+use super::{Transition, Verdict, debt::deferred, failed};
+use crate::{
+    Action, AssignKind, BlockCode, Blocking, Candidate, Effect, Step, plan, step::advance,
+};
 
 /// 6: what was frozen when the run was planned never changes.
 pub fn i06_immutability(step: &Transition<'_>) -> Verdict {
@@ -198,6 +200,10 @@ pub fn i40_audit_completeness(step: &Transition<'_>) -> Verdict {
             .filter(|(before, after)| !is(before.state) && is(after.state))
             .count()
     };
+    let paid = step.moved().filter(|(before, after)| {
+        deferred(before) && matches!(after.state, MemberState::Healthy | MemberState::Soaked)
+    });
+    let paid = paid.count();
     let over = !step.run.state.is_terminal() && step.after.run.state.is_terminal();
     let mut rows = vec![
         (Action::Assign, step.forward().count()),
@@ -215,6 +221,11 @@ pub fn i40_audit_completeness(step: &Transition<'_>) -> Verdict {
             members(|s| matches!(s, MemberState::Failed | MemberState::TimedOut)),
         ),
         (Action::Breach, entered(RunState::Breached)),
+        (
+            Action::DeferMember,
+            members(|state| state == MemberState::Deferred),
+        ),
+        (Action::PayDebt, paid),
     ];
     if step.run.request.is_none() {
         rows.push((Action::Pause, entered(RunState::Paused)));
@@ -235,14 +246,25 @@ pub fn i40_audit_completeness(step: &Transition<'_>) -> Verdict {
     Verdict::of(rows.iter().any(|(_, count)| *count > 0), problems)
 }
 
-/// 41 (its first half): a run that is not over always says what it waits for.
+/// 41 (its first half): a run that is not over, or owes something, always says what it waits for,
+/// and names everybody whom it goes on without.
 pub fn i41_explainability(step: &Transition<'_>) -> Verdict {
-    let open = !step.after.run.state.is_terminal();
+    let open = step.after.run.is_live();
+    let unnamed = step.members_after.values().find(|member| {
+        let pending = step
+            .after
+            .report
+            .iter()
+            .any(|said| said.code == BlockCode::StepPending);
+        let named = |said: &Blocking| said.member.as_ref() == Some(&member.id);
+        open && !pending && deferred(member) && !step.after.report.iter().any(named)
+    });
+    let unnamed = unnamed.map(|member| format!("{:?} is deferred and not named", member.id));
     let silent = (open && step.after.report.is_empty()).then(|| {
         format!(
             "nothing is said of a run that is {:?}",
             step.after.run.state
         )
     });
-    Verdict::of(open, silent.into_iter())
+    Verdict::of(open, silent.into_iter().chain(unnamed))
 }

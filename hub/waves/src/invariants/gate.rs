@@ -10,7 +10,7 @@ use tidegate_model::{
     strategy::{ApprovalGate, Approver, Gate, UnreachableThen},
 };
 
-use super::{Transition, Verdict, failed, order::short_of_health, settled};
+use super::{Transition, Verdict, debt::deferred, failed, order::short_of_health, settled};
 use crate::{Action, Evidence};
 
 /// 2: a member becomes healthy only by reports that echo its generation and digest, received after
@@ -19,7 +19,7 @@ use crate::{Action, Evidence};
 pub fn i02_same_revision(step: &Transition<'_>) -> Verdict {
     let mut premise = false;
     let mut problems = Vec::new();
-    for member in became(step, MemberState::Healthy) {
+    for member in became(step, MemberState::Healthy).chain(paid(step)) {
         premise = true;
         for (uid, app) in step.alive(member) {
             let Some(evidence) = evidence(step, member, uid) else {
@@ -61,7 +61,9 @@ pub fn i02_same_revision(step: &Transition<'_>) -> Verdict {
 /// 3: whenever something opens on health, that health is fresh: the session lives, everything is
 /// applied, for at least the health window.
 pub fn i03_freshness(step: &Transition<'_>) -> Verdict {
-    let mut members: Vec<_> = became(step, MemberState::Healthy).collect();
+    let mut members: Vec<_> = became(step, MemberState::Healthy)
+        .chain(paid(step))
+        .collect();
     if step.after.run.wave > step.run.wave {
         let healthy = |member: &&Member| member.state == MemberState::Healthy;
         members.extend(step.wave(step.run.wave).filter(healthy));
@@ -96,11 +98,13 @@ pub fn i03_freshness(step: &Transition<'_>) -> Verdict {
 /// 14: Succeeded only with enough members of every wave through its soak, no more failures than its
 /// budget, and nobody on the way.
 pub fn i14_budget_is_not_success(step: &Transition<'_>) -> Verdict {
-    if step.after.run.state != RunState::Succeeded {
+    // What is brought to deferred members after the end may fail without undoing it.
+    let over = step.run.state == RunState::Succeeded;
+    if step.after.run.state != RunState::Succeeded || over {
         return Verdict::Idle;
     }
     let short = step.members_after.values().filter(|member| {
-        !(matches!(member.state, MemberState::Soaked | MemberState::Skipped) || failed(member))
+        !(settled(member) || failed(member)) || member.state == MemberState::Healthy
     });
     let short = short.map(|member| format!("{:?} is {:?}", member.id, member.state));
     let unwell = (0..step.run.plan.waves.len()).filter_map(|wave| short_of_health(step, wave));
@@ -323,6 +327,13 @@ fn became<'a>(step: &Transition<'a>, state: MemberState) -> impl Iterator<Item =
     step.moved()
         .filter(move |(before, after)| after.state == state && before.state != state)
         .map(|(_, after)| after)
+}
+
+/// Those who got what they were owed after their wave was done.
+fn paid<'a>(step: &Transition<'a>) -> impl Iterator<Item = &'a Member> {
+    let owed = step.moved().filter(|(before, _)| deferred(before));
+    owed.map(|(_, after)| after)
+        .filter(|after| after.state == MemberState::Soaked)
 }
 
 /// The latest report on an application that still exists.

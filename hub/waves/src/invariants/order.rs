@@ -8,7 +8,7 @@ use tidegate_model::{
     strategy::{Amount, BudgetMode},
 };
 
-use super::{Transition, Verdict, failed, settled, touched, under_way};
+use super::{Transition, Verdict, debt::deferred, failed, settled, touched, under_way};
 use crate::Effect;
 
 /// 1: a member moves forward only in the open wave, once every earlier one is settled and well.
@@ -18,7 +18,13 @@ pub fn i01_wave_order(step: &Transition<'_>) -> Verdict {
     for assign in step.forward() {
         let wave = assign.member.wave as usize;
         premise |= wave > 0;
-        if wave != step.run.wave || step.run.state != RunState::Rolling {
+        let debt = step.members.get(&assign.member).is_some_and(deferred);
+        let fits = if debt {
+            is_time_to_pay(step, wave)
+        } else {
+            wave == step.run.wave && step.run.state == RunState::Rolling
+        };
+        if !fits {
             problems.push(format!(
                 "{:?} is assigned while wave {} is open",
                 assign.member, step.run.wave
@@ -29,7 +35,8 @@ pub fn i01_wave_order(step: &Transition<'_>) -> Verdict {
             .values()
             .filter(|member| (member.id.wave as usize) < wave);
         let bad = earlier.filter(|member| {
-            !(matches!(member.state, MemberState::Soaked | MemberState::Skipped) || failed(member))
+            use MemberState::{Deferred, Skipped, Soaked};
+            !(matches!(member.state, Soaked | Skipped | Deferred) || failed(member))
                 || member
                     .cause
                     .as_ref()
@@ -38,12 +45,21 @@ pub fn i01_wave_order(step: &Transition<'_>) -> Verdict {
         problems.extend(bad.map(|member| format!("{:?} is {:?}", member.id, member.state)));
         let fallen = step.members_after.values().filter(|member| {
             let soaked = member.state == MemberState::Soaked;
-            soaked && (member.id.wave as usize) < wave && fell_back(step, member)
+            let open = !step.run.state.is_terminal();
+            soaked && open && (member.id.wave as usize) < wave && fell_back(step, member)
         });
         problems.extend(fallen.map(|member| format!("{:?} fell back", member.id)));
         problems.extend((0..wave).filter_map(|earlier| short_of_health(step, earlier)));
     }
     Verdict::of(premise, problems.into_iter())
+}
+
+/// Whether a member of this wave may be brought what it is owed: the wave was opened, and the run
+/// moves, or is over and owes.
+fn is_time_to_pay(step: &Transition<'_>, wave: usize) -> bool {
+    use RunState::{Rolling, Soaking, Succeeded, WaitingGate};
+    let moves = matches!(step.run.state, WaitingGate | Rolling | Soaking);
+    wave <= step.run.wave && (moves || (step.run.state == Succeeded && step.run.owes))
 }
 
 /// Whether fresh evidence says that it does not work at exactly what the run wants there.
@@ -69,7 +85,7 @@ pub(super) fn short_of_health(step: &Transition<'_>, wave: usize) -> Option<Stri
     let failures = step.wave(wave).filter(|member| failed(member)).count();
     let asked = step
         .wave(wave)
-        .filter(|member| member.state != MemberState::Skipped)
+        .filter(|member| member.state != MemberState::Skipped && !deferred(member))
         .count();
     let well = step
         .wave(wave)
@@ -101,7 +117,7 @@ fn allowed(step: &Transition<'_>, wave: usize) -> (usize, usize) {
     }
 }
 
-/// 4: a run that finds a newer one of its set writes nothing.
+/// 4: a run that finds a newer one of its set writes nothing, but for what it still owes (33, 36).
 pub fn i04_single_writer(step: &Transition<'_>) -> Verdict {
     let writes = step
         .after
@@ -111,7 +127,7 @@ pub fn i04_single_writer(step: &Transition<'_>) -> Verdict {
     let problems = writes.map(|effect| format!("{effect:?} beside a newer run"));
     let open = !step.run.state.is_terminal();
     let lives = (open && !step.after.run.state.is_terminal()).then(|| "it goes on".to_owned());
-    if step.facts.newer_run {
+    if step.facts.newer_run && !step.run.owes {
         Verdict::of(open, problems.chain(lives))
     } else {
         Verdict::Idle
@@ -175,7 +191,29 @@ pub fn i09_concurrency(step: &Transition<'_>) -> Verdict {
     let back = step.after.run.rollback.is_some();
     let problem = (!back && under_way > allowed)
         .then(|| format!("{under_way} of {allowed} members are under way in wave {open}"));
-    Verdict::of(under_way > 0 && under_way == allowed, problem.into_iter())
+    let paid = waves_assigned(step).into_iter().filter_map(|wave| {
+        let count = exposed(step, wave);
+        let allowed = step.run.plan.waves.get(wave)?.concurrency;
+        (count > allowed).then(|| format!("{count} of {allowed} get something in wave {wave}"))
+    });
+    Verdict::of(
+        under_way > 0 && under_way == allowed,
+        problem.into_iter().chain(paid),
+    )
+}
+
+/// Waves of which somebody is assigned.
+fn waves_assigned(step: &Transition<'_>) -> BTreeSet<usize> {
+    let assigned = step.forward();
+    assigned.map(|assign| assign.member.wave as usize).collect()
+}
+
+/// Members of a wave that are under way, or are being paid what they were owed.
+fn exposed(step: &Transition<'_>, wave: usize) -> usize {
+    let paid = |member: &Member| deferred(member) && touched(member) && !step.is_cut_off(member);
+    step.wave(wave)
+        .filter(|member| under_way(member) || paid(member))
+        .count()
 }
 
 /// 10: nobody who works is assigned while as many of the wave as may be do not.
@@ -233,7 +271,15 @@ pub fn i12_bounded_overshoot(step: &Transition<'_>) -> Verdict {
 
 /// 13: a strict budget is overspent by one at most.
 pub fn i13_strict_budget(step: &Transition<'_>) -> Verdict {
-    bounded(step, |strict, budget, _| strict.then_some(budget + 1))
+    let held = bounded(step, |strict, budget, _| strict.then_some(budget + 1));
+    let risked = waves_assigned(step).into_iter().find_map(|wave| {
+        let spec = step.run.strategy.waves.get(wave)?;
+        let strict = spec.failure_budget.mode == BudgetMode::Strict;
+        let failures = step.wave(wave).filter(|member| failed(member)).count();
+        let (risked, most) = (failures + exposed(step, wave), allowed(step, wave).0 + 1);
+        (strict && risked > most).then(|| format!("{risked} of {most} risked in wave {wave}"))
+    });
+    risked.map_or(held, Verdict::Broken)
 }
 
 /// Failures on the way to healthy, wave by wave, against what may be.
@@ -248,7 +294,8 @@ fn bounded(step: &Transition<'_>, most: impl Fn(bool, usize, usize) -> Option<us
         };
         let failures = step
             .wave(index)
-            .filter(|m| failed(m) && touched(m) && !m.reached)
+            // Who was deferred on its way and fails later did not count when others were assigned.
+            .filter(|m| failed(m) && touched(m) && !m.reached && !m.deferred)
             .count();
         premise |= failures > 0;
         if failures > most {

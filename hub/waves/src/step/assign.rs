@@ -10,11 +10,12 @@ use tidegate_model::{
 };
 
 use super::{
-    member::{is_regressed, is_touched, unreachable_since},
+    debt::is_deferred,
+    member::{debt::is_held, is_regressed, is_touched, unreachable_since},
     work::Work,
 };
 use crate::{
-    Action, AppFacts, Assign, AssignKind, Audit, Effect, Limits, SYSTEM,
+    Action, AppFacts, Assign, AssignKind, Audit, ClusterFacts, Effect, Limits, SYSTEM,
     evidence::is_alive,
     mutant::{self, Mutant},
     start::runs_target,
@@ -23,21 +24,35 @@ use crate::{
 /// Assigns the next members of the open wave, in its order, as far as concurrency and the step have
 /// room; says whether any.
 pub(crate) fn assign(work: &mut Work<'_>) -> bool {
-    let wave = work.run.wave;
+    assign_in(work, work.run.wave, is_assignable)
+}
+
+/// Assigns what deferred members are owed whose clusters are back, under the rules of their own
+/// waves.
+pub(crate) fn pay(work: &mut Work<'_>) {
+    let waves = work.run.plan.waves.len();
+    for wave in 0..waves.min(work.run.wave + 1) {
+        if work.wave_members(wave).any(is_deferred) {
+            assign_in(work, wave, is_payable);
+        }
+    }
+}
+
+fn assign_in(work: &mut Work<'_>, wave: usize, is_next: fn(&Work<'_>, &Member) -> bool) -> bool {
     if work.wave_members(wave).any(is_regressed) {
         return false;
     }
-    let count = |is: fn(&Member) -> bool| work.wave_members(wave).filter(|m| is(m)).count();
+    let count = |is: &dyn Fn(&Member) -> bool| work.wave_members(wave).filter(|m| is(m)).count();
     let limits = Limits::of(&work.run, wave);
-    let places = limits.places(count(|member| member.state.is_failed()));
-    let mut free = places.saturating_sub(count(is_under_way));
+    let places = limits.places(count(&|member| member.state.is_failed()));
+    let mut free = places.saturating_sub(count(&|member| takes_place(work, member)));
     let mut unavailable = work
         .wave_members(wave)
         .filter(|member| is_unavailable(work, member))
         .count();
     let queue: Vec<_> = work
         .wave_members(wave)
-        .filter(|member| is_assignable(work, member))
+        .filter(|member| is_next(work, member))
         .map(|member| member.id.clone())
         .collect();
     let mut any = false;
@@ -53,7 +68,10 @@ pub(crate) fn assign(work: &mut Work<'_>) -> bool {
             continue;
         };
         let touched = is_touched(&member);
-        let full = unavailable >= limits.unavailable && !mutant::on(Mutant::UnavailableIgnored);
+        // Once the run is over nobody looks after those who fall ill, and they hold up nobody.
+        let over = work.run.state.is_terminal();
+        let full =
+            unavailable >= limits.unavailable && !over && !mutant::on(Mutant::UnavailableIgnored);
         if touched && works && full {
             continue;
         }
@@ -75,6 +93,14 @@ pub(crate) fn is_under_way(member: &Member) -> bool {
         && !member.reached
         && !member.state.is_failed()
         && !matches!(member.state, MemberState::Skipped | MemberState::Soaked)
+        && !is_deferred(member)
+}
+
+/// The same, or it is being paid what it was owed.
+pub(crate) fn takes_place(work: &Work<'_>, member: &Member) -> bool {
+    let away = unreachable_since(work.cluster(&member.id)).is_some();
+    let paid = is_deferred(member) && is_touched(member) && !away;
+    is_under_way(member) || (paid && !mutant::on(Mutant::ConcurrencyIgnored))
 }
 
 /// Whether it does not work, as far as anybody knows: it is under way, or fresh evidence says so,
@@ -98,11 +124,33 @@ pub(crate) fn is_unavailable(work: &Work<'_>, member: &Member) -> bool {
 /// An unreachable cluster is not assigned before it is back: an order that waits for its return
 /// would be carried out when nobody looks. One with unknown generations cannot be.
 fn is_assignable(work: &Work<'_>, member: &Member) -> bool {
+    member.state == MemberState::Queued && is_writable(work, member)
+}
+
+fn is_writable(work: &Work<'_>, member: &Member) -> bool {
     let cluster = work.cluster(&member.id);
-    member.state == MemberState::Queued
-        && unreachable_since(cluster).is_none()
+    unreachable_since(cluster).is_none()
+        && owed(member, cluster).is_none()
         && cluster
             .is_some_and(|cluster| member.apps.keys().all(|app| cluster.apps.contains_key(app)))
+}
+
+/// Whether it is to be given now what it is owed.
+pub(crate) fn is_payable(work: &Work<'_>, member: &Member) -> bool {
+    let cluster = work.cluster(&member.id);
+    let facts = |uid| cluster.and_then(|cluster| cluster.apps.get(uid));
+    let mut apps = member.apps.iter();
+    is_deferred(member)
+        && is_writable(work, member)
+        && !is_held(member, cluster)
+        && apps.any(|(uid, app)| app.generation.is_none() && is_alive(facts(uid)))
+}
+
+/// The release that an earlier run must bring first.
+pub(crate) fn owed(member: &Member, cluster: Option<&ClusterFacts>) -> Option<u64> {
+    let mut apps = member.apps.keys().filter_map(|uid| cluster?.apps.get(uid));
+    apps.find_map(|app| app.owed)
+        .filter(|_| !mutant::on(Mutant::NewerBeforeDebt))
 }
 
 fn forward(work: &Work<'_>, id: &MemberId) -> Option<(Member, Vec<Effect>)> {
@@ -156,7 +204,9 @@ fn forward(work: &Work<'_>, id: &MemberId) -> Option<(Member, Vec<Effect>)> {
 
 fn settle_state(member: &mut Member, now: Timestamp) {
     let touched = is_touched(member);
-    member.state = if touched {
+    member.state = if is_deferred(member) {
+        MemberState::Deferred
+    } else if touched {
         MemberState::Assigned
     } else {
         MemberState::Unchanged

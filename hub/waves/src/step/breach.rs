@@ -9,7 +9,7 @@ use tidegate_model::{
     strategy::RollbackOn,
 };
 
-use super::{decide, finish, member, work::Work};
+use super::{debt, decide, finish, member, work::Work};
 use crate::{
     Action, Limits, SYSTEM,
     mutant::{self, Mutant},
@@ -49,7 +49,7 @@ fn unwell(work: &Work<'_>, wave: usize) -> Option<Cause> {
     let open = wave == work.run.wave;
     let asked = || {
         work.wave_members(wave)
-            .filter(|member| member.state != MemberState::Skipped)
+            .filter(|member| member.state != MemberState::Skipped && !debt::is_deferred(member))
     };
     // Without a failure everybody who was asked is healthy, or is waited for.
     let failed = asked().find(|member| member.state.is_failed())?;

@@ -13,7 +13,7 @@ use tidegate_model::{
 };
 
 use super::{
-    assign, breach, finish, member,
+    assign, breach, debt, finish, member,
     work::{Work, elapsed, is_opened},
 };
 use crate::{
@@ -42,6 +42,14 @@ pub(crate) fn decide(work: &mut Work<'_>) {
         .members()
         .find(|known| known.state == MemberState::Soaked && member::is_regressed(known))
         .cloned();
+    let moves = matches!(
+        work.run.state,
+        RunState::WaitingGate | RunState::Rolling | RunState::Soaking
+    );
+    // What a newer release is about to take over is brought to nobody any more.
+    if moves && regressed.is_none() && takes_over(work).is_none() && !work.is_truncated() {
+        assign::pay(work);
+    }
     match (work.run.state, regressed) {
         (RunState::Paused, Some(_)) => wait_for_recovery(work),
         (RunState::Paused, None) => go_on(work),
@@ -130,7 +138,8 @@ fn roll(work: &mut Work<'_>) {
         return;
     }
     let wave = work.run.wave;
-    if work.wave_members(wave).all(is_settled) {
+    debt::defer(work);
+    if is_through(work) {
         work.run.state = RunState::Soaking;
         work.run.soak.running_since = Some(work.now);
         return;
@@ -150,7 +159,7 @@ fn roll(work: &mut Work<'_>) {
 
 fn soak(work: &mut Work<'_>) {
     let wave = work.run.wave;
-    if !work.wave_members(wave).all(is_settled) && !mutant::on(Mutant::SoakWhileUnwell) {
+    if !is_through(work) && !mutant::on(Mutant::SoakWhileUnwell) {
         stop_soak(work);
         work.run.state = RunState::Rolling;
         return;
@@ -173,7 +182,7 @@ fn soak(work: &mut Work<'_>) {
 }
 
 fn after_gate(work: &mut Work<'_>) {
-    if !work.wave_members(work.run.wave).all(is_settled) {
+    if !is_through(work) {
         work.run.state = RunState::Rolling;
         work.run.gate = None;
         return;
@@ -207,9 +216,20 @@ fn finish_wave(work: &mut Work<'_>) {
     work.run.state = RunState::WaitingGate;
 }
 
-/// Whether nothing more is waited for: it is healthy, left out, or failed within the budget.
+/// Whether nobody of the open wave is waited for. Where some were deferred, others must have shown
+/// that the content works: a wave with nobody healthy has shown nothing.
+fn is_through(work: &Work<'_>) -> bool {
+    let members = || work.wave_members(work.run.wave);
+    let healthy = |member: &Member| member.state == MemberState::Healthy;
+    let shown = members().any(healthy) || !members().any(debt::is_deferred);
+    members().all(is_settled) && (shown || mutant::on(Mutant::DeferredAloneIsDone))
+}
+
+/// Whether nothing more is waited for: it is healthy, left out, deferred, or failed within the
+/// budget.
 pub(crate) fn is_settled(member: &Member) -> bool {
-    matches!(member.state, MemberState::Healthy | MemberState::Skipped)
+    use MemberState::{Deferred, Healthy, Skipped};
+    matches!(member.state, Healthy | Skipped | Deferred)
         || member.state.is_failed()
         || (member.state == MemberState::Verifying && mutant::on(Mutant::NextWaveEarly))
         || (member.state == MemberState::Unreachable && mutant::on(Mutant::UnreachableSettled))

@@ -4,8 +4,11 @@
 
 use tidegate_model::run::{Cause, CauseCode, RunState};
 
-use super::work::Work;
-use crate::{Action, SYSTEM};
+use super::{debt::is_deferred, work::Work};
+use crate::{
+    Action, SYSTEM,
+    mutant::{self, Mutant},
+};
 
 /// Ends the run.
 pub(crate) fn finish(work: &mut Work<'_>, state: RunState, cause: Option<Cause>, actor: &str) {
@@ -14,6 +17,11 @@ pub(crate) fn finish(work: &mut Work<'_>, state: RunState, cause: Option<Cause>,
     work.run.gate = None;
     work.run.soak.running_since = None;
     work.run.finished_at = Some(work.hub_now);
+    // Only what came to its end well is owed to those who missed it: a run that was superseded
+    // leaves them to the newer one, like everybody whom it had not reached.
+    work.run.owes = state == RunState::Succeeded
+        && work.members().any(is_deferred)
+        && !mutant::on(Mutant::DebtForgotten);
     if cause.is_some() {
         work.run.cause = cause;
     }

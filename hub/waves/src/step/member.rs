@@ -3,6 +3,8 @@
 //! Owns the states of one member on its way forward: what its reports make of it, its progress
 //! deadline, its reachability. Never assigns and never looks at another member.
 
+pub(crate) mod debt;
+
 use jiff::Timestamp;
 use tidegate_model::{
     release::EntryContent,
@@ -13,7 +15,7 @@ use tidegate_model::{
 use super::work::{Work, elapsed, is_opened};
 use crate::{
     Action, Audit, ClusterFacts, Effect, SYSTEM,
-    evidence::{Seen, Side, Stage, is_alive, see},
+    evidence::{Seen, Side, Stage, is_alive, is_taken, see},
     mutant::{self, Mutant},
     start::runs_target,
 };
@@ -47,6 +49,9 @@ impl Observer<'_> {
                 return self.fail(member, Failed, cause);
             }
             return vec![skip(member, cause)];
+        }
+        if state == MemberState::Deferred {
+            return self.owe(member);
         }
         let wave = member.id.wave as usize;
         if wave < self.work.run.wave {
@@ -214,7 +219,7 @@ impl Observer<'_> {
             UnreachableThen::Fail if !self.work.paused_by_person() => {
                 self.fail(member, MemberState::Failed, cause)
             }
-            UnreachableThen::Wait | UnreachableThen::Fail => {
+            UnreachableThen::Wait | UnreachableThen::Defer | UnreachableThen::Fail => {
                 member.state = MemberState::Unreachable;
                 member.cause = Some(cause);
                 Vec::new()
@@ -314,10 +319,17 @@ pub(crate) fn gone(member: &Member, cluster: Option<&ClusterFacts>) -> Option<Ca
         .keys()
         .all(|uid| !is_alive(cluster.apps.get(uid)))
     {
-        (
-            CauseCode::ApplicationRemoved,
-            "its applications were removed from the set",
-        )
+        if cluster.apps.values().any(is_taken) {
+            (
+                CauseCode::DebtVoid,
+                "newer content has taken the place of what it was owed",
+            )
+        } else {
+            (
+                CauseCode::ApplicationRemoved,
+                "its applications were removed from the set",
+            )
+        }
     } else {
         return None;
     };
@@ -348,7 +360,8 @@ pub(crate) fn unreachable_since(cluster: Option<&ClusterFacts>) -> Option<Timest
     cluster.and_then(|cluster| cluster.unreachable_since)
 }
 
-fn audit(member: &Member, action: Action) -> Effect {
+/// The record of a decision about a member.
+pub(crate) fn audit(member: &Member, action: Action) -> Effect {
     let reason = member.cause.as_ref().map(|cause| cause.message.clone());
     Effect::Audit(Audit {
         action,

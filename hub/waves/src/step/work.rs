@@ -10,7 +10,7 @@ use tidegate_model::{
     strategy::{StrategyType, Wave},
 };
 
-use super::member;
+use super::{debt::is_deferred, member};
 use crate::{
     Action, Audit, ClusterFacts, Effect, Facts, SYSTEM, Step,
     budget::Budget,
@@ -117,7 +117,10 @@ impl<'a> Work<'a> {
     /// first, then those that were healthy, so that nothing opens on evidence that is gone.
     pub(crate) fn observe(&mut self) {
         let end = u32::try_from(self.run.wave).unwrap_or(u32::MAX);
+        // Of a run that is over nobody is looked after but those whom it owes.
+        let over = self.run.state.is_terminal();
         let known = self.base.iter().take_while(|(id, _)| id.wave <= end);
+        let known = known.filter(|(_, member)| !over || is_deferred(member));
         let mut seen: Vec<_> = known
             .filter_map(|(_, member)| member::observe(self, member))
             .collect();
@@ -179,7 +182,10 @@ impl<'a> Work<'a> {
         let moved =
             !self.changed.is_empty() || !self.effects.is_empty() || self.run != *self.before;
         let gap = self.hub_now.duration_since(self.before.clock.hub);
-        let open = !self.run.state.is_terminal() && !self.paused_by_person();
+        // A run that is over has a clock only while somebody is being paid.
+        let paying = |member: &Member| member.progress.running_since.is_some();
+        let runs = !self.run.state.is_terminal() || self.members().any(paying);
+        let open = self.run.is_live() && runs && !self.paused_by_person();
         let due = open && (gap.is_negative() || gap.as_secs() >= Step::HEARTBEAT_SECS);
         if moved || due {
             self.run.clock = RunClock {
@@ -196,7 +202,7 @@ impl<'a> Work<'a> {
 /// run was looked after.
 pub(crate) fn shows(run: &Run, hub_now: Timestamp) -> Timestamp {
     let stands = is_paused_by_person(run) && !mutant::on(Mutant::PauseCounts);
-    if stands || run.state.is_terminal() {
+    if stands || !run.is_live() {
         return run.clock.shows;
     }
     let longest = SignedDuration::from_secs(2 * Step::HEARTBEAT_SECS);

@@ -19,7 +19,10 @@ use indexmap::IndexSet;
 use tidegate_model::{
     duration::Span,
     run::RunState,
-    strategy::{Amount, ApprovalGate, BudgetMode, FailureBudget, Gate, Strategy},
+    strategy::{
+        Amount, ApprovalGate, BudgetMode, FailureBudget, Gate, Strategy, SupersedeWhen,
+        UnreachableThen,
+    },
 };
 
 use self::{
@@ -131,7 +134,7 @@ impl Search<'_> {
                 .map_err(|problem| self.found(id, Some(action), problem))?;
             note(&mut self.met.0, action);
             // The first action is a step; time passes only when the hub has nothing to do at once.
-            busy |= next.more && action == Action::Step;
+            busy |= next.more && matches!(action, Action::Step | Action::Pay);
             if next.quiet {
                 self.quiet.push(id);
             }
@@ -284,10 +287,26 @@ fn deny() -> Model {
     )
 }
 
+/// The wave goes on without the cluster that was cut off; both runs go to their end.
+fn defer() -> Model {
+    let mut strategy = strategy();
+    strategy.waves[0].soak.time = Span::secs(0);
+    strategy.waves[0].unreachable.then = UnreachableThen::Defer;
+    strategy.waves[1].gates.before.clear();
+    strategy.supersede.newer = SupersedeWhen::Queue;
+    Model::new(
+        strategy,
+        Extras {
+            may: &[May::CutFirst],
+            publish: &[2],
+        },
+    )
+}
+
 /// Looks for a fault in so many states of each model at most; says in how many it was found.
 pub(crate) fn hunt(most: usize) -> Option<(usize, String)> {
     let mut before = 0;
-    for model in [base(), budget(), fast(), deny()] {
+    for model in [base(), budget(), fast(), deny(), defer()] {
         match search(&model, most) {
             Ok(seen) => before += seen.states,
             Err(found) => return Some((before + found.states, found.problem)),
@@ -373,6 +392,21 @@ fn every_state_with_two_at_once_is_sound() {
         "Superseded",
     ];
     check("fast, concurrency 2", &fast(), &meets);
+}
+
+#[test]
+fn every_state_with_a_debt_is_sound() {
+    let meets = [
+        "Cut",
+        "Back",
+        "Pay",
+        "Begin",
+        "Publish(2)",
+        "Ill(0)",
+        "Succeeded",
+        "RolledBack",
+    ];
+    check("defer", &defer(), &meets);
 }
 
 #[test]

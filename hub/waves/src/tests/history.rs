@@ -25,7 +25,10 @@ use crate::{
     invariants::{self, i08_determinism, i32_no_starvation},
 };
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
-use tidegate_model::{assignment::Assignment, run::RunState};
+use tidegate_model::{
+    assignment::Assignment,
+    run::{MemberState, RunState},
+};
 
 use self::{
     acts::{Act, any_acts},
@@ -40,7 +43,7 @@ const TRANSITIONS: u64 = 1_000_000;
 /// Seeds, each with its own share of the histories.
 const SEEDS: u8 = 16;
 /// Histories of one seed.
-const HISTORIES: u32 = 896;
+const HISTORIES: u32 = 768;
 
 /// What some histories came to.
 #[derive(Clone, Debug, Default)]
@@ -111,6 +114,13 @@ fn play(setup: &Setup, acts: &[Act]) -> Met {
         "waits for people"
     };
     let mut counts = std::mem::take(&mut world.premises);
+    for (name, action) in [("defers", "run.defer-member"), ("pays", "run.pay-debt")] {
+        let met = world
+            .audits
+            .iter()
+            .any(|audit| audit.action.name() == action);
+        *counts.entry(name).or_default() += u64::from(met);
+    }
     *counts.entry(liveness).or_default() += 1;
     *counts.entry(state_name(world.run.state)).or_default() += 1;
     Met {
@@ -127,19 +137,24 @@ fn rest(world: &mut World) {
     for cluster in clusters {
         world.reconnect(cluster);
     }
+    for app in world.apps.values_mut() {
+        app.owed = None;
+        app.overtaken = app.overtaken.filter(|by| by.for_good);
+    }
     world
         .agents
         .values_mut()
         .for_each(|agent| agent.resync(world.truth));
     for _ in 0..400 {
-        // Whoever waits for a turn waits for what the others wait for.
+        // Whoever waits for a turn waits for what the others wait for, and everybody is back: who is
+        // still deferred waits for a person.
         let said = world.explain();
         let mut causes = said
             .iter()
-            .filter(|said| said.code != BlockCode::Turn)
+            .filter(|said| !matches!(said.code, BlockCode::Turn | BlockCode::Deferred))
             .peekable();
         let waits_for_people = causes.peek().is_some() && causes.all(|said| said.code.is_human());
-        if world.run.state.is_terminal() || waits_for_people {
+        if !world.run.is_live() || waits_for_people {
             return;
         }
         world.round(20);
@@ -175,7 +190,10 @@ fn check_books(world: &World) {
     assert_eq!(written, world.assigned.len(), "books: records");
     assert_eq!(records("run.pin"), world.pins.len(), "books: pins");
     if world.run.state == RunState::Succeeded {
-        let members = world.members.values().filter(|m| !m.state.is_failed());
+        let left_out = |state: MemberState| {
+            state.is_failed() || matches!(state, MemberState::Deferred | MemberState::Skipped)
+        };
+        let members = world.members.values().filter(|m| !left_out(m.state));
         let apps = members.flat_map(|member| &member.apps);
         for (uid, app) in apps.filter(|(uid, _)| !world.apps[uid].removed) {
             let known = &world.apps[uid];
@@ -277,4 +295,6 @@ const ENDS: &[&str] = &[
     "ends Superseded",
     "ends Cancelled",
     "ends Failed",
+    "defers",
+    "pays",
 ];

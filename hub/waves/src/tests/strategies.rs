@@ -4,7 +4,7 @@ use crate::{PlanError, plan, validate};
 use tidegate_model::{
     duration::Span,
     selector::{Operator, Requirement},
-    strategy::{Limit, RollbackOn, Strategy, StrategyType, Wave},
+    strategy::{Amount, Limit, RollbackOn, Strategy, StrategyType, UnreachableThen, Wave},
 };
 
 use crate::tests::fixture::{approval, waves};
@@ -70,6 +70,17 @@ fn each_mistake_is_named_with_its_field() {
         (
             with(|wave| wave.health_window = Span::secs(900)),
             "strategy.waves[1].progressDeadline",
+        ),
+        (
+            with(|wave| wave.unreachable.max_deferred = Some(Amount::Count(1))),
+            "strategy.waves[1].unreachable.maxDeferred (wave \"prod\"): nobody is deferred without",
+        ),
+        (
+            with(|wave| {
+                wave.unreachable.then = UnreachableThen::Defer;
+                wave.unreachable.max_deferred = Some(Amount::Percent(0));
+            }),
+            "strategy.waves[1].unreachable.maxDeferred (wave \"prod\"): it must be at least 1",
         ),
         (
             with(|wave| wave.gates.after = [approval(), approval()].concat()),

@@ -6,8 +6,8 @@ use std::{
 };
 
 use crate::{
-    Action, AppFacts, AssignKind, Audit, Blocking, ClusterFacts, Effect, Evidence, Facts, Step,
-    explain,
+    Action, AppFacts, AssignKind, Audit, Blocking, ClusterFacts, Effect, Evidence, Facts,
+    Overtaken, Step, explain,
     invariants::{self, Transition, Verdict},
     step::unjudged,
 };
@@ -40,6 +40,9 @@ pub(crate) struct App {
     pub(crate) removed: bool,
     pub(crate) report: Option<(Report, Timestamp)>,
     pub(crate) first_healthy_at: Option<Timestamp>,
+    /// What runs before and after this one have to do with it.
+    pub(crate) owed: Option<u64>,
+    pub(crate) overtaken: Option<Overtaken>,
 }
 
 /// What the hub knows of a session.
@@ -269,7 +272,7 @@ impl World {
             .values()
             .filter(|member| member.id.wave as usize == self.run.wave);
         members.all(|member| {
-            member.state == MemberState::Skipped
+            matches!(member.state, MemberState::Skipped | MemberState::Deferred)
                 || member.state.is_failed()
                 || member.apps.iter().all(|(uid, app)| {
                     let running = self.agents[&member.id.cluster].apps.get(uid);
@@ -521,5 +524,7 @@ fn app_facts(app: &App, confirmed: Option<Timestamp>, fresh: bool) -> AppFacts {
         highest: app.highest,
         current: app.current.clone(),
         evidence,
+        owed: app.owed,
+        overtaken: app.overtaken,
     }
 }

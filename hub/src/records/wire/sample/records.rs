@@ -260,6 +260,7 @@ impl Sample for RunRecord {
                 shows: dice.time(),
                 hub: dice.time(),
             },
+            owes: dice.flag(),
             paused: dice.maybe(|d| Paused {
                 from: d.one_of(),
                 by_person: d.flag(),
@@ -307,6 +308,7 @@ impl Sample for MemberRecord {
                 running_since: dice.maybe(Dice::time),
             },
             unreachable_since: dice.maybe(Dice::time),
+            deferred: dice.flag(),
         };
         Self {
             project: dice.label(),

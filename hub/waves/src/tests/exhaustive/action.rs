@@ -4,6 +4,8 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     Step,
+    /// A step of the first run, which is over and owes something, beside the second.
+    Pay,
     /// A heartbeat's time passes; whoever is connected vouches for its word.
     Tick,
     /// The agent takes the hub's last word over.
@@ -33,10 +35,10 @@ pub(crate) enum Action {
 impl Action {
     /// Whether it comes by itself, sooner or later.
     pub(crate) fn is_fair(self) -> bool {
-        use Action::{Back, Begin, Deliver, Ill, Pull, Rise, Step, Tick, Well};
+        use Action::{Back, Begin, Deliver, Ill, Pay, Pull, Rise, Step, Tick, Well};
         matches!(
             self,
-            Step | Tick | Pull(_) | Well(_) | Ill(_) | Rise | Deliver | Back | Begin
+            Step | Pay | Tick | Pull(_) | Well(_) | Ill(_) | Rise | Deliver | Back | Begin
         )
     }
 }
@@ -58,6 +60,8 @@ pub(crate) enum May {
     Refuse,
     /// The cluster whose reports lag is cut off.
     Cut,
+    /// The same, at the very beginning only.
+    CutFirst,
 }
 
 /// What is in a model besides the base.

@@ -24,7 +24,7 @@ use super::{
     state::{SITES, Site, State, TICK},
 };
 use crate::{
-    AppStart, AssignKind, Begin, Effect, Planned, Step,
+    AppStart, AssignKind, Begin, Effect, Facts, Planned, Step,
     admit::{Admit, Candidate, admit},
     invariants::{self, Transition, Verdict, i26_sticky_rollback, i27_pin_dominance},
     plan, start,
@@ -82,6 +82,7 @@ impl Model {
         State {
             run: Rc::new(run),
             members: Rc::new(members),
+            older: None,
             second: false,
             now: 0,
             sites,
@@ -184,9 +185,10 @@ impl Model {
     /// What can happen.
     pub(crate) fn actions(&self, state: &State) -> Vec<Action> {
         let mut all = vec![Action::Step];
+        all.extend(state.older.is_some().then_some(Action::Pay));
         let open = !state.run.state.is_terminal();
         let last = state.published || self.extras.publish.is_empty();
-        if !open && last && state.newer.is_none() {
+        if !state.is_live() && last && state.newer.is_none() {
             // Both runs are over: nobody looks any more, but for a person who rolls back.
             self.of_people(state, &mut all);
             return all;
@@ -216,7 +218,8 @@ impl Model {
         if lags.wire.is_some() {
             all.push(Action::Deliver);
         }
-        if self.extras.may(May::Cut) && (cut || !state.second) {
+        let first = self.extras.may(May::CutFirst) && (cut || state.now == 0);
+        if first || (self.extras.may(May::Cut) && (cut || !state.second)) {
             all.push(if cut { Action::Back } else { Action::Cut });
         }
         let first = &state.sites[0];
@@ -277,6 +280,7 @@ impl Model {
         let now = state.now;
         match action {
             Action::Step => return self.step(next),
+            Action::Pay => return self.pay(next),
             Action::Tick => tick(&mut next),
             Action::Pull(n) => pull(&mut next.sites[n]),
             Action::Well(n) => set_health(&mut next, n, Health::Healthy),
@@ -320,18 +324,21 @@ impl Model {
                 (next.denied, next.taken) = (0, 0);
                 next.sites.iter_mut().for_each(|site| site.pin = None);
             }
-            Action::Begin => {
-                let content = next.newer.take().unwrap_or_default();
-                tick(&mut next);
-                let (run, members) = self.begin(2, &next.sites, content, next.now);
-                (next.run, next.members, next.second) = (Rc::new(run), Rc::new(members), true);
-            }
+            Action::Begin => self.begin_second(&mut next),
         }
         Ok(Next {
             state: next,
             more: false,
             quiet: false,
         })
+    }
+
+    fn begin_second(&self, next: &mut State) {
+        let content = next.newer.take().unwrap_or_default();
+        tick(next);
+        next.older = next.run.owes.then(|| next.own());
+        let (run, members) = self.begin(2, &next.sites, content, next.now);
+        (next.run, next.members, next.second) = (Rc::new(run), Rc::new(members), true);
     }
 
     /// A person's word is carried out at once.
@@ -349,14 +356,31 @@ impl Model {
     }
 
     /// The production step, judged by every invariant and by the truth, and stored.
-    fn step(&self, mut state: State) -> Result<Next, String> {
+    fn step(&self, state: State) -> Result<Next, String> {
         let facts = state.facts();
+        self.step_with(state, &facts)
+    }
+
+    /// The same for the first run, beside the second.
+    fn pay(&self, mut state: State) -> Result<Next, String> {
+        let facts = state.facts_of_older();
+        let own = state.own();
+        (state.run, state.members) = state.older.take().unwrap();
+        let mut next = self.step_with(state, &facts)?;
+        let older = next.state.own();
+        next.state.older = older.0.owes.then_some(older);
+        (next.state.run, next.state.members) = own;
+        next.quiet = false;
+        Ok(next)
+    }
+
+    fn step_with(&self, mut state: State, facts: &Facts) -> Result<Next, String> {
         let now = at(state.now);
-        let (step, members_after) = unjudged(&state.run, &state.members, &facts, now);
+        let (step, members_after) = unjudged(&state.run, &state.members, facts, now);
         let broken = invariants::check(&Transition {
             run: &state.run,
             members: &state.members,
-            facts: &facts,
+            facts,
             now,
             after: &step,
             members_after: &members_after,
@@ -367,7 +391,8 @@ impl Model {
         for effect in &step.effects {
             self.store(&mut state, effect)?;
         }
-        let quiet = is_quiet(&step) && (state.newer.is_none() || !step.run.state.is_terminal());
+        let over = step.run.state.is_terminal();
+        let quiet = is_quiet(&step) && state.older.is_none() && (state.newer.is_none() || !over);
         if step.run != *state.run {
             state.run = Rc::new(step.run.clone());
         }
@@ -505,7 +530,7 @@ fn is_quiet(step: &Step) -> bool {
         .iter()
         .filter(|said| said.code != crate::BlockCode::Turn);
     let people = causes.clone().next().is_some() && causes.all(|said| said.code.is_human());
-    !step.more && (step.run.state.is_terminal() || people)
+    !step.more && (!step.run.is_live() || people)
 }
 
 fn site_of<'a>(state: &'a mut State, assignment: &Assignment) -> &'a mut Site {

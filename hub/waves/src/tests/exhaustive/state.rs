@@ -12,13 +12,14 @@ use tidegate_model::{
     digest::Digest,
     duration::Span,
     health::Health,
-    ids::{Epoch, Generation},
+    ids::{AppUid, Epoch, Generation},
     report::{Phase, Report},
     run::{Cause, Member, MemberId, ProgressClock, Run, RunState},
 };
 
 use crate::{
-    AppFacts, ClusterFacts, Evidence, Facts,
+    AppFacts, ClusterFacts, Evidence, Facts, Overtaken,
+    debts::{self, Side},
     tests::fixture::{app, at, cluster},
 };
 
@@ -116,6 +117,8 @@ impl Site {
             highest: self.current.generation,
             current: Some((*self.current).clone()),
             evidence,
+            owed: None,
+            overtaken: None,
         };
         ClusterFacts {
             unreachable_since: self.cut_since.map(at),
@@ -139,11 +142,16 @@ fn report(n: u64, word: Word) -> Report {
     }
 }
 
+/// A run as the hub holds it.
+pub(crate) type Held = (Rc<Run>, Rc<BTreeMap<MemberId, Member>>);
+
 /// Everything.
 #[derive(Clone, Debug)]
 pub(crate) struct State {
     pub(crate) run: Rc<Run>,
     pub(crate) members: Rc<BTreeMap<MemberId, Member>>,
+    /// The first run beside the second, while it owes something.
+    pub(crate) older: Option<Held>,
     /// The run's place: first or second.
     pub(crate) second: bool,
     pub(crate) now: i64,
@@ -159,7 +167,54 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// What the second run is told; the first one while it is alone.
     pub(crate) fn facts(&self) -> Facts {
+        let mut facts = self.common();
+        if let Some(older) = &self.older {
+            for (app, known) in apps_of(&mut facts) {
+                known.owed = debts::owed(side(older), side(&self.own()), app);
+            }
+        }
+        self.heed_pins(&self.run, &mut facts);
+        facts
+    }
+
+    /// What the first run is told beside the second.
+    pub(crate) fn facts_of_older(&self) -> Facts {
+        let mut facts = self.common();
+        facts.newer_run = true;
+        for (app, known) in apps_of(&mut facts) {
+            known.overtaken = debts::overtaken(side(&self.own()), app);
+        }
+        if let Some((run, _)) = &self.older {
+            self.heed_pins(run, &mut facts);
+        }
+        facts
+    }
+
+    pub(crate) fn own(&self) -> Held {
+        (Rc::clone(&self.run), Rc::clone(&self.members))
+    }
+
+    /// What is pinned is not brought what was owed before.
+    fn heed_pins(&self, run: &Run, facts: &mut Facts) {
+        for (app, known) in apps_of(facts).filter(|_| run.owes) {
+            let pins = self.sites.iter().filter_map(|site| site.pin.as_ref());
+            if pins.into_iter().any(|pin| pin.app == app) {
+                known.overtaken = Some(Overtaken {
+                    release: 0,
+                    for_good: true,
+                });
+            }
+        }
+    }
+
+    /// Whether somebody moves by himself: the run, or the one before it.
+    pub(crate) fn is_live(&self) -> bool {
+        self.run.is_live() || self.older.is_some()
+    }
+
+    fn common(&self) -> Facts {
         let sites = (0_u64..).zip(&self.sites);
         Facts {
             epoch: Epoch(7),
@@ -180,16 +235,19 @@ impl State {
         for flag in [self.second, self.published, self.fell] {
             print.put(u64::from(flag));
         }
-        let run = &*self.run;
-        print.put(run.state as u64);
-        print.digest(&run.content);
-        // Nobody asks again about a run that went back.
-        if !(run.state.is_terminal() && run.rollback.is_some()) {
-            self.header(&mut print);
-            for (member, site) in self.members.values().zip(self.in_order()) {
-                self.member(member, site, &mut print);
+        let older = self.older.clone();
+        for (run, members) in older.iter().chain([&self.own()]) {
+            print.put(run.state as u64 | u64::from(run.owes) << 8);
+            print.digest(&run.content);
+            // Nobody asks again about a run that went back.
+            if !(run.state.is_terminal() && run.rollback.is_some()) {
+                self.header(run, &mut print);
+                for (member, site) in members.values().zip(self.in_order()) {
+                    self.member(run, member, site, &mut print);
+                }
             }
         }
+        print.put(u64::from(older.is_some()));
         for site in &self.sites {
             self.site(site, &mut print);
         }
@@ -210,11 +268,11 @@ impl State {
     /// begins a tick after the one before, when all health is old.
     fn is_forward(&self) -> bool {
         let state = self.run.state;
-        !matches!(state, RunState::Breached | RunState::RollingBack) && !state.is_terminal()
+        let back = matches!(state, RunState::Breached | RunState::RollingBack);
+        !back && !state.is_terminal() || self.run.owes || self.older.is_some()
     }
 
-    fn header(&self, print: &mut Print) {
-        let run = &*self.run;
+    fn header(&self, run: &Run, print: &mut Print) {
         let (shows, hub) = (secs(run.clock.shows), secs(run.clock.hub));
         let words = run.approvals.iter().rev().take(3);
         let words = words.fold(0, |all, word| {
@@ -244,9 +302,11 @@ impl State {
         print.put(age(self.now - hub) | u64::from(self.now > secs(run.started_at)) << 8);
     }
 
-    fn member(&self, member: &Member, site: &Site, print: &mut Print) {
-        let shows = secs(self.run.clock.shows);
-        let flags = u64::from(member.healthy_since.is_some()) * 2 + u64::from(member.reached);
+    fn member(&self, run: &Run, member: &Member, site: &Site, print: &mut Print) {
+        let shows = secs(run.clock.shows);
+        let flags = u64::from(member.deferred) * 4
+            + u64::from(member.healthy_since.is_some()) * 2
+            + u64::from(member.reached);
         print.put(member.state as u64 | cause(member.cause.as_ref()) << 8 | flags << 16);
         let ProgressClock {
             used,
@@ -263,7 +323,7 @@ impl State {
         };
         for app in member.apps.values() {
             let unchanged = !app.touched && app.generation.is_some();
-            let began = secs(self.run.started_at);
+            let began = secs(run.started_at);
             let late = unchanged && site.confirmed.is_some_and(|at| at > began);
             let flags = u64::from(app.touched) | u64::from(late) << 1;
             print.put(back(app.generation) | back(app.revert) << 8 | flags << 16);
@@ -313,6 +373,19 @@ impl State {
         let healthy = healthy.map_or(9, |since| age(now - since));
         print.put(healthy << 8 | u64::from(site.proven));
     }
+}
+
+fn side(held: &Held) -> Side<'_> {
+    Side {
+        run: &held.0,
+        members: &held.1,
+    }
+}
+
+fn apps_of(facts: &mut Facts) -> impl Iterator<Item = (AppUid, &mut AppFacts)> {
+    let apps = facts.clusters.values_mut();
+    apps.flat_map(|cluster| &mut cluster.apps)
+        .map(|(uid, app)| (*uid, app))
 }
 
 fn secs(at: Timestamp) -> i64 {

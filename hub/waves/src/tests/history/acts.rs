@@ -1,6 +1,6 @@
 //! Everything that can happen between two steps.
 
-use crate::step::unjudged;
+use crate::{Overtaken, step::unjudged};
 use proptest::{
     prelude::{Just, Strategy, any, prop_oneof},
     sample::select,
@@ -32,6 +32,8 @@ pub(crate) enum Act {
     Lie(usize, u64),
     Disconnect(usize),
     Reconnect(usize),
+    /// Cut off for longer than most graces, while everybody else goes on.
+    Away(usize),
     RemoveCluster(usize),
     RemoveApp(usize),
     Ask(RequestVerb),
@@ -41,6 +43,10 @@ pub(crate) enum Act {
     Say(&'static str, bool, GatePosition),
     NewerRelease,
     NewerRun,
+    /// An earlier run owes it something; or no longer.
+    Owe(usize, bool),
+    /// Newer content came in front of what this run owes: not, about to, for good.
+    Overtake(usize, Option<bool>),
     /// The hub is away, and so is every session.
     HubDown(i64),
     /// A person approves a prune: same content, new word.
@@ -85,6 +91,7 @@ fn any_act() -> impl Strategy<Value = Act> {
         2 => (n(), 0..3_u64).prop_map(|(n, back)| Act::Lie(n, back)),
         3 => n().prop_map(Act::Disconnect),
         4 => n().prop_map(Act::Reconnect),
+        4 => n().prop_map(Act::Away),
         1 => n().prop_map(Act::RemoveCluster),
         1 => n().prop_map(Act::RemoveApp),
         2 => verb.prop_map(Act::Ask),
@@ -94,6 +101,9 @@ fn any_act() -> impl Strategy<Value = Act> {
             .prop_map(|(who, yes, position)| Act::Say(who, yes, position)),
         2 => Just(Act::NewerRelease),
         1 => Just(Act::NewerRun),
+        3 => (n(), proptest::bool::weighted(0.4)).prop_map(|(n, owes)| Act::Owe(n, owes)),
+        2 => (n(), select(vec![None, None, Some(false), Some(true)]))
+            .prop_map(|(n, by)| Act::Overtake(n, by)),
         1 => (10..4000_i64).prop_map(Act::HubDown),
         2 => n().prop_map(Act::ApprovePrune),
         1 => Just(Act::Clear),
@@ -132,6 +142,7 @@ impl Act {
             Self::Lie(n, back) => world.lie(setup.app(n), back),
             Self::Disconnect(n) => world.disconnect(setup.cluster(n)),
             Self::Reconnect(n) => world.reconnect(setup.cluster(n)),
+            Self::Away(n) => away(world, setup, n),
             Self::RemoveCluster(n) => {
                 world.sessions.get_mut(&setup.cluster(n)).unwrap().removed = true;
             }
@@ -156,11 +167,31 @@ impl Act {
             }
             Self::NewerRelease => world.newer_release = Some(5),
             Self::NewerRun => world.newer_run = true,
+            Self::Owe(n, owes) => {
+                world.apps.get_mut(&setup.app(n)).unwrap().owed = owes.then_some(2);
+            }
+            Self::Overtake(n, by) => overtake(world, setup, n, by),
             Self::HubDown(secs) => hub_down(world, secs),
             Self::ApprovePrune(n) => approve_prune(world, setup, n),
             Self::Clear => clearing::check(world),
             Self::Judge => admitting::judge(world),
         }
+    }
+}
+
+fn away(world: &mut World, setup: &Setup, n: usize) {
+    world.disconnect(setup.cluster(n));
+    (0..8).for_each(|_| world.round(8));
+}
+
+fn overtake(world: &mut World, setup: &Setup, n: usize, by: Option<bool>) {
+    let known = world.apps.get_mut(&setup.app(n)).unwrap();
+    // What was taken for good is not given back.
+    if world.run.owes && !known.overtaken.is_some_and(|by| by.for_good) {
+        known.overtaken = by.map(|for_good| Overtaken {
+            release: 5,
+            for_good,
+        });
     }
 }
 

@@ -1,6 +1,6 @@
 //! Invariant 41, second half: clearing exactly what `explain` names lets a step happen.
 
-use crate::{BlockCode, Blocking};
+use crate::{BlockCode, Blocking, Overtaken};
 use tidegate_model::{
     duration::Span,
     health::Health,
@@ -15,7 +15,7 @@ pub(crate) fn check(world: &World) {
     let said = world.explain();
     assert_eq!(
         said.is_empty(),
-        world.run.state.is_terminal() && world.run.request.is_none(),
+        !world.run.is_live() && world.run.request.is_none(),
         "clearing: {said:?}"
     );
     if said.is_empty() {
@@ -61,7 +61,26 @@ fn clear(world: &mut World, blocking: &Blocking) {
             let position = blocking.position.unwrap_or(GatePosition::Before);
             world.approve(blocking.wave, position, world.run.content);
         }
-        BlockCode::Unreachable => world.reconnect(blocking.cluster_uid().unwrap()),
+        BlockCode::Unreachable | BlockCode::Deferred => {
+            let cluster = blocking.cluster_uid().unwrap();
+            world.reconnect(cluster);
+            // The newer run ends well, with everything it has there.
+            let own = world.apps.values_mut();
+            let own: Vec<_> = own.filter(|app| app.cluster == Some(cluster)).collect();
+            let newer = own.iter().find_map(|app| app.overtaken);
+            for app in own.into_iter().filter(|_| newer.is_some()) {
+                app.overtaken = newer.map(|by| Overtaken {
+                    for_good: true,
+                    ..by
+                });
+            }
+        }
+        BlockCode::Debt => {
+            let cluster = blocking.cluster_uid();
+            let apps = world.apps.values_mut();
+            apps.filter(|app| app.cluster == cluster)
+                .for_each(|app| app.owed = None);
+        }
         BlockCode::NotConfirmed | BlockCode::HealthWindow => {
             let cluster = blocking.cluster_uid().unwrap();
             world.sessions.get_mut(&cluster).unwrap().confirmed = Some(world.now);

@@ -19,6 +19,7 @@ struct Told {
     back: BTreeMap<AppUid, Generation>,
     failed: BTreeSet<MemberId>,
     skipped: BTreeSet<MemberId>,
+    deferred: BTreeSet<MemberId>,
     pinned: BTreeSet<AppUid>,
 }
 
@@ -107,9 +108,18 @@ impl Told {
             _ => phase,
         };
         let member = audit.member.clone();
+        if let Some(member) = &member
+            && matches!(
+                audit.action,
+                Action::FailMember | Action::SkipMember | Action::PayDebt | Action::Revert
+            )
+        {
+            self.deferred.remove(member);
+        }
         match audit.action {
             Action::FailMember => self.failed.extend(member),
             Action::SkipMember => self.skipped.extend(member),
+            Action::DeferMember => self.deferred.extend(member),
             _ => {}
         }
     }
@@ -136,6 +146,7 @@ fn look(world: &World) -> Told {
             .collect(),
         failed: ids(MemberState::is_failed),
         skipped: ids(|state| state == MemberState::Skipped),
+        deferred: ids(|state| state == MemberState::Deferred),
         pinned: world.pins.iter().map(|pin| pin.app).collect(),
     }
 }

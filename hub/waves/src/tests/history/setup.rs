@@ -95,6 +95,7 @@ struct Tolerance {
     budget: FailureBudget,
     min_healthy: Amount,
     then: UnreachableThen,
+    max_deferred: Option<Amount>,
 }
 
 impl Tolerance {
@@ -103,6 +104,7 @@ impl Tolerance {
         wave.failure_budget = self.budget;
         wave.min_healthy = self.min_healthy;
         wave.unreachable.then = self.then;
+        wave.unreachable.max_deferred = self.max_deferred;
     }
 }
 
@@ -122,15 +124,24 @@ fn any_tolerance() -> impl Strategy<Value = Tolerance> {
     ]);
     let then = select(vec![
         UnreachableThen::Wait,
-        UnreachableThen::Wait,
         UnreachableThen::Fail,
+        UnreachableThen::Defer,
+        UnreachableThen::Defer,
+        UnreachableThen::Defer,
     ]);
-    (unavailable, max, mode, min_healthy, then).prop_map(
-        |(unavailable, max, mode, min_healthy, then)| Tolerance {
+    let deferred = select(vec![
+        None,
+        None,
+        Some(Amount::Count(2)),
+        Some(Amount::Percent(50)),
+    ]);
+    (unavailable, max, mode, min_healthy, then, deferred).prop_map(
+        |(unavailable, max, mode, min_healthy, then, deferred)| Tolerance {
             unavailable,
             budget: FailureBudget { max, mode },
             min_healthy,
             then,
+            max_deferred: deferred.filter(|_| then == UnreachableThen::Defer),
         },
     )
 }
@@ -173,7 +184,7 @@ fn any_wave() -> impl Strategy<Value = Wave> {
         (limit, concurrency, any_tolerance()),
         (
             seconds(&[120, 300]),
-            seconds(&[60, 600]),
+            seconds(&[60, 60, 600]),
             seconds(&[0, 10, 30]),
             seconds(&[0, 0, 60, 120]),
         ),
