@@ -36,7 +36,7 @@ pub use get::{Get, What};
 pub use name::bare;
 pub use offline::{Expand, Inputs, Render};
 pub use release::{ReleaseCommand, ReleaseDiff, ReleaseList, ReleaseShow};
-pub use run::{Approve, Control, Reject, RunCommand, RunName, Watch};
+pub use run::{Approve, BreakGlass, Control, Reject, RunCommand, RunName, Watch};
 pub use set::{
     Apply, Delete, DeleteCommand, HoldApprove, HoldCommand, Refresh, Rollback, Sync, Unpin,
 };

@@ -141,5 +141,6 @@ async fn run_command(hub: &Hub, command: &RunCommand, output: &mut Output) -> Re
         RunCommand::Pause(options) => runs::control(hub, options, runs::PAUSE, output).await,
         RunCommand::Resume(options) => runs::control(hub, options, runs::RESUME, output).await,
         RunCommand::Cancel(options) => runs::control(hub, options, runs::CANCEL, output).await,
+        RunCommand::BreakGlass(options) => runs::break_glass(hub, options, output).await,
     }
 }

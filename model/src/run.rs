@@ -61,6 +61,8 @@ pub struct Run {
     pub authors: Vec<String>,
     /// Words given on gates, bound to wave and content.
     pub approvals: Vec<Approval>,
+    /// Waves whose windows a person opened for this run.
+    pub broken_glass: Vec<BrokenGlass>,
     /// Who set the rollback off; kept once it began.
     pub rollback: Option<RollbackBy>,
     /// The run's own clock.
@@ -77,6 +79,20 @@ pub struct RunClock {
     pub shows: Timestamp,
     /// What the hub's clock showed then.
     pub hub: Timestamp,
+}
+
+/// A person opened the windows of a wave for this run, whatever time it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BrokenGlass {
+    /// Index of the wave that was open.
+    pub wave: usize,
+    /// Who, from the authenticated identity.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
+    /// When, by the hub's clock.
+    pub at: Timestamp,
 }
 
 /// Who set a rollback off.
@@ -364,6 +380,8 @@ pub enum RequestVerb {
     Cancel,
     /// Take every touched member back to its last known good.
     Rollback,
+    /// Open the windows of the open wave for this run.
+    BreakGlass,
 }
 
 /// How much of a soak is done.

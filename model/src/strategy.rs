@@ -6,6 +6,7 @@
 mod amount;
 mod budget;
 mod gate;
+mod window;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,7 @@ pub use self::{
     amount::Amount,
     budget::{BudgetMode, FailureBudget},
     gate::{ApprovalGate, Approver, Gate, Gates},
+    window::{Invoker, Window, WindowAction, WindowKind},
 };
 use crate::{duration::Span, selector::Selector};
 
@@ -265,6 +267,18 @@ pub struct Rollback {
     /// are read here as in kubectl: hence the alias.
     #[serde(default = "automatic", alias = "true")]
     pub on: Vec<RollbackOn>,
+    /// A rollback heeds no window. Otherwise it heeds those that list it as an action.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub ignore_windows: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 fn automatic() -> Vec<RollbackOn> {
@@ -273,7 +287,10 @@ fn automatic() -> Vec<RollbackOn> {
 
 impl Default for Rollback {
     fn default() -> Self {
-        Self { on: automatic() }
+        Self {
+            on: automatic(),
+            ignore_windows: true,
+        }
     }
 }
 
@@ -326,6 +343,7 @@ mod tests {
             r#"{"name": "a", "failureBudgets": 1}"#,
             r#"{"name": "a", "unreachable": {"then": "defer"}}"#,
             r#"{"name": "a", "gates": {"before": [{"window": {}}]}}"#,
+            r#"{"name": "a", "gates": {"before": [{"alarm": {}}]}}"#,
         ] {
             assert!(serde_json::from_str::<Wave>(text).is_err(), "{text}");
         }

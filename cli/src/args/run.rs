@@ -27,6 +27,9 @@ pub enum RunCommand {
     /// Stop a run for good; what it has brought stays.
     #[command(after_help = "Examples:\n  tidegate run cancel --set web --reason 'wrong commit'")]
     Cancel(Control),
+    /// Open the windows of the wave at which a run stands, for this run only.
+    #[command(after_help = BREAK_GLASS)]
+    BreakGlass(BreakGlass),
 }
 
 /// Names a run: by its id, or as the latest of a set.
@@ -142,3 +145,20 @@ pub struct Control {
     #[command(flatten)]
     pub reason: Reason,
 }
+
+/// Options of `run break-glass`.
+#[derive(Clone, Debug, Args)]
+pub struct BreakGlass {
+    /// Which run.
+    #[command(flatten)]
+    pub run: RunName,
+    /// Why it cannot wait; kept with the run and in the audit log.
+    #[command(flatten)]
+    pub reason: RequiredReason,
+}
+
+const BREAK_GLASS: &str = "\
+Needs the role admin. Approvals, soaks and budgets hold as before; the next wave's windows too.
+
+Examples:
+  tidegate run break-glass --set web --reason 'fixes CVE-2026-1234, agreed with the on-call'";

@@ -1,9 +1,9 @@
-//! Steering a run: `approve`, `reject`, `pause`, `resume`, `cancel`.
+//! Steering a run: `approve`, `reject`, `pause`, `resume`, `cancel`, `break-glass`.
 
 use tidegate_proto::v1 as wire;
 
 use crate::{
-    args::{Approve, Control},
+    args::{Approve, BreakGlass, Control},
     connect::Hub,
     error::Error,
     output::{
@@ -63,6 +63,21 @@ pub(super) async fn control(
         .call(async |fleet| fleet.control_run(request).await)
         .await?;
     told(&run, done, output)
+}
+
+pub(super) async fn break_glass(
+    hub: &Hub,
+    options: &BreakGlass,
+    output: &mut Output,
+) -> Result<(), Error> {
+    let request = wire::BreakGlassRequest {
+        run: Some(options.run.request()),
+        reason: options.reason.reason.clone(),
+    };
+    let run = hub
+        .call(async |fleet| fleet.break_glass(request).await)
+        .await?;
+    told(&run, "is asked to heed no window of its open wave", output)
 }
 
 fn told(run: &wire::Run, done: &str, output: &mut Output) -> Result<(), Error> {

@@ -365,6 +365,22 @@ pub(crate) fn pins() -> Vec<wire::Pin> {
     }]
 }
 
+pub(crate) fn explanation() -> wire::ExplainRunResponse {
+    let opens = "2026-10-25T02:30:00Z".parse::<jiff::Timestamp>().unwrap();
+    let window = "deny window sunday-night (\"30 1 * * SUN\" for 2h, Europe/Berlin)";
+    wire::ExplainRunResponse {
+        run: Some(run()),
+        blocking: blocking(),
+        windows: vec![wire::RunWindows {
+            wave: "prod".to_owned(),
+            windows: vec![window.to_owned()],
+            open: false,
+            next_open_ms: opens.as_millisecond(),
+            next_close_ms: 0,
+        }],
+    }
+}
+
 pub(crate) fn blocking() -> Vec<wire::Blocking> {
     vec![
         wire::Blocking {

@@ -49,6 +49,7 @@ async fn what_the_hub_refuses_is_4() {
         "rollback forbidden --reason x",
         "run approve forbidden",
         "run reject forbidden --reason x",
+        "run break-glass forbidden --reason x",
         "get sets -p forbidden",
     ] {
         let told = world.line(line).await.failed(4);

@@ -118,6 +118,10 @@ impl Canned {
     }
 }
 
+fn of_run(run: Option<&wire::GetRunRequest>) -> &str {
+    run.map(named).unwrap_or_default()
+}
+
 fn named(request: &wire::GetRunRequest) -> &str {
     if request.set.is_empty() {
         &request.run_id
@@ -390,12 +394,9 @@ impl Fleet for Canned {
         Ok(Response::new(match named(&request) {
             "good" => wire::ExplainRunResponse {
                 run: Some(data::run_in("Succeeded", "")),
-                blocking: Vec::new(),
+                ..wire::ExplainRunResponse::default()
             },
-            _ => wire::ExplainRunResponse {
-                run: Some(data::run()),
-                blocking: data::blocking(),
-            },
+            _ => data::explanation(),
         }))
     }
 
@@ -451,10 +452,8 @@ impl Fleet for Canned {
         &self,
         request: Request<wire::ApproveRunRequest>,
     ) -> Result<Response<wire::Run>, Status> {
-        self.hear(request, |request| {
-            request.run.as_ref().map(named).unwrap_or_default()
-        })
-        .await?;
+        self.hear(request, |request| of_run(request.run.as_ref()))
+            .await?;
         Ok(Response::new(data::run_in("Rolling", "")))
     }
 
@@ -462,10 +461,17 @@ impl Fleet for Canned {
         &self,
         request: Request<wire::ControlRunRequest>,
     ) -> Result<Response<wire::Run>, Status> {
-        self.hear(request, |request| {
-            request.run.as_ref().map(named).unwrap_or_default()
-        })
-        .await?;
+        self.hear(request, |request| of_run(request.run.as_ref()))
+            .await?;
+        Ok(Response::new(data::run_in("Rolling", "")))
+    }
+
+    async fn break_glass(
+        &self,
+        request: Request<wire::BreakGlassRequest>,
+    ) -> Result<Response<wire::Run>, Status> {
+        self.hear(request, |request| of_run(request.run.as_ref()))
+            .await?;
         Ok(Response::new(data::run_in("Rolling", "")))
     }
 

@@ -56,6 +56,7 @@ const COMMANDS: &[(&str, &str, Needs)] = &[
     ("run pause", "--set web", Hub),
     ("run resume", "--set web", Hub),
     ("run cancel", "--set web", Hub),
+    ("run break-glass", "--set web --reason x", Hub),
     ("rollback", "web --reason x", Hub),
     ("unpin", "web --reason x", Hub),
     ("refresh", "web", Hub),

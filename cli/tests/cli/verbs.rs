@@ -33,6 +33,10 @@ const REQUESTS: &[(&str, &[&str])] = &[
     ("run resume abc", &["verb: Resume"]),
     ("run cancel abc", &["verb: Cancel"]),
     (
+        "run break-glass run/abc --reason fire",
+        &["run_id: \"abc\"", "reason: \"fire\""],
+    ),
+    (
         "rollback web -p shop --reason bad",
         &["set: \"web\"", "project: \"shop\"", "reason: \"bad\""],
     ),

@@ -13,10 +13,10 @@ use tidegate_model::{
     policy::{Drift, Policy},
     release::SourceCommit,
     report::{Phase, Report},
-    run::{Approval, Cause, Member, MemberState, Run, RunState},
+    run::{Approval, BrokenGlass, Cause, Member, MemberState, Run, RunState},
 };
 use tidegate_proto::v1 as wire;
-use tidegate_waves::Limits;
+use tidegate_waves::{Limits, WaveWindows};
 
 use crate::{
     evidence::Evidence,
@@ -255,9 +255,8 @@ fn cause(cause: &Cause) -> wire::Cause {
 }
 
 fn approval(run: &Run, word: &Approval) -> wire::RunApproval {
-    let wave = run.plan.waves.get(word.wave);
     wire::RunApproval {
-        wave: wave.map(|wave| wave.name.clone()).unwrap_or_default(),
+        wave: wave_name(run, word.wave),
         position: word.position.stored().to_owned(),
         verdict: word.verdict.stored().to_owned(),
         actor: word.actor.clone(),
@@ -265,6 +264,30 @@ fn approval(run: &Run, word: &Approval) -> wire::RunApproval {
         reason: word.reason.clone(),
         at_ms: millis(Some(word.at)),
     }
+}
+
+fn broken_glass(run: &Run, broken: &BrokenGlass) -> wire::RunBrokenGlass {
+    wire::RunBrokenGlass {
+        wave: wave_name(run, broken.wave),
+        actor: broken.actor.clone(),
+        reason: broken.reason.clone(),
+        at_ms: millis(Some(broken.at)),
+    }
+}
+
+pub(crate) fn windows(run: &Run, windows: WaveWindows) -> wire::RunWindows {
+    wire::RunWindows {
+        wave: wave_name(run, windows.wave),
+        windows: windows.windows,
+        open: windows.open,
+        next_open_ms: millis(windows.next_open),
+        next_close_ms: millis(windows.next_close),
+    }
+}
+
+fn wave_name(run: &Run, wave: usize) -> String {
+    let wave = run.plan.waves.get(wave);
+    wave.map(|wave| wave.name.clone()).unwrap_or_default()
 }
 
 pub(crate) fn run(state: &State, record: &RunRecord) -> wire::Run {
@@ -307,6 +330,11 @@ pub(crate) fn run(state: &State, record: &RunRecord) -> wire::Run {
             .approvals
             .iter()
             .map(|word| approval(run, word))
+            .collect(),
+        broken_glass: run
+            .broken_glass
+            .iter()
+            .map(|broken| broken_glass(run, broken))
             .collect(),
         excluded: run
             .plan

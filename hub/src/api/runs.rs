@@ -4,9 +4,12 @@
 //! hub that dies in between loses nothing.
 
 use jiff::Timestamp;
-use tidegate_model::run::{Approval, GatePosition, Request, RequestVerb, Run, RunState, Verdict};
+use tidegate_model::{
+    run::{Approval, GatePosition, Request, RequestVerb, Run, RunState, Verdict},
+    strategy::{Gate, Gates},
+};
 use tidegate_proto::v1 as wire;
-use tidegate_waves::{approval_gate, may_speak, quorum};
+use tidegate_waves::{approval_gate, has_windows, may_speak, outlook, quorum};
 use tonic::Status;
 
 use super::{FleetApi, convert, list::find_set};
@@ -146,6 +149,33 @@ impl FleetApi {
         self.show(&named)
     }
 
+    pub(super) async fn open_windows(
+        &self,
+        actor: &str,
+        request: &wire::BreakGlassRequest,
+    ) -> Result<wire::Run, Status> {
+        let reason = super::required_reason(&request.reason, "a broken glass")?;
+        let named = request.run.clone().unwrap_or_default();
+        self.write(|state| {
+            let row = find(state, &named)?;
+            let run = &row.record.run;
+            open(run)?;
+            if run.broken_glass.iter().any(|known| known.wave == run.wave) {
+                return Ok(((), Changes::default()));
+            }
+            if !has_windows(run, run.wave) {
+                return Err(Status::failed_precondition(
+                    "the open wave has no window; `tidegate run explain` says what the run waits for",
+                ));
+            }
+            let set = set_of(state, run)?;
+            let (verb, action) = (RequestVerb::BreakGlass, "run.break-glass");
+            Ok(((), ask(set, row, verb, action, actor, &reason)?))
+        })
+        .await?;
+        self.show(&named)
+    }
+
     pub(super) async fn go_back(
         &self,
         actor: &str,
@@ -197,6 +227,10 @@ impl FleetApi {
         Ok(wire::ExplainRunResponse {
             run: Some(convert::run(&state, &row.record)),
             blocking,
+            windows: outlook(&row.record.run, now)
+                .into_iter()
+                .map(|windows| convert::windows(&row.record.run, windows))
+                .collect(),
         })
     }
 }
@@ -240,18 +274,17 @@ fn waiting_gate(run: &Run, name: &str, now: Timestamp) -> Result<(usize, GatePos
             "that wave is done: there is nothing to approve",
         ));
     }
-    let gates = run
-        .strategy
-        .waves
-        .get(wave)
-        .map(|wave| wave.gates.clone())
-        .unwrap_or_default();
+    let gates = run.strategy.waves.get(wave).map(|wave| &wave.gates);
+    let asks = |list: fn(&Gates) -> &[Gate]| {
+        gates.is_some_and(|gates| list(gates).iter().any(Gate::is_approval))
+    };
+    let (asks_before, asks_after) = (asks(|gates| &gates.before), asks(|gates| &gates.after));
     let begun = wave == run.wave && matches!(run.state, RunState::Soaking | RunState::Rolling);
     let before_given = quorum(run, wave, GatePosition::Before, now).is_some_and(|q| q.is_open());
-    let before_open = begun || (before_given && !gates.after.is_empty());
-    let position = if !gates.before.is_empty() && !before_open {
+    let before_open = begun || (before_given && asks_after);
+    let position = if asks_before && !before_open {
         GatePosition::Before
-    } else if !gates.after.is_empty() {
+    } else if asks_after {
         GatePosition::After
     } else {
         return Err(Status::failed_precondition(

@@ -158,6 +158,13 @@ impl Fleet for FleetApi {
             .map(Response::new)
     }
 
+    async fn break_glass(&self, request: Request<wire::BreakGlassRequest>) -> Answer<wire::Run> {
+        let actor = actor(&request)?;
+        self.open_windows(&actor, request.get_ref())
+            .await
+            .map(Response::new)
+    }
+
     async fn preview(
         &self,
         request: Request<wire::PreviewRequest>,

@@ -4,6 +4,7 @@ mod apply;
 mod clusters;
 mod events;
 mod explaining;
+mod freezing;
 mod holding;
 mod listing;
 mod objects;

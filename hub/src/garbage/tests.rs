@@ -309,6 +309,7 @@ fn run(id: RunId, set: SetUid, release_number: u64, state: RunState) -> Run {
             running_since: None,
         },
         approvals: Vec::new(),
+        broken_glass: Vec::new(),
         authors: Vec::new(),
         rollback: None,
         clock: RunClock { shows: at, hub: at },

@@ -61,6 +61,8 @@ const TABLE: &[(&str, Requirement)] = &[
     ("/tidegate.v1.Fleet/DeleteApplicationSet", OPERATOR),
     ("/tidegate.v1.Fleet/ApproveRun", OPERATOR),
     ("/tidegate.v1.Fleet/ControlRun", OPERATOR),
+    // What the time of day forbids is not an operator's to allow.
+    ("/tidegate.v1.Fleet/BreakGlass", ADMIN),
     ("/tidegate.v1.Fleet/Rollback", OPERATOR),
     ("/tidegate.v1.Fleet/Unpin", OPERATOR),
     ("/tidegate.v1.Fleet/Refresh", OPERATOR),
@@ -367,6 +369,7 @@ mod tests {
             "RotateCluster",
             "RemoveCluster",
             "CreateUser",
+            "BreakGlass",
         ];
         match (service, method) {
             ("Enrollment", "Join") => Requirement::JoinToken,

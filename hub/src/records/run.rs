@@ -8,8 +8,8 @@ use prost::Message as _;
 use tidegate_model::{
     ids::{ClusterUid, Epoch},
     run::{
-        Approval, MemberId, Paused, Plan, PlannedWave, Request, RollbackBy, Run, RunClock,
-        SoakClock, Verdict,
+        Approval, BrokenGlass, MemberId, Paused, Plan, PlannedWave, Request, RollbackBy, Run,
+        RunClock, SoakClock, Verdict,
     },
 };
 use tidegate_proto::storage::v1;
@@ -67,6 +67,7 @@ fn store_run(run: &Run) -> v1::Run {
         approvals,
         gate,
         rollback,
+        broken_glass,
         clock,
     } = run;
     v1::Run {
@@ -93,6 +94,7 @@ fn store_run(run: &Run) -> v1::Run {
         approvals: approvals.iter().map(store_approval).collect(),
         gate: gate.map(|gate| gate.stored().to_owned()),
         rollback: rollback.as_ref().map(store_rollback),
+        broken_glass: broken_glass.iter().map(store_glass).collect(),
         clock: Some(store_clock(*clock)),
         authors: authors.clone(),
     }
@@ -120,6 +122,7 @@ fn read_run(reader: Reader<'_>, stored: v1::Run) -> Result<Run, Error> {
         approvals,
         gate,
         rollback,
+        broken_glass,
         clock,
         authors,
     } = stored;
@@ -153,6 +156,7 @@ fn read_run(reader: Reader<'_>, stored: v1::Run) -> Result<Run, Error> {
         approvals: reader.each(approvals, read_approval)?,
         gate: reader.maybe(gate, |reader, gate| reader.name("gate", &gate))?,
         rollback: rollback.map(read_rollback),
+        broken_glass: reader.each(broken_glass, read_glass)?,
         clock: read_clock(reader, reader.present("clock", clock)?)?,
     })
 }
@@ -315,6 +319,36 @@ fn read_rollback(stored: v1::RollbackBy) -> RollbackBy {
         actor,
         reason,
     }
+}
+
+fn store_glass(broken: &BrokenGlass) -> v1::BrokenGlass {
+    let BrokenGlass {
+        wave,
+        actor,
+        reason,
+        at,
+    } = broken;
+    v1::BrokenGlass {
+        wave: *wave as u64,
+        actor: actor.clone(),
+        reason: reason.clone(),
+        at: millis(*at),
+    }
+}
+
+fn read_glass(reader: Reader<'_>, stored: v1::BrokenGlass) -> Result<BrokenGlass, Error> {
+    let v1::BrokenGlass {
+        wave,
+        actor,
+        reason,
+        at,
+    } = stored;
+    Ok(BrokenGlass {
+        wave: reader.index("broken_glass.wave", wave)?,
+        actor,
+        reason,
+        at: reader.time("broken_glass.at", at)?,
+    })
 }
 
 fn store_clock(clock: RunClock) -> v1::RunClock {

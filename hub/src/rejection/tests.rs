@@ -376,6 +376,7 @@ fn run() -> RunRecord {
         request: None,
         soak: SoakClock::default(),
         approvals: Vec::new(),
+        broken_glass: Vec::new(),
         authors: Vec::new(),
         rollback: None,
         clock: RunClock { shows: at, hub: at },

@@ -137,6 +137,8 @@ pub enum Action {
     FinishWave,
     /// The run was paused.
     Pause,
+    /// A person opened a wave's windows for this run.
+    BreakGlass,
     /// The run goes on.
     Resume,
     /// A failure used up the budget.
@@ -167,6 +169,7 @@ impl Action {
             Self::SkipMember => "run.skip-member",
             Self::FinishWave => "run.finish-wave",
             Self::Pause => "run.paused",
+            Self::BreakGlass => "run.glass-broken",
             Self::Resume => "run.resumed",
             Self::Breach => "run.breach",
             Self::Rollback => "run.rollback-begun",

@@ -7,6 +7,7 @@
 mod approval;
 mod member;
 mod turn;
+mod window;
 
 use std::collections::BTreeMap;
 
@@ -32,6 +33,8 @@ pub enum BlockCode {
     Regression,
     /// A person must approve.
     Approval,
+    /// A window is closed.
+    Window,
     /// The wave soaks.
     Soak,
     /// A member is healthy and must stay so for the health window.
@@ -58,6 +61,7 @@ impl BlockCode {
             Self::PausedByPerson => "PausedByPerson",
             Self::Regression => "Regression",
             Self::Approval => "Approval",
+            Self::Window => "Window",
             Self::Soak => "Soak",
             Self::HealthWindow => "HealthWindow",
             Self::NotHealthy => "NotHealthy",
@@ -149,13 +153,14 @@ impl Explainer<'_> {
         match self.run.state {
             RunState::Paused if self.work.paused_by_person() => vec![self.paused()],
             RunState::Paused => self.regressions(),
-            RunState::Planned | RunState::WaitingGate => vec![self.approval()],
+            RunState::Planned | RunState::WaitingGate => self.gate(),
             RunState::Rolling => {
                 let members = self.work.wave_members(wave);
                 members
                     .filter(|member| !is_settled(member))
                     .filter_map(|m| self.member(m))
                     .chain(self.turn())
+                    .chain(self.assigning())
                     .collect()
             }
             RunState::Soaking => vec![self.soak()],
@@ -164,7 +169,7 @@ impl Explainer<'_> {
                 members
                     .filter(|member| step::member::is_touched(member))
                     .filter(|member| !rollback::is_over(member))
-                    .filter_map(|member| self.member(member))
+                    .filter_map(|member| self.taking_back(member).or_else(|| self.member(member)))
                     .collect()
             }
             _ => Vec::new(),

@@ -2,14 +2,15 @@
 //!
 //! Numbers are those of facts/promotion.md §2.4. Written without the code that they judge: they read
 //! states, facts and effects only. Called at the end of every step in debug builds, from property
-//! tests, simulations and audits. Not here: 16-18, 24 and 25 (windows,
-//! metrics and alarms, which no strategy can ask for yet), 32
+//! tests, simulations and audits. Not here: 24 and 25 (metrics and alarms,
+//! which no strategy can ask for yet), 32
 //! (liveness, a property of whole histories) and 37 (the agent's).
 
 mod back;
 mod books;
 mod gate;
 mod order;
+pub(crate) mod window;
 
 use std::collections::BTreeMap;
 
@@ -37,6 +38,7 @@ pub use self::{
         i01_wave_order, i04_single_writer, i05_fencing, i09_concurrency, i10_availability,
         i11_breach_stops, i12_bounded_overshoot, i13_strict_budget, i15_total_settlement,
     },
+    window::{i16_windows, i17_window_zone, i18_closing_edge},
 };
 use crate::{Assign, AssignKind, Audit, Effect, Facts, Step};
 
@@ -98,6 +100,9 @@ pub const ALL: &[(&str, Invariant)] = &[
     ("i13_strict_budget", i13_strict_budget),
     ("i14_budget_is_not_success", i14_budget_is_not_success),
     ("i15_total_settlement", i15_total_settlement),
+    ("i16_windows", i16_windows),
+    ("i17_window_zone", i17_window_zone),
+    ("i18_closing_edge", i18_closing_edge),
     ("i19_approval_binding", i19_approval_binding),
     ("i20_quorum", i20_quorum),
     ("i21_no_double_spend", i21_no_double_spend),

@@ -14,6 +14,7 @@ mod explain;
 mod facts;
 pub mod invariants;
 mod limits;
+mod outlook;
 mod plan;
 mod quorum;
 mod rollback;
@@ -22,16 +23,18 @@ mod step;
 #[cfg(test)]
 mod tests;
 mod validate;
+mod window;
 
 pub use self::{
     effect::{Action, Assign, AssignKind, Audit, Effect, Step},
     explain::{BlockCode, Blocking, explain},
     facts::{AppFacts, ClusterFacts, Evidence, Facts},
     limits::Limits,
+    outlook::{WaveWindows, outlook},
     plan::{Candidate, PlanError, Planned, plan},
     quorum::{Barred, Quorum, approval_gate, may_speak, quorum},
     start::{AppStart, Begin, start},
-    step::step,
+    step::{has_windows, step},
     validate::{StrategyError, StrategyErrors, validate},
 };
 

@@ -42,7 +42,7 @@ pub fn approval_gate(run: &Run, wave: usize, position: GatePosition) -> Option<&
         GatePosition::Before => &gates.before,
         GatePosition::After => &gates.after,
     };
-    gates.iter().map(|Gate::Approval(gate)| gate).next()
+    gates.iter().find_map(Gate::approval)
 }
 
 /// How the approval stands that this gate of a wave asks for; `None` if it asks for none.

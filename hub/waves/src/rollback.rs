@@ -1,8 +1,8 @@
 //! The way back.
 //!
 //! Owns which members are taken back to what, the pins and denies that make it stick, and when the
-//! rollback is over. A revert is a new generation with old content: it heeds no gate, soak or order
-//! of waves (invariant 30). Members that the run never wrote are never written (invariant 28), and
+//! rollback is over. A revert is a new generation with old content: it heeds no approval, soak or
+//! order of waves (invariant 30), and windows only where the strategy says so (16). Members that the run never wrote are never written (invariant 28), and
 //! nothing is ever deleted for want of something to go back to.
 
 use tidegate_model::{
@@ -23,6 +23,7 @@ use crate::{
         assign::{self, Order},
         finish::finish,
         member::{gone, is_touched, skip, stop, unreachable_since},
+        windows,
         work::elapsed,
     },
 };
@@ -50,8 +51,11 @@ pub(crate) fn advance(work: &mut Work<'_>) {
         let Some(member) = work.member(id) else {
             continue;
         };
+        let wave = member.id.wave as usize;
         let moved = if is_begun(member) {
             follow(work, member)
+        } else if windows::closed_back(&work.run, wave, work.hub_now).is_some() {
+            None
         } else {
             take_back(work, member)
         };

@@ -76,6 +76,7 @@ pub fn start(begin: &Begin<'_>) -> (Run, BTreeMap<MemberId, Member>) {
         soak: SoakClock::default(),
         authors: begin.release.authors.clone(),
         approvals: Vec::new(),
+        broken_glass: Vec::new(),
         rollback: None,
         clock: RunClock {
             shows: begin.now,

@@ -10,6 +10,7 @@ pub(crate) mod decide;
 pub(crate) mod finish;
 pub(crate) mod member;
 mod request;
+pub(crate) mod windows;
 pub(crate) mod work;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use tidegate_model::run::{Member, MemberId, Run, RunState};
 
+pub use self::windows::has_windows;
 pub(crate) use self::work::Work;
 use crate::{Facts, Step, explain, invariants, rollback};
 

@@ -17,4 +17,5 @@ mod rolling;
 mod strategies;
 mod superseding;
 mod tolerating;
+mod windows;
 mod world;

@@ -3,11 +3,11 @@
 //! Owns the rules that a strategy must keep, for the moment when a set is written and again before
 //! it is planned. Never plans.
 
+mod gates;
+
 use std::{collections::BTreeSet, fmt};
 
-use tidegate_model::strategy::{
-    Amount, ApprovalGate, Gate, Limit, RollbackOn, Strategy, StrategyType, Wave,
-};
+use tidegate_model::strategy::{Amount, Limit, RollbackOn, Strategy, StrategyType, Wave};
 
 /// One thing that is wrong with a strategy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -70,7 +70,7 @@ pub fn validate(strategy: &Strategy) -> Result<(), StrategyErrors> {
                 "another wave has this name; rename one of them",
             );
         }
-        check_wave(index, wave, &mut found);
+        check_wave(index, wave, strategy, &mut found);
     }
     if found.0.is_empty() {
         Ok(())
@@ -79,7 +79,7 @@ pub fn validate(strategy: &Strategy) -> Result<(), StrategyErrors> {
     }
 }
 
-fn check_wave(index: usize, wave: &Wave, found: &mut Found) {
+fn check_wave(index: usize, wave: &Wave, strategy: &Strategy, found: &mut Found) {
     if wave.name.trim().is_empty() {
         found.wave(
             index,
@@ -121,46 +121,7 @@ fn check_wave(index: usize, wave: &Wave, found: &mut Found) {
             ),
         );
     }
-    for (field, gates) in [
-        ("gates.before", &wave.gates.before),
-        ("gates.after", &wave.gates.after),
-    ] {
-        for Gate::Approval(gate) in gates {
-            check_approval(index, wave, field, gate, found);
-        }
-        if gates.len() > 1 {
-            found.wave(
-                index,
-                wave,
-                field,
-                "approval is listed more than once; one is enough",
-            );
-        }
-    }
-}
-
-fn check_approval(index: usize, wave: &Wave, field: &str, gate: &ApprovalGate, found: &mut Found) {
-    if gate.min_approvals == 0 {
-        let problem = "it must be at least 1; leave the gate out if nobody is to be asked";
-        found.wave(
-            index,
-            wave,
-            &format!("{field}.approval.minApprovals"),
-            problem,
-        );
-    }
-    if gate.expires.is_some_and(|expires| expires.0.is_zero()) {
-        let problem = "no approval would ever be good; make it longer or leave it out";
-        found.wave(index, wave, &format!("{field}.approval.expires"), problem);
-    }
-    for (n, rule) in gate.approvers.iter().enumerate() {
-        if rule.group.is_empty() == rule.user.is_empty() {
-            let field = format!("{field}.approval.approvers[{n}]");
-            let problem =
-                "it names exactly one of group and user; write another entry for the other";
-            found.wave(index, wave, &field, problem);
-        }
-    }
+    gates::check(index, wave, strategy, found);
 }
 
 fn check_limit(index: usize, wave: &Wave, found: &mut Found) {

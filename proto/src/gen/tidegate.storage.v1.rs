@@ -478,6 +478,20 @@ pub struct Run {
     pub clock: ::core::option::Option<RunClock>,
     #[prost(string, repeated, tag = "22")]
     pub authors: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(message, repeated, tag = "23")]
+    pub broken_glass: ::prost::alloc::vec::Vec<BrokenGlass>,
+}
+/// A person opened the windows of a wave for this run.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BrokenGlass {
+    #[prost(uint64, tag = "1")]
+    pub wave: u64,
+    #[prost(string, tag = "2")]
+    pub actor: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    #[prost(int64, tag = "4")]
+    pub at: i64,
 }
 /// The run's own clock: what it shows, and what the hub's clock showed then.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

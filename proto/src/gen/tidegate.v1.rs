@@ -1740,6 +1740,8 @@ pub struct Run {
     pub sources: ::prost::alloc::vec::Vec<SourceCommit>,
     #[prost(message, repeated, tag = "14")]
     pub approvals: ::prost::alloc::vec::Vec<RunApproval>,
+    #[prost(message, repeated, tag = "15")]
+    pub broken_glass: ::prost::alloc::vec::Vec<RunBrokenGlass>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListRunsResponse {
@@ -1781,6 +1783,45 @@ pub struct ExplainRunResponse {
     pub run: ::core::option::Option<Run>,
     #[prost(message, repeated, tag = "2")]
     pub blocking: ::prost::alloc::vec::Vec<Blocking>,
+    /// Of the open wave and of those to come, where they have any.
+    #[prost(message, repeated, tag = "3")]
+    pub windows: ::prost::alloc::vec::Vec<RunWindows>,
+}
+/// What the windows of a wave say of its assignments now.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RunWindows {
+    #[prost(string, tag = "1")]
+    pub wave: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "2")]
+    pub windows: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(bool, tag = "3")]
+    pub open: bool,
+    /// Zero where none is in sight.
+    #[prost(int64, tag = "4")]
+    pub next_open_ms: i64,
+    #[prost(int64, tag = "5")]
+    pub next_close_ms: i64,
+}
+/// A person opened the windows of a wave for this run.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RunBrokenGlass {
+    #[prost(string, tag = "1")]
+    pub wave: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub actor: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    #[prost(int64, tag = "4")]
+    pub at_ms: i64,
+}
+/// Opens the windows of the wave at which the run stands, for this run only.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BreakGlassRequest {
+    #[prost(message, optional, tag = "1")]
+    pub run: ::core::option::Option<GetRunRequest>,
+    /// Never empty.
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ApproveRunRequest {
@@ -3134,6 +3175,27 @@ pub mod fleet_client {
                 .insert(GrpcMethod::new("tidegate.v1.Fleet", "ControlRun"));
             self.inner.unary(req, path, codec).await
         }
+        pub async fn break_glass(
+            &mut self,
+            request: impl tonic::IntoRequest<super::BreakGlassRequest>,
+        ) -> std::result::Result<tonic::Response<super::Run>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tidegate.v1.Fleet/BreakGlass",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tidegate.v1.Fleet", "BreakGlass"));
+            self.inner.unary(req, path, codec).await
+        }
         /// What a commit, or documents that are not applied yet, would change of what is assigned; the same
         /// change in many applications is told once. They change nothing.
         pub async fn preview(
@@ -3680,6 +3742,10 @@ pub mod fleet_server {
         async fn control_run(
             &self,
             request: tonic::Request<super::ControlRunRequest>,
+        ) -> std::result::Result<tonic::Response<super::Run>, tonic::Status>;
+        async fn break_glass(
+            &self,
+            request: tonic::Request<super::BreakGlassRequest>,
         ) -> std::result::Result<tonic::Response<super::Run>, tonic::Status>;
         /// What a commit, or documents that are not applied yet, would change of what is assigned; the same
         /// change in many applications is told once. They change nothing.
@@ -4562,6 +4628,49 @@ pub mod fleet_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ControlRunSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tidegate.v1.Fleet/BreakGlass" => {
+                    #[allow(non_camel_case_types)]
+                    struct BreakGlassSvc<T: Fleet>(pub Arc<T>);
+                    impl<T: Fleet> tonic::server::UnaryService<super::BreakGlassRequest>
+                    for BreakGlassSvc<T> {
+                        type Response = super::Run;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::BreakGlassRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Fleet>::break_glass(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = BreakGlassSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

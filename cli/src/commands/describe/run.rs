@@ -37,6 +37,8 @@ pub(super) async fn run(hub: &Hub, run: wire::Run, now_ms: i64) -> Result<Sheet,
     commits(&mut sheet, &run.sources);
     let words = run.approvals.iter().map(|word| word_of(word, now_ms));
     sheet.fields("Approvals", words);
+    let broken = run.broken_glass.iter();
+    sheet.fields("Broken glass", broken.map(|it| glass_of(it, now_ms)));
     sheet.fields("Excluded", run.excluded.iter().cloned());
     for wave in &run.waves {
         let title = format!(
@@ -84,6 +86,27 @@ pub(super) async fn blocking(
     let answer = hub
         .call(async |fleet| fleet.explain_run(request).await)
         .await?;
+    let windows = answer.windows.iter().map(|it| {
+        let open = if it.open { "open" } else { "closed" };
+        vec![
+            or_dash(&it.wave),
+            open.to_owned(),
+            or_dash(&edge(it.next_open_ms)),
+            or_dash(&edge(it.next_close_ms)),
+            or_dash(&it.windows.join(", ")),
+        ]
+    });
+    let columns = [
+        flexible("WAVE"),
+        column("NOW"),
+        column("NEXT OPEN"),
+        column("NEXT CLOSE"),
+        flexible("WINDOWS"),
+    ];
+    let more = format!("tidegate run explain {} -o yaml", run.id);
+    if !answer.windows.is_empty() {
+        sheet.rows("Windows", &columns, windows.collect(), &more);
+    }
     let rows = answer.blocking.iter().map(|it| {
         vec![
             or_dash(&it.wave),
@@ -103,6 +126,14 @@ pub(super) async fn blocking(
     let more = format!("tidegate run explain {}", run.id);
     sheet.rows("Blocked by", &columns, rows.collect(), &more);
     sheet.put("explanation", &answer)
+}
+
+/// A time in UTC, to the minute; windows know no finer one.
+fn edge(at_ms: i64) -> String {
+    match jiff::Timestamp::from_millisecond(at_ms) {
+        Ok(at) if at_ms != 0 => at.strftime("%Y-%m-%d %H:%MZ").to_string(),
+        _ => String::new(),
+    }
 }
 
 pub(super) async fn hold(hub: &Hub, hold: wire::Hold, now_ms: i64) -> Result<Sheet, Error> {
@@ -172,6 +203,16 @@ async fn named<T: crate::commands::list::Listed>(
         ..wire::ListRequest::default()
     };
     list(hub, request).await
+}
+
+/// Who opened the windows of a wave, and why.
+fn glass_of(broken: &wire::RunBrokenGlass, now_ms: i64) -> String {
+    let (actor, wave) = (&broken.actor, &broken.wave);
+    let when = moment(broken.at_ms, now_ms);
+    plain(&format!(
+        "{actor} for wave {wave}, {when}: {}",
+        broken.reason
+    ))
 }
 
 /// A person's word on a gate.

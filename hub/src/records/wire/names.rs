@@ -125,6 +125,7 @@ named!(RequestVerb {
     Resume => "Resume",
     Cancel => "Cancel",
     Rollback => "Rollback",
+    BreakGlass => "BreakGlass",
 });
 
 named!(GatePosition { Before => "Before", After => "After" });

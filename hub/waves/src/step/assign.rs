@@ -11,6 +11,7 @@ use tidegate_model::{
 
 use super::{
     member::{is_regressed, is_touched, unreachable_since},
+    windows,
     work::Work,
 };
 use crate::{
@@ -23,6 +24,10 @@ use crate::{
 pub(crate) fn assign(work: &mut Work<'_>) -> bool {
     let wave = work.run.wave;
     if work.wave_members(wave).any(is_regressed) {
+        return false;
+    }
+    // Who is under way goes on; nobody else sets out (invariants 16 and 18).
+    if windows::closed(&work.run, wave, work.hub_now).is_some() {
         return false;
     }
     let count = |is: fn(&Member) -> bool| work.wave_members(wave).filter(|m| is(m)).count();

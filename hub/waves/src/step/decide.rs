@@ -13,7 +13,7 @@ use tidegate_model::{
 };
 
 use super::{
-    assign, breach, finish, member,
+    assign, breach, finish, member, windows,
     work::{Work, elapsed, is_opened},
 };
 use crate::{Action, SYSTEM, evidence, quorum::quorum};
@@ -80,8 +80,11 @@ fn door(work: &mut Work<'_>) {
         work.run.state = RunState::WaitingGate;
         return;
     }
+    if let Some(closed) = windows::closed(&work.run, wave, work.hub_now) {
+        return close_gate(work, GatePosition::Before, &closed.message());
+    }
     if !pass(work, GatePosition::Before) {
-        return close_gate(work, GatePosition::Before);
+        return close_gate(work, GatePosition::Before, ASKED);
     }
     work.run.state = RunState::Rolling;
     work.run.gate = None;
@@ -91,16 +94,16 @@ fn door(work: &mut Work<'_>) {
     work.decide(Action::OpenWave, reason);
 }
 
-fn close_gate(work: &mut Work<'_>, position: GatePosition) {
+/// Why a gate is closed that a person opens.
+const ASKED: &str = "a person must approve";
+
+fn close_gate(work: &mut Work<'_>, position: GatePosition, why: &str) {
     if work.run.state == RunState::WaitingGate && work.run.gate == Some(position) {
         return;
     }
     work.run.state = RunState::WaitingGate;
     work.run.gate = Some(position);
-    work.decide(
-        Action::CloseGate,
-        format!("{position:?}: a person must approve"),
-    );
+    work.decide(Action::CloseGate, format!("{position:?}: {why}"));
 }
 
 /// Goes through this gate of the open wave, if it is open; says whether.
@@ -127,16 +130,25 @@ fn roll(work: &mut Work<'_>) {
         return;
     }
     let assigned = assign::assign(work);
-    let only_silence = work
-        .wave_members(wave)
-        .all(|member| is_settled(member) || member.state == MemberState::Unreachable);
     if let Some(newer) = takes_over(work)
         && !assigned
-        && only_silence
+        && nothing_moves(work)
     {
-        // The wave waits for clusters that are cut off; the newer release must not starve with it.
+        // The wave waits for clusters that are cut off, or for the hour at which the rest may be
+        // assigned; the newer release must not starve with it.
         finish::supersede(work, newer);
     }
+}
+
+/// Whether nobody in the open wave is on the way, or will be by what others do.
+fn nothing_moves(work: &Work<'_>) -> bool {
+    let wave = work.run.wave;
+    let closed = windows::closed(&work.run, wave, work.hub_now).is_some();
+    work.wave_members(wave).all(|member| match member.state {
+        MemberState::Unreachable => true,
+        MemberState::Queued => closed,
+        _ => is_settled(member),
+    })
 }
 
 fn soak(work: &mut Work<'_>) {
@@ -159,7 +171,7 @@ fn soak(work: &mut Work<'_>) {
         done: work.spec(wave).soak.time,
         running_since: None,
     };
-    close_gate(work, GatePosition::After);
+    close_gate(work, GatePosition::After, ASKED);
 }
 
 fn after_gate(work: &mut Work<'_>) {

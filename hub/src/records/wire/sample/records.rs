@@ -10,8 +10,8 @@ use tidegate_model::{
     release::SourceCommit,
     report::{DriftItem, HeldPrune, Problem, Report},
     run::{
-        Approval, Member, Paused, Plan, PlannedWave, ProgressClock, Request, RollbackBy, Run,
-        RunClock, SoakClock,
+        Approval, BrokenGlass, Member, Paused, Plan, PlannedWave, ProgressClock, Request,
+        RollbackBy, Run, RunClock, SoakClock,
     },
     source::{Directory, Source},
 };
@@ -256,6 +256,7 @@ impl Sample for RunRecord {
                 actor: d.text(),
                 reason: d.text(),
             }),
+            broken_glass: dice.some(broken_glass),
             clock: RunClock {
                 shows: dice.time(),
                 hub: dice.time(),
@@ -289,6 +290,15 @@ impl Sample for RunRecord {
             project: dice.label(),
             run,
         }
+    }
+}
+
+fn broken_glass(dice: &mut Dice) -> BrokenGlass {
+    BrokenGlass {
+        wave: dice.index(),
+        actor: dice.text(),
+        reason: dice.text(),
+        at: dice.time(),
     }
 }
 

@@ -67,6 +67,7 @@ fn any_act() -> impl Strategy<Value = Act> {
         RequestVerb::Resume,
         RequestVerb::Cancel,
         RequestVerb::Rollback,
+        RequestVerb::BreakGlass,
     ]);
     let position = select(vec![GatePosition::Before, GatePosition::After]);
     prop_oneof![

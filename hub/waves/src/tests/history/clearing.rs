@@ -5,7 +5,7 @@ use tidegate_model::{
     duration::Span,
     health::Health,
     report::{Phase, Report},
-    run::{GatePosition, MemberId, RequestVerb},
+    run::{BrokenGlass, GatePosition, MemberId, RequestVerb},
 };
 
 use crate::tests::world::World;
@@ -56,6 +56,15 @@ fn clear(world: &mut World, blocking: &Blocking) {
         BlockCode::Approval => {
             let position = blocking.position.unwrap_or(GatePosition::Before);
             world.approve(blocking.wave, position, world.run.content);
+        }
+        BlockCode::Window => {
+            let broken = BrokenGlass {
+                wave: blocking.wave,
+                actor: "ada".to_owned(),
+                reason: "because".to_owned(),
+                at: world.now,
+            };
+            world.run.broken_glass.push(broken);
         }
         BlockCode::Unreachable => world.reconnect(blocking.cluster_uid().unwrap()),
         BlockCode::NotConfirmed | BlockCode::HealthWindow => {

@@ -7,8 +7,9 @@ use proptest::{
 use tidegate_model::{
     duration::Span,
     strategy::{
-        Amount, ApprovalGate, Approver, BudgetMode, FailureBudget, Gate, Limit, RollbackOn,
-        Strategy as Waves, SupersedeWhen, Unmatched, UnreachableThen, Wave,
+        Amount, ApprovalGate, Approver, BudgetMode, FailureBudget, Gate, Invoker, Limit,
+        RollbackOn, Strategy as Waves, SupersedeWhen, Unmatched, UnreachableThen, Wave,
+        WindowAction, WindowKind,
     },
 };
 
@@ -17,6 +18,7 @@ use crate::tests::{
     fixture::{Before, Row, app, cluster, waves, world},
     world::World,
 };
+use crate::window::tests::recurring;
 
 /// Where a history begins.
 #[derive(Clone, Debug)]
@@ -134,6 +136,39 @@ fn any_tolerance() -> impl Strategy<Value = Tolerance> {
     )
 }
 
+/// Windows that open and close within minutes. Deny windows leave the minutes free in which an allow
+/// window is open.
+fn any_windows() -> impl Strategy<Value = Vec<Gate>> {
+    let allow = select(vec![
+        ("Asia/Kathmandu", "*/10 * * * *", "4m"),
+        ("Europe/Berlin", "2-59/6 * * * *", "5m"),
+    ]);
+    let deny = select(vec![
+        ("UTC", "9-59/10 * * * *", "1m"),
+        ("Australia/Lord_Howe", "5-59/10 * * * *", "3m"),
+    ]);
+    let invokers = select(vec![
+        vec![Invoker::Automation, Invoker::Human],
+        vec![Invoker::Automation, Invoker::Human],
+        vec![Invoker::Human],
+    ]);
+    let gate = |kind, (tz, cron, length): (&str, &str, &str), back, invokers: &[Invoker]| {
+        let mut window = recurring(kind, tz, cron, length);
+        window.invokers = invokers.to_vec();
+        if back {
+            window.actions.push(WindowAction::Rollback);
+        }
+        Gate::Window(window)
+    };
+    let allow = proptest::option::weighted(0.15, (allow, any::<bool>()));
+    let deny = proptest::option::weighted(0.15, (deny, any::<bool>()));
+    (allow, deny, invokers).prop_map(move |(allow, deny, invokers)| {
+        let allow = allow.map(|(times, back)| gate(WindowKind::Allow, times, back, &invokers));
+        let deny = deny.map(|(times, back)| gate(WindowKind::Deny, times, back, &invokers));
+        allow.into_iter().chain(deny).collect()
+    })
+}
+
 /// Gates that grace, and kim of the group sre, can open together.
 fn any_approval() -> impl Strategy<Value = ApprovalGate> {
     let sre = |required| Approver {
@@ -179,13 +214,14 @@ fn any_wave() -> impl Strategy<Value = Wave> {
         (
             proptest::option::weighted(0.25, any_approval()),
             proptest::option::weighted(0.2, any_approval()),
+            any_windows(),
         ),
     )
         .prop_map(
             |(
                 (limit, concurrency, tolerance),
                 (deadline, grace, window, soak),
-                (before, after),
+                (before, after, windows),
             )| {
                 let mut wave = Wave::named("x");
                 wave.limit = limit.map(|count| Limit {
@@ -199,6 +235,7 @@ fn any_wave() -> impl Strategy<Value = Wave> {
                 wave.health_window = window;
                 wave.soak.time = soak;
                 wave.gates.before = before.into_iter().map(Gate::Approval).collect();
+                wave.gates.before.extend(windows);
                 wave.gates.after = after.into_iter().map(Gate::Approval).collect();
                 wave
             },
@@ -240,6 +277,12 @@ fn any_strategy() -> impl Strategy<Value = Waves> {
     ]);
     (strategy, on, newer).prop_map(|(mut strategy, on, newer)| {
         strategy.rollback.on = on;
+        let listed = |gate: &Gate| {
+            gate.window()
+                .is_some_and(|window| window.actions.contains(&WindowAction::Rollback))
+        };
+        let mut gates = strategy.waves.iter().flat_map(|wave| &wave.gates.before);
+        strategy.rollback.ignore_windows = !gates.any(listed);
         strategy.supersede.newer = newer;
         strategy
     })
