@@ -11,7 +11,7 @@ use tokio::{net::TcpListener, signal::unix, sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    clock::Clock,
+    clock::{self, Clock},
     config::ServeOptions,
     controller::Controller,
     db::{self, Db},
@@ -49,6 +49,9 @@ pub enum Error {
     /// Signals cannot be received.
     #[error("failed to wait for signals")]
     Signals(#[source] io::Error),
+    /// The clock of a test.
+    #[error(transparent)]
+    Clock(#[from] clock::Error),
     /// Certificates.
     #[error(transparent)]
     Identity(#[from] identity::Error),
@@ -125,8 +128,8 @@ pub async fn serve_on(
     storage::check_made(&layout, &options.store)?;
     // What a flag can have wrong is found before a standby waits.
     let git = Git::new(git_options(&options, &layout))?;
-    let clock = Clock::default();
-    let authority = Authority::load(&layout.identity(), clock.now())?;
+    let clock = clock(&options)?;
+    let authority = Authority::load(&layout.identity(), clock.wall())?;
     let holder = format!("hub/{}", clock.id());
     let ready = Ready {
         options,
@@ -174,6 +177,15 @@ pub async fn serve_on(
     outcome
 }
 
+/// The wall clock, unless a test says otherwise.
+fn clock(options: &ServeOptions) -> Result<Clock, clock::Error> {
+    let Some(file) = &options.test_clock_file else {
+        return Ok(Clock::default());
+    };
+    tracing::warn!(file = %file.display(), "the hub's clock is moved by a file, as a test wants it");
+    Clock::shifted(file)
+}
+
 /// What a hub has before it leads.
 struct Ready {
     options: ServeOptions,
@@ -206,7 +218,7 @@ async fn work(
     let authority = Arc::new(authority);
     let key = ServerKey::new(
         &authority,
-        &authority.server_certificate(&layout.identity(), clock.now())?,
+        &authority.server_certificate(&layout.identity(), clock.wall())?,
     )?;
     // Components outlive the doors: what a last call writes is still followed and recorded.
     let inner = CancellationToken::new();
@@ -361,7 +373,7 @@ async fn renew(
             () = tokio::time::sleep(RENEWAL_CHECK) => {}
         }
         let renewed = authority
-            .server_certificate(&layout.identity(), clock.now())
+            .server_certificate(&layout.identity(), clock.wall())
             .and_then(|certificate| key.replace(&certificate));
         if let Err(error) = renewed {
             tracing::error!(%error, "failed to renew the listener's certificate; trying again");

@@ -88,5 +88,7 @@ stories! {
     a_gate_opens_for_those_it_asks_and_one_no_closes_it on [redb => Redb, sandbox => Sandbox]
         => "k-approvals.story",
     what_happens_is_told_once on [sandbox => Sandbox] => "k-events.story",
+    a_freeze_ends_with_the_wall_clock_or_a_broken_glass on [redb => Redb, sandbox => Sandbox]
+        => "l-freeze-window.story",
     the_former_certificate_is_refused on [sandbox => Sandbox] => "l-rotation.story",
 }

@@ -97,6 +97,7 @@ impl Stage {
                 let kib = kib.parse().map_err(|_| unknown(words))?;
                 self.hub()?.start(Some(kib)).await
             }
+            ["hub", "start", "test-clock", file] => self.hub()?.start_at(file).await,
             ["hub", verb] => self.act_on_hub(verb).await,
             ["agent", name, verb] => self.act_on_agent(name, verb).await,
             ["wire", name, verb @ ("cut" | "mend")] => {
