@@ -11,6 +11,7 @@ use tidegate_model::{
     digest::Digest,
     release::ReleaseEntry,
     run::Member,
+    strategy::SupersedeWhen,
 };
 use tidegate_store::{BlobId, blob};
 
@@ -30,11 +31,22 @@ pub struct Roots {
 
 /// Whether what this release holds stays readable. Of others only the header does.
 pub fn keeps_release(state: &State, set: &SetRecord, number: u64) -> bool {
-    is_recent(set, number) || open_releases(state, set).contains(&number)
+    is_recent(set, number)
+        || is_waiting(state, set, number)
+        || open_releases(state, set).contains(&number)
 }
 
 fn is_recent(set: &SetRecord, number: u64) -> bool {
     number.saturating_add(RELEASES) > set.last_release
+}
+
+/// Whether its run is still to come: where releases queue, however long the queue is.
+fn is_waiting(state: &State, set: &SetRecord, number: u64) -> bool {
+    let queued = set.document.spec.strategy.supersede.newer == SupersedeWhen::Queue;
+    let latest = set.latest_run.and_then(|id| state.run(id));
+    queued
+        && number > set.void_through
+        && latest.is_none_or(|run| run.record.run.release_number < number)
 }
 
 /// Releases that runs of the set still bring out.
@@ -61,8 +73,11 @@ impl Roots {
         for set in state.sets.iter() {
             let releases = state.releases_of(set).map(|row| &row.record);
             let open = open_releases(state, set);
-            let kept =
-                releases.filter(|row| is_recent(set, row.number) || open.contains(&row.number));
+            let kept = releases.filter(|row| {
+                is_recent(set, row.number)
+                    || is_waiting(state, set, row.number)
+                    || open.contains(&row.number)
+            });
             roots.entries.extend(kept.map(|release| release.entries));
             roots.members(state, set);
         }

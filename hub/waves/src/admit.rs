@@ -12,6 +12,8 @@ use tidegate_model::{
     ids::AppUid,
 };
 
+use crate::mutant::{self, Mutant};
+
 /// The content that an application would get.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
@@ -66,7 +68,7 @@ fn judge(candidate: &Candidate, pin: Option<&Pin>, denies: &BTreeSet<Deny>) -> A
     let bad: Vec<_> = candidate
         .objects
         .iter()
-        .filter(|object| denies.contains(object))
+        .filter(|object| denies.contains(object) && !mutant::on(Mutant::DenyIgnored))
         .map(|object| object.object.to_string())
         .collect();
     if !bad.is_empty() {
@@ -88,7 +90,7 @@ fn judge(candidate: &Candidate, pin: Option<&Pin>, denies: &BTreeSet<Deny>) -> A
             pinned: pin.is_some(),
         };
     }
-    let Some(pin) = pin else {
+    let Some(pin) = pin.filter(|_| !mutant::on(Mutant::PinIgnored)) else {
         return Admit::Go { opens_pin: false };
     };
     let problem = match pin.release {

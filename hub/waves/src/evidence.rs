@@ -21,7 +21,10 @@ use tidegate_model::{
     run::{Cause, CauseCode, Member, MemberApp},
 };
 
-use crate::{AppFacts, ClusterFacts, Evidence};
+use crate::{
+    AppFacts, ClusterFacts, Evidence,
+    mutant::{self, Mutant},
+};
 
 /// How far the evidence says that something got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -121,13 +124,17 @@ fn counting<'a>(app: &MemberApp, facts: &'a AppFacts, side: Side) -> Option<&'a 
     let expected = expected(app, side)?;
     let evidence = facts.evidence.as_ref()?;
     let report = &evidence.report;
-    ((report.generation, report.digest) == expected).then_some(evidence)
+    let generation = report.generation == expected.0 || mutant::on(Mutant::GenerationIgnored);
+    let digest = report.digest == expected.1 || mutant::on(Mutant::DigestIgnored);
+    (generation && digest).then_some(evidence)
 }
 
 /// Whether it was received after the run began. If the hub's clock was set back behind that moment,
 /// comparing times says nothing; a live session that confirms it now does.
 fn is_of_this_run(evidence: &Evidence, times: Times) -> bool {
-    evidence.confirmed_at > times.began || (times.now < times.began && evidence.fresh)
+    evidence.confirmed_at > times.began
+        || (times.now < times.began && evidence.fresh)
+        || mutant::on(Mutant::StaleReportCounts)
 }
 
 /// What a report must echo.
@@ -151,12 +158,13 @@ impl Seen {
             return;
         };
         let report = &evidence.report;
+        let fresh = evidence.fresh || mutant::on(Mutant::UnfreshCounts);
         let prune_held = report.held_prune.as_ref().filter(|_| app.policy.prune);
         let stage = match report.phase {
             Phase::Accepted => Stage::Accepted,
             Phase::Applying | Phase::Failed => Stage::Applying,
             _ if prune_held.is_some() => Stage::Applying,
-            Phase::Applied if report.health.is_healthy() && evidence.fresh => Stage::Healthy,
+            Phase::Applied if report.health.is_healthy() && fresh => Stage::Healthy,
             Phase::Applied => Stage::Applied,
             Phase::Removed => Stage::Silent,
         };

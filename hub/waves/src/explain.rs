@@ -18,7 +18,9 @@ use tidegate_model::{
 };
 
 use crate::{
-    Facts, quorum, rollback,
+    Facts,
+    mutant::{self, Mutant},
+    quorum, rollback,
     step::{self, Work, advance, decide::is_settled, same_but_clock, work::elapsed},
 };
 
@@ -163,7 +165,7 @@ impl Explainer<'_> {
                     .chain(self.assigning())
                     .collect()
             }
-            RunState::Soaking => vec![self.soak()],
+            RunState::Soaking if !mutant::on(Mutant::SoakUnexplained) => vec![self.soak()],
             RunState::RollingBack => {
                 let members = self.work.members();
                 members

@@ -2,9 +2,10 @@
 //!
 //! Numbers are those of facts/promotion.md §2.4. Written without the code that they judge: they read
 //! states, facts and effects only. Called at the end of every step in debug builds, from property
-//! tests, simulations and audits. Not here: 24 and 25 (metrics and alarms,
-//! which no strategy can ask for yet), 32
-//! (liveness, a property of whole histories) and 37 (the agent's).
+//! tests, simulations and audits. Not here: 24 and 25 (metrics and alarms, which no strategy can ask
+//! for yet) and 37 (the agent's). Beside the
+//! list of those that judge a step stand 8, which judges a plan, 26 and 27, which judge what is
+//! admitted, and 32, which judges where a history comes to rest.
 
 mod back;
 mod books;
@@ -23,10 +24,10 @@ use tidegate_model::{
 pub use self::{
     back::{
         i26_sticky_rollback, i27_pin_dominance, i28_rollback_target, i29_rollback_reaches_all,
-        i30_rollback_is_no_promotion, i31_supersede_safety, i33_no_zombie_run,
+        i30_rollback_is_no_promotion, i31_supersede_safety, i32_no_starvation, i33_no_zombie_run,
     },
     books::{
-        i06_immutability, i07_partition, i34_added_member, i35_removed_member,
+        i06_immutability, i07_partition, i08_determinism, i34_added_member, i35_removed_member,
         i38_crash_equivalence, i39_clock_skew, i40_audit_completeness, i41_explainability,
     },
     gate::{
@@ -120,6 +121,14 @@ pub const ALL: &[(&str, Invariant)] = &[
     ("i39_clock_skew", i39_clock_skew),
     ("i40_audit_completeness", i40_audit_completeness),
     ("i41_explainability", i41_explainability),
+];
+
+/// Names of those that judge something else than a step.
+pub const OTHERS: &[&str] = &[
+    "i08_determinism",
+    "i26_sticky_rollback",
+    "i27_pin_dominance",
+    "i32_no_starvation",
 ];
 
 /// Names of the broken ones with what is wrong.

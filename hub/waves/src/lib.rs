@@ -14,6 +14,7 @@ mod explain;
 mod facts;
 pub mod invariants;
 mod limits;
+mod mutant;
 mod outlook;
 mod plan;
 mod quorum;

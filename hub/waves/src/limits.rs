@@ -9,7 +9,10 @@ use tidegate_model::{
     strategy::{BudgetMode, StrategyType},
 };
 
-use crate::step::work::wave_of;
+use crate::{
+    mutant::{self, Mutant},
+    step::work::wave_of,
+};
 
 /// What one wave of a run allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +53,7 @@ impl Limits {
 
     /// How many may be under way when so many failed.
     pub fn places(&self, failed: usize) -> usize {
-        if self.strict {
+        if self.strict && !mutant::on(Mutant::StrictIgnored) {
             let left = (self.budget + 1).saturating_sub(failed);
             self.concurrency.min(left)
         } else {
@@ -60,6 +63,6 @@ impl Limits {
 
     /// Whether a wave of so many that were not left out is done well with so many healthy ones.
     pub fn suffice(&self, healthy: usize, asked: usize) -> bool {
-        healthy >= self.min_healthy.min(asked)
+        healthy >= self.min_healthy.min(asked) || mutant::on(Mutant::MinHealthyIgnored)
     }
 }

@@ -15,7 +15,10 @@ use tidegate_model::{
     strategy::{Amount, Limit, Strategy, StrategyType, Unmatched, Wave},
 };
 
-use crate::validate::{StrategyErrors, validate};
+use crate::{
+    mutant::{self, Mutant},
+    validate::{StrategyErrors, validate},
+};
 
 /// One application that a release could bring.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +79,10 @@ pub fn plan(strategy: &Strategy, members: &[Candidate], seed: u64) -> Result<Pla
         StrategyType::Waves => &strategy.waves,
     };
     let mut planner = Planner::new(members);
+    let seed = match members.first() {
+        Some(first) if mutant::on(Mutant::SeedByArrival) => first.cluster.0.as_u64_pair().0,
+        _ => seed,
+    };
     for (index, wave) in waves.iter().enumerate() {
         planner.pick(index, wave, seed);
     }
@@ -220,6 +227,9 @@ impl<'a> Planner<'a> {
                 .then_with(|| a.2.cmp(b.2))
                 .then_with(|| a.0.cmp(&b.0))
         });
+        if mutant::on(Mutant::PlanLosesMember) {
+            members.pop();
+        }
         members
             .into_iter()
             .map(|(cluster, ..)| member_id(index, cluster))

@@ -11,7 +11,10 @@ use tidegate_model::{
     strategy::{ApprovalGate, Approver, Gate},
 };
 
-use crate::step::work::elapsed;
+use crate::{
+    mutant::{self, Mutant},
+    step::work::elapsed,
+};
 
 /// How a gate of a run stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +53,9 @@ pub fn quorum(run: &Run, wave: usize, position: GatePosition, now: Timestamp) ->
     let gate = approval_gate(run, wave, position)?;
     let mut words: BTreeMap<&str, &Approval> = BTreeMap::new();
     for word in &run.approvals {
-        let bound = (word.wave, word.position, word.content) == (wave, position, run.content);
+        let bound = (word.wave == wave || mutant::on(Mutant::ApprovalOfOtherWave))
+            && (word.position == position || mutant::on(Mutant::ApprovalOfOtherPosition))
+            && (word.content == run.content || mutant::on(Mutant::ApprovalOfOtherContent));
         if bound && may_speak(gate, run, &word.actor, &word.groups).is_ok() {
             words.insert(&word.actor, word);
         }
@@ -58,6 +63,7 @@ pub fn quorum(run: &Run, wave: usize, position: GatePosition, now: Timestamp) ->
     let is_old = |word: &Approval| {
         gate.expires
             .is_some_and(|expires| elapsed(word.at, now) >= expires.0)
+            && !mutant::on(Mutant::ExpiryIgnored)
     };
     let yes = || {
         words
@@ -65,12 +71,18 @@ pub fn quorum(run: &Run, wave: usize, position: GatePosition, now: Timestamp) ->
             .filter(|word| word.verdict == Verdict::Approve)
     };
     let good: Vec<_> = yes().filter(|word| !is_old(word)).collect();
-    let needed = gate.min_approvals.max(1) as usize;
+    let needed = if mutant::on(Mutant::OneApprovalIsEnough) {
+        1
+    } else {
+        gate.min_approvals.max(1) as usize
+    };
     let required = gate.approvers.iter().filter(|rule| {
         let said = |word: &&&Approval| rule.matches(&word.actor, &word.groups);
-        rule.required && !good.iter().any(said)
+        rule.required && !good.iter().any(said) && !mutant::on(Mutant::RequiredIgnored)
     });
-    let no = words.values().find(|word| word.verdict == Verdict::Reject);
+    let no = words
+        .values()
+        .find(|word| word.verdict == Verdict::Reject && !mutant::on(Mutant::RejectionIgnored));
     Some(Quorum {
         missing: needed.saturating_sub(good.len()),
         required: required.cloned().collect(),
@@ -118,7 +130,10 @@ pub fn may_speak(
             asked: asked.clone(),
         });
     }
-    if gate.separation_of_duties && run.authors.iter().any(|author| is_same(author, user)) {
+    if gate.separation_of_duties
+        && !mutant::on(Mutant::AuthorApproves)
+        && run.authors.iter().any(|author| is_same(author, user))
+    {
         return Err(Barred::Author {
             user: user.to_owned(),
         });

@@ -18,6 +18,7 @@ use tidegate_model::{
 use crate::{
     Action, AppFacts, Assign, AssignKind, Audit, ClusterFacts, Effect, SYSTEM,
     evidence::{Side, Stage, is_alive, see},
+    mutant::{self, Mutant},
     step::{
         Work,
         assign::{self, Order},
@@ -45,6 +46,7 @@ pub(crate) fn advance(work: &mut Work<'_>) {
         .members()
         .rev()
         .filter(|member| is_touched(member))
+        .filter(|known| !(known.reached && mutant::on(Mutant::RollbackSkipsHealthy)))
         .map(|member| member.id.clone())
         .collect();
     for id in &touched {
@@ -79,6 +81,7 @@ pub(crate) fn is_begun(member: &Member) -> bool {
 pub(crate) fn is_over(member: &Member) -> bool {
     use MemberState::{Failed, Reverted, Skipped, Unreachable};
     is_begun(member) && matches!(member.state, Failed | Reverted | Skipped | Unreachable)
+        || mutant::on(Mutant::RollbackOverEarly)
 }
 
 fn settle(work: &mut Work<'_>, touched: &[MemberId]) {
@@ -120,12 +123,13 @@ fn take_back(work: &Work<'_>, member: &Member) -> Option<(Member, Vec<Effect>)> 
     }
     let mut effects = Vec::new();
     let mut homeless = Vec::new();
-    for (uid, app) in next.apps.iter_mut().filter(|(_, app)| app.touched) {
+    let written = |app: &MemberApp| app.touched || mutant::on(Mutant::RollbackWritesUntouched);
+    for (uid, app) in next.apps.iter_mut().filter(|(_, app)| written(app)) {
         let facts = cluster.apps.get(uid)?;
         if !is_alive(Some(facts)) {
             continue;
         }
-        let Some(good) = app.last_good.clone() else {
+        let Some(mut good) = app.last_good.clone() else {
             homeless.push(app.name.clone());
             continue;
         };
@@ -137,6 +141,9 @@ fn take_back(work: &Work<'_>, member: &Member) -> Option<(Member, Vec<Effect>)> 
             app.revert = app.generation;
             app.revert_assignment = app.assignment;
             continue;
+        }
+        if mutant::on(Mutant::RollbackToRelease) {
+            good.bundle = app.target.bundle()?;
         }
         let order = Order {
             id: &member.id,
@@ -258,17 +265,20 @@ fn stick(
             after: Some(good.bundle),
         })
     };
-    vec![
-        Effect::Pin(pin),
-        audit(Action::Pin),
-        Effect::Deny {
-            set: work.run.set,
-            app: uid,
-            bad,
-            good: good.bundle,
-        },
-        audit(Action::Deny),
-    ]
+    let deny = Effect::Deny {
+        set: work.run.set,
+        app: uid,
+        bad,
+        good: good.bundle,
+    };
+    let mut effects = Vec::new();
+    if !mutant::on(Mutant::NoPin) {
+        effects.extend([Effect::Pin(pin), audit(Action::Pin)]);
+    }
+    if !mutant::on(Mutant::NoDeny) {
+        effects.extend([deny, audit(Action::Deny)]);
+    }
+    effects
 }
 
 /// Brings a member on its way back up to date with the evidence.
@@ -292,7 +302,9 @@ fn follow(work: &Work<'_>, member: &Member) -> Option<(Member, Vec<Effect>)> {
         if elapsed(since, work.hub_now) >= spec.unreachable.grace.0 {
             next.state = Unreachable;
         }
-    } else if seen.stage == Stage::Healthy {
+    } else if seen.stage == Stage::Healthy
+        || (seen.stage == Stage::Applied && mutant::on(Mutant::RevertUnproven))
+    {
         stop(&mut next, work.now);
         next.state = MemberState::Reverted;
         effects.extend(restore_good(&next, cluster));

@@ -20,10 +20,42 @@ use tidegate_model::run::{Member, MemberId, Run, RunState};
 
 pub use self::windows::has_windows;
 pub(crate) use self::work::Work;
-use crate::{Facts, Step, explain, invariants, rollback};
+use crate::{
+    Facts, Step, explain, invariants,
+    mutant::{self, Mutant},
+    rollback,
+};
 
 /// Moves a run as far as one transaction allows.
 pub fn step(
+    run: &Run,
+    members: &BTreeMap<MemberId, Member>,
+    facts: &Facts,
+    now: Timestamp,
+) -> Step {
+    let after = unjudged(run, members, facts, now);
+    if cfg!(debug_assertions) {
+        let mut members_after = members.clone();
+        members_after.extend(after.changed.clone());
+        let broken = invariants::check(&invariants::Transition {
+            run,
+            members,
+            facts,
+            now,
+            after: &after,
+            members_after: &members_after,
+        });
+        debug_assert!(
+            broken.is_empty(),
+            "step of run {} breaks {broken:?}",
+            run.id
+        );
+    }
+    after
+}
+
+/// The step, for a caller that holds the invariants itself.
+pub(crate) fn unjudged(
     run: &Run,
     members: &BTreeMap<MemberId, Member>,
     facts: &Facts,
@@ -34,32 +66,13 @@ pub fn step(
     let mut after = members.clone();
     after.extend(changed.clone());
     let report = explain(&next, &after, facts, now);
-    let step = Step {
+    Step {
         run: next,
         changed,
         effects,
         more,
         report,
-    };
-    if cfg!(debug_assertions) {
-        let members_after = &after;
-        let after = &step;
-        let transition = invariants::Transition {
-            run,
-            members,
-            facts,
-            now,
-            after,
-            members_after,
-        };
-        let broken = invariants::check(&transition);
-        debug_assert!(
-            broken.is_empty(),
-            "step of run {} breaks {broken:?}",
-            run.id
-        );
     }
-    step
 }
 
 /// The step without its report.
@@ -70,7 +83,7 @@ pub(crate) fn advance(
     now: Timestamp,
 ) -> work::Moved {
     let mut work = Work::new(run, members, facts, now);
-    if facts.newer_run && !run.state.is_terminal() {
+    if facts.newer_run && !run.state.is_terminal() && !mutant::on(Mutant::NewerRunIgnored) {
         finish::supersede_by_run(&mut work);
         return work.finish();
     }
@@ -79,6 +92,7 @@ pub(crate) fn advance(
         return work.finish();
     }
     match work.run.state {
+        RunState::Superseded if mutant::on(Mutant::ZombieAssigns) => decide::decide(&mut work),
         state if state.is_terminal() => {}
         RunState::RollingBack => rollback::advance(&mut work),
         _ => {

@@ -7,6 +7,7 @@ use super::{BlockCode, Blocking, Explainer};
 use crate::{
     AppFacts,
     evidence::{Side, Stage, is_alive, see},
+    mutant::{self, Mutant},
     step::member::{is_regressed, unreachable_since},
 };
 
@@ -54,7 +55,8 @@ impl Explainer<'_> {
                 "the hub's view of this cluster",
             ));
         }
-        let since = unreachable_since(cluster)?;
+        let since =
+            unreachable_since(cluster).filter(|_| !mutant::on(Mutant::UnreachableUnexplained))?;
         let message = "its agent has no session";
         let word = Word::new(BlockCode::Unreachable, message, "its agent's return");
         Some(Word {

@@ -1,18 +1,19 @@
-//! Rollback, pins and superseding: invariants 26 to 31 and 33.
+//! Rollback, pins and superseding: invariants 26 to 33.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use tidegate_model::{
     assignment::{Assignment, Desired},
     deny::{Deny, Pin, PinRelease},
+    digest::Digest,
     ids::AppUid,
-    run::{LastGood, MemberState, RequestVerb, RunState},
+    run::{LastGood, MemberState, RequestVerb, Run, RunState},
     strategy::SupersedeWhen,
 };
 
 use super::{Transition, Verdict, failed, settled, touched};
 use crate::{
-    Effect,
+    BlockCode, Blocking, Effect,
     admit::{Admit, Candidate},
 };
 
@@ -67,8 +68,8 @@ pub fn i27_pin_dominance(
     Verdict::of(premise, problems.into_iter())
 }
 
-/// 28: back only what this run wrote, to the application's own last known good; forward only the
-/// release's content.
+/// 28: back only what this run wrote, to the application's own last known good, and so that it
+/// sticks: with a pin and a deny of what was taken back; forward only the release's content.
 pub fn i28_rollback_target(step: &Transition<'_>) -> Verdict {
     let mut premise = false;
     let mut problems = Vec::new();
@@ -82,6 +83,11 @@ pub fn i28_rollback_target(step: &Transition<'_>) -> Verdict {
         if !good.is_some_and(|good| is_content(&assign.assignment, good)) {
             problems.push(format!("{assign:?} does not go back to {good:?}"));
         }
+        let (own, bundle) = (assign.assignment.app, assign.assignment.bundle());
+        let taken = app.and_then(|app| app.target.bundle());
+        if bundle != taken && !sticks(step, own, bundle, taken) {
+            problems.push(format!("{own} goes back without a pin and a deny"));
+        }
     }
     for assign in step.forward() {
         let member = step.members_after.get(&assign.member);
@@ -91,6 +97,14 @@ pub fn i28_rollback_target(step: &Transition<'_>) -> Verdict {
         }
     }
     Verdict::of(premise, problems.into_iter())
+}
+
+/// Whether an application is pinned to what it goes back to, and what it comes from is denied.
+fn sticks(step: &Transition<'_>, own: AppUid, to: Option<Digest>, from: Option<Digest>) -> bool {
+    let is_pin = |effect: &Effect| matches!(effect, Effect::Pin(pin) if pin.app == own && Some(pin.bundle) == to && Some(pin.bad) == from);
+    let is_deny = |effect: &Effect| matches!(effect, Effect::Deny { app, bad, good, .. } if *app == own && Some(*good) == to && Some(*bad) == from);
+    let effects = &step.after.effects;
+    effects.iter().any(is_pin) && effects.iter().any(is_deny)
 }
 
 /// 29: `RolledBack` only when everybody that the run wrote is back, gone, or will get the revert
@@ -177,6 +191,31 @@ pub fn i31_supersede_safety(step: &Transition<'_>) -> Verdict {
         problems.push("there is no newer release".to_owned());
     }
     Verdict::of(true, problems.into_iter())
+}
+
+/// 32: where everything that comes by itself has come, a newer release does not wait behind this
+/// run: it is over, or a person holds it, or a prune that waits for a person; or an approval where
+/// the strategy lets every run come to its end.
+pub fn i32_no_starvation(run: &Run, newer_release: Option<u64>, blocking: &[Blocking]) -> Verdict {
+    let Some(newer) = newer_release else {
+        return Verdict::Idle;
+    };
+    let waits = matches!(
+        run.strategy.supersede.newer,
+        SupersedeWhen::Queue | SupersedeWhen::Never
+    );
+    let held = |code: BlockCode| {
+        matches!(code, BlockCode::PausedByPerson | BlockCode::PruneHeld)
+            || (waits && code == BlockCode::Approval)
+    };
+    let starves = !run.state.is_terminal() && !blocking.iter().any(|blocking| held(blocking.code));
+    let problem = starves.then(|| {
+        format!(
+            "release {newer} starves behind a run that is {:?}",
+            run.state
+        )
+    });
+    Verdict::of(true, problem.into_iter())
 }
 
 /// 33: a run that is over assigns nothing, and only a person's rollback wakes it.

@@ -1,12 +1,15 @@
-//! Membership, crash, clock, audit and explanation: invariants 6, 7, 34, 35, 38 to 41.
+//! Membership, crash, clock, audit and explanation: invariants 6 to 8, 34, 35, 38 to 41.
 
 use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
-use tidegate_model::run::{CauseCode, MemberApp, MemberState, Run, RunState};
+use tidegate_model::{
+    run::{CauseCode, MemberApp, MemberState, Run, RunState},
+    strategy::Strategy,
+};
 
 use super::{Transition, Verdict, failed};
-use crate::{Action, AssignKind, Effect, Step, step::advance};
+use crate::{Action, AssignKind, Candidate, Effect, Step, plan, step::advance};
 
 /// 6: what was frozen when the run was planned never changes.
 pub fn i06_immutability(step: &Transition<'_>) -> Verdict {
@@ -73,6 +76,22 @@ pub fn i07_partition(step: &Transition<'_>) -> Verdict {
         step.run.plan.waves.len() > 1,
         problems.into_iter().flatten(),
     )
+}
+
+/// 8: the same members in any order of arrival give the same plan.
+pub fn i08_determinism(strategy: &Strategy, members: &[Candidate], seed: u64) -> Verdict {
+    let first = plan(strategy, members, seed);
+    let turned = (1..members.len()).map(|n| {
+        let (head, tail) = members.split_at(n);
+        [tail, head].concat()
+    });
+    let orders = turned.chain([members.iter().rev().cloned().collect()]);
+    let differ = orders.filter(|members| plan(strategy, members, seed) != first);
+    let problems = differ.map(|members| {
+        let names: Vec<_> = members.iter().map(|one| &one.cluster_name).collect();
+        format!("another plan when they come as {names:?}")
+    });
+    Verdict::of(members.len() > 1, problems)
 }
 
 /// 34: only planned members get anything, and only their own applications.
@@ -154,20 +173,22 @@ pub fn i38_crash_equivalence(step: &Transition<'_>) -> Verdict {
     Verdict::of(!first.is_empty(), problems.into_iter())
 }
 
-/// 39: the run's clock never goes back, counts nothing when the hub's does, and no more than a
-/// minute of silence.
+/// 39: the run's clock never goes back, counts nothing when the hub's does or while a person has
+/// paused the run, and no more than a minute of silence.
 pub fn i39_clock_skew(step: &Transition<'_>) -> Verdict {
     let (before, after) = (step.run.clock, step.after.run.clock);
     let gap = step.now.duration_since(before.hub);
     let moved = after.shows.duration_since(before.shows);
     let longest = SignedDuration::from_secs(2 * Step::HEARTBEAT_SECS);
     let most = gap.clamp(SignedDuration::ZERO, longest);
-    let problem = (moved.is_negative() || moved > most)
+    let stands = step.run.paused.is_some_and(|paused| paused.by_person);
+    let problem = (moved.is_negative() || moved > most || (stands && !moved.is_zero()))
         .then(|| format!("the run's clock moved {moved:?} in {gap:?}"));
-    Verdict::of(gap.is_negative() || gap > longest, problem.into_iter())
+    let premise = gap.is_negative() || gap > longest || stands;
+    Verdict::of(premise, problem.into_iter())
 }
 
-/// 40: every decision has its record, exactly one.
+/// 40: every decision has its record, exactly one, and a person's pause ends by a person's word.
 pub fn i40_audit_completeness(step: &Transition<'_>) -> Verdict {
     let audits = |action| step.audits().filter(|audit| audit.action == action).count();
     let effects = |is: fn(&Effect) -> bool| step.after.effects.iter().filter(|e| is(e)).count();
@@ -205,6 +226,12 @@ pub fn i40_audit_completeness(step: &Transition<'_>) -> Verdict {
         .filter(|(action, count)| audits(*action) != *count);
     let problems = wrong
         .map(|(action, count)| format!("{} records of {count} times {action}", audits(*action)));
+    let paused = |run: &Run| run.paused.is_some_and(|paused| paused.by_person);
+    let woken = paused(step.run) && !paused(&step.after.run);
+    let asked = step.run.request.is_some() || step.facts.newer_run;
+    let problems = problems.chain(
+        (woken && !asked).then(|| "a person's pause ended without a person's word".to_owned()),
+    );
     Verdict::of(rows.iter().any(|(_, count)| *count > 0), problems)
 }
 

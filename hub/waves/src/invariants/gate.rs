@@ -14,11 +14,12 @@ use super::{Transition, Verdict, failed, order::short_of_health, settled};
 use crate::{Action, Evidence};
 
 /// 2: a member becomes healthy only by reports that echo its generation and digest, received after
-/// the run began where the run did not write the generation itself.
+/// the run began where the run did not write the generation itself; and it is back only by such
+/// reports on what took it back.
 pub fn i02_same_revision(step: &Transition<'_>) -> Verdict {
     let mut premise = false;
     let mut problems = Vec::new();
-    for member in became_healthy(step) {
+    for member in became(step, MemberState::Healthy) {
         premise = true;
         for (uid, app) in step.alive(member) {
             let Some(evidence) = evidence(step, member, uid) else {
@@ -38,13 +39,29 @@ pub fn i02_same_revision(step: &Transition<'_>) -> Verdict {
             }
         }
     }
+    for member in became(step, MemberState::Reverted) {
+        premise = true;
+        let reverted = step.alive(member).filter(|(_, app)| app.revert.is_some());
+        for (uid, app) in reverted {
+            let shown = evidence(step, member, uid).is_some_and(|evidence| {
+                let report = &evidence.report;
+                let echoes = (Some(report.generation), Some(report.digest))
+                    == (app.revert, app.revert_assignment);
+                let well = report.phase == Phase::Applied && report.health == Health::Healthy;
+                echoes && well && evidence.fresh
+            });
+            if !shown {
+                problems.push(format!("{:?}: {} is not back", member.id, app.name));
+            }
+        }
+    }
     Verdict::of(premise, problems.into_iter())
 }
 
 /// 3: whenever something opens on health, that health is fresh: the session lives, everything is
 /// applied, for at least the health window.
 pub fn i03_freshness(step: &Transition<'_>) -> Verdict {
-    let mut members: Vec<_> = became_healthy(step).collect();
+    let mut members: Vec<_> = became(step, MemberState::Healthy).collect();
     if step.after.run.wave > step.run.wave {
         let healthy = |member: &&Member| member.state == MemberState::Healthy;
         members.extend(step.wave(step.run.wave).filter(healthy));
@@ -262,12 +279,19 @@ pub fn i23_soak_is_per_run(step: &Transition<'_>) -> Verdict {
 }
 
 /// 36: a member of a cluster that is cut off becomes neither healthy nor failed, but where the wave
-/// asks for that, after the grace.
+/// asks for that, after the grace; and its deadline does not run on.
 pub fn i36_unreachable_is_neither(step: &Transition<'_>) -> Verdict {
     let mut premise = false;
     let mut problems = Vec::new();
     for (before, after) in step.moved().filter(|(_, after)| step.is_cut_off(after)) {
         premise = true;
+        let runs = |member: &Member| member.progress.running_since.is_some();
+        // Who is sent back in this very step begins a clock that the next step stops.
+        let sent_back =
+            after.state == MemberState::Reverting && before.state != MemberState::Reverting;
+        if runs(before) && runs(after) && !sent_back {
+            problems.push(format!("{:?} is cut off and its deadline runs", after.id));
+        }
         let healthy = after.state == MemberState::Healthy && before.state != MemberState::Healthy;
         let code = after.cause.as_ref().map(|cause| cause.code);
         let spec = step.run.strategy.waves.get(after.id.wave as usize);
@@ -295,11 +319,9 @@ pub fn i36_unreachable_is_neither(step: &Transition<'_>) -> Verdict {
     Verdict::of(premise, problems.into_iter())
 }
 
-fn became_healthy<'a>(step: &Transition<'a>) -> impl Iterator<Item = &'a Member> {
+fn became<'a>(step: &Transition<'a>, state: MemberState) -> impl Iterator<Item = &'a Member> {
     step.moved()
-        .filter(|(before, after)| {
-            after.state == MemberState::Healthy && before.state != MemberState::Healthy
-        })
+        .filter(move |(before, after)| after.state == state && before.state != state)
         .map(|(_, after)| after)
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use tidegate_model::{
+    report::Phase,
     run::{CauseCode, Member, MemberState, RunState},
     strategy::{Amount, BudgetMode},
 };
@@ -35,9 +36,31 @@ pub fn i01_wave_order(step: &Transition<'_>) -> Verdict {
                     .is_some_and(|cause| cause.code == CauseCode::Regression)
         });
         problems.extend(bad.map(|member| format!("{:?} is {:?}", member.id, member.state)));
+        let fallen = step.members_after.values().filter(|member| {
+            let soaked = member.state == MemberState::Soaked;
+            soaked && (member.id.wave as usize) < wave && fell_back(step, member)
+        });
+        problems.extend(fallen.map(|member| format!("{:?} fell back", member.id)));
         problems.extend((0..wave).filter_map(|earlier| short_of_health(step, earlier)));
     }
     Verdict::of(premise, problems.into_iter())
+}
+
+/// Whether fresh evidence says that it does not work at exactly what the run wants there.
+fn fell_back(step: &Transition<'_>, member: &Member) -> bool {
+    let cluster = step.facts.clusters.get(&member.id.cluster);
+    step.alive(member).any(|(uid, app)| {
+        let known = cluster.and_then(|cluster| cluster.apps.get(&uid));
+        known
+            .and_then(|app| app.evidence.as_ref())
+            .is_some_and(|evidence| {
+                let report = &evidence.report;
+                let own = (Some(report.generation), Some(report.digest))
+                    == (app.generation, app.assignment);
+                let ill = report.phase == Phase::Applied && !report.health.is_healthy();
+                own && ill && evidence.fresh && !step.is_cut_off(member)
+            })
+    })
 }
 
 /// What a wave that is over lacks: too many failures, or too few that went through it.

@@ -15,7 +15,9 @@ use super::{
     work::Work,
 };
 use crate::{
-    Action, AppFacts, Assign, AssignKind, Audit, Effect, Limits, SYSTEM, evidence::is_alive,
+    Action, AppFacts, Assign, AssignKind, Audit, Effect, Limits, SYSTEM,
+    evidence::is_alive,
+    mutant::{self, Mutant},
     start::runs_target,
 };
 
@@ -56,7 +58,8 @@ pub(crate) fn assign(work: &mut Work<'_>) -> bool {
             continue;
         };
         let touched = is_touched(&member);
-        if touched && works && unavailable >= limits.unavailable {
+        let full = unavailable >= limits.unavailable && !mutant::on(Mutant::UnavailableIgnored);
+        if touched && works && full {
             continue;
         }
         if !work.put(member, effects) {
@@ -73,6 +76,7 @@ pub(crate) fn assign(work: &mut Work<'_>) -> bool {
 /// reachable or not. Who failed is not waited for any more.
 pub(crate) fn is_under_way(member: &Member) -> bool {
     is_touched(member)
+        && !mutant::on(Mutant::ConcurrencyIgnored)
         && !member.reached
         && !member.state.is_failed()
         && !matches!(member.state, MemberState::Skipped | MemberState::Soaked)
@@ -142,7 +146,9 @@ fn forward(work: &Work<'_>, id: &MemberId) -> Option<(Member, Vec<Effect>)> {
         app.generation = Some(assignment.generation);
         app.assignment = Some(assignment.digest());
         app.touched = true;
-        effects.push(audit(&work.run, id, facts, &assignment, Action::Assign));
+        if !mutant::on(Mutant::AssignUnrecorded) {
+            effects.push(audit(&work.run, id, facts, &assignment, Action::Assign));
+        }
         effects.push(Effect::Assign(Assign {
             member: id.clone(),
             kind: AssignKind::Forward,
@@ -192,7 +198,11 @@ impl Order<'_> {
             cluster: self.id.cluster,
             app: self.uid,
             app_name: self.app.name.clone(),
-            generation: highest.next(),
+            generation: if mutant::on(Mutant::GenerationNotRaised) {
+                highest
+            } else {
+                highest.next()
+            },
             epoch: work.facts.epoch,
             desired: self.desired.clone(),
         }

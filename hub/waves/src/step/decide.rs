@@ -16,11 +16,15 @@ use super::{
     assign, breach, finish, member, windows,
     work::{Work, elapsed, is_opened},
 };
-use crate::{Action, SYSTEM, evidence, quorum::quorum};
+use crate::{
+    Action, SYSTEM, evidence,
+    mutant::{self, Mutant},
+    quorum::quorum,
+};
 
 /// Decides.
 pub(crate) fn decide(work: &mut Work<'_>) {
-    if work.paused_by_person() {
+    if work.paused_by_person() && !mutant::on(Mutant::PauseIgnored) {
         return;
     }
     if work.run.state == RunState::Breached {
@@ -46,6 +50,7 @@ pub(crate) fn decide(work: &mut Work<'_>) {
         (RunState::Planned | RunState::WaitingGate, None) => door(work),
         (RunState::Rolling, None) => roll(work),
         (RunState::Soaking, None) => soak(work),
+        (RunState::Superseded, None) if mutant::on(Mutant::ZombieAssigns) => roll(work),
         (_, None) => {}
     }
 }
@@ -67,7 +72,9 @@ fn door(work: &mut Work<'_>) {
     if wave >= work.run.plan.waves.len() {
         return finish::finish(work, RunState::Succeeded, None, SYSTEM);
     }
-    if let Some(newer) = takes_over(work) {
+    if let Some(newer) = takes_over(work)
+        && !mutant::on(Mutant::NewerReleaseIgnored)
+    {
         return finish::supersede(work, newer);
     }
     if work
@@ -88,7 +95,9 @@ fn door(work: &mut Work<'_>) {
     }
     work.run.state = RunState::Rolling;
     work.run.gate = None;
-    work.run.soak = SoakClock::default();
+    if !mutant::on(Mutant::SoakCarriedOver) {
+        work.run.soak = SoakClock::default();
+    }
     let name = work.run.plan.waves.get(wave).map_or("", |wave| &wave.name);
     let reason = format!("wave {name} opens");
     work.decide(Action::OpenWave, reason);
@@ -132,7 +141,7 @@ fn roll(work: &mut Work<'_>) {
     let assigned = assign::assign(work);
     if let Some(newer) = takes_over(work)
         && !assigned
-        && nothing_moves(work)
+        && (nothing_moves(work) || mutant::on(Mutant::SupersedeMidFlight))
     {
         // The wave waits for clusters that are cut off, or for the hour at which the rest may be
         // assigned; the newer release must not starve with it.
@@ -153,7 +162,7 @@ fn nothing_moves(work: &Work<'_>) -> bool {
 
 fn soak(work: &mut Work<'_>) {
     let wave = work.run.wave;
-    if !work.wave_members(wave).all(is_settled) {
+    if !work.wave_members(wave).all(is_settled) && !mutant::on(Mutant::SoakWhileUnwell) {
         stop_soak(work);
         work.run.state = RunState::Rolling;
         return;
@@ -161,7 +170,8 @@ fn soak(work: &mut Work<'_>) {
     if work.run.soak.running_since.is_none() {
         work.run.soak.running_since = Some(work.now);
     }
-    if work.is_truncated() || soaked(work) < work.spec(wave).soak.time.0 {
+    let soaks = soaked(work) < work.spec(wave).soak.time.0 && !mutant::on(Mutant::SoakSkipped);
+    if work.is_truncated() || soaks {
         return;
     }
     if pass(work, GatePosition::After) {
@@ -203,13 +213,18 @@ fn finish_wave(work: &mut Work<'_>) {
     work.decide(Action::FinishWave, reason);
     work.run.wave += 1;
     work.run.gate = None;
-    work.run.soak = SoakClock::default();
+    if !mutant::on(Mutant::SoakCarriedOver) {
+        work.run.soak = SoakClock::default();
+    }
     work.run.state = RunState::WaitingGate;
 }
 
 /// Whether nothing more is waited for: it is healthy, left out, or failed within the budget.
 pub(crate) fn is_settled(member: &Member) -> bool {
-    matches!(member.state, MemberState::Healthy | MemberState::Skipped) || member.state.is_failed()
+    matches!(member.state, MemberState::Healthy | MemberState::Skipped)
+        || member.state.is_failed()
+        || (member.state == MemberState::Verifying && mutant::on(Mutant::NextWaveEarly))
+        || (member.state == MemberState::Unreachable && mutant::on(Mutant::UnreachableSettled))
 }
 
 /// How long the open wave has soaked: what is banked, and since then no more than the member with

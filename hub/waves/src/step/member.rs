@@ -14,6 +14,7 @@ use super::work::{Work, elapsed, is_opened};
 use crate::{
     Action, Audit, ClusterFacts, Effect, SYSTEM,
     evidence::{Seen, Side, Stage, is_alive, see},
+    mutant::{self, Mutant},
     start::runs_target,
 };
 
@@ -37,16 +38,23 @@ impl Observer<'_> {
     fn observe(&self, member: &mut Member) -> Vec<Effect> {
         use MemberState::{Failed, Healthy, Reverted, Reverting, Skipped, Soaked, TimedOut};
         let state = member.state;
-        if matches!(state, Failed | TimedOut | Skipped | Reverting | Reverted) {
+        let forgiven = state.is_failed() && mutant::on(Mutant::FailureForgiven);
+        if matches!(state, Failed | TimedOut | Skipped | Reverting | Reverted) && !forgiven {
             return Vec::new();
         }
         if let Some(cause) = gone(member, self.cluster) {
+            if mutant::on(Mutant::RemovedFails) {
+                return self.fail(member, Failed, cause);
+            }
             return vec![skip(member, cause)];
         }
         let wave = member.id.wave as usize;
         if wave < self.work.run.wave {
             if state == Healthy {
                 member.state = Soaked;
+                if mutant::on(Mutant::LastGoodForgotten) {
+                    return Vec::new();
+                }
                 return self.record_good(member);
             }
             return self.watch(member);
@@ -71,8 +79,10 @@ impl Observer<'_> {
             return self.note_silence(member);
         }
         let seen = see(member, self.cluster, Side::Forward, self.work.times());
-        if member.unreachable_since.is_some() {
-            stop(member, self.work.now);
+        if member.unreachable_since.is_some() && !mutant::on(Mutant::UnreachableJudged) {
+            if !mutant::on(Mutant::DeadlineWhileUnreachable) {
+                stop(member, self.work.now);
+            }
             member.healthy_since = None;
             member.state = stage_of(member, &seen);
             member.cause = seen.problem;
@@ -99,7 +109,7 @@ impl Observer<'_> {
             } else {
                 seen.credit
             };
-            if healthy_for >= window {
+            if healthy_for >= window || mutant::on(Mutant::HealthWindowIgnored) {
                 member.state = MemberState::Healthy;
                 member.reached = true;
                 member.cause = None;
@@ -135,7 +145,9 @@ impl Observer<'_> {
         if seen.stage == Stage::Healthy && seen.credit >= window {
             member.cause = None;
             member.progress = tidegate_model::run::ProgressClock::default();
-        } else if let Some(cause) = &seen.unhealthy {
+        } else if let Some(cause) = &seen.unhealthy
+            && !mutant::on(Mutant::RegressionIgnored)
+        {
             member.cause = Some(Cause {
                 code: CauseCode::Regression,
                 message: cause.message.clone(),
@@ -179,6 +191,9 @@ impl Observer<'_> {
         member.state = state;
         member.healthy_since = None;
         member.cause = Some(cause);
+        if mutant::on(Mutant::FailureUnrecorded) {
+            return Vec::new();
+        }
         vec![audit(member, Action::FailMember)]
     }
 

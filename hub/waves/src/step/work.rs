@@ -12,7 +12,10 @@ use tidegate_model::{
 
 use super::member;
 use crate::{
-    Action, Audit, ClusterFacts, Effect, Facts, SYSTEM, Step, budget::Budget, evidence::Times,
+    Action, Audit, ClusterFacts, Effect, Facts, SYSTEM, Step,
+    budget::Budget,
+    evidence::Times,
+    mutant::{self, Mutant},
     plan::ALL,
 };
 
@@ -192,13 +195,16 @@ impl<'a> Work<'a> {
 /// What the run's clock shows: hub time since the last stored step, if that is a time in which the
 /// run was looked after.
 pub(crate) fn shows(run: &Run, hub_now: Timestamp) -> Timestamp {
-    if is_paused_by_person(run) || run.state.is_terminal() {
+    let stands = is_paused_by_person(run) && !mutant::on(Mutant::PauseCounts);
+    if stands || run.state.is_terminal() {
         return run.clock.shows;
     }
     let longest = SignedDuration::from_secs(2 * Step::HEARTBEAT_SECS);
-    let gap = hub_now
-        .duration_since(run.clock.hub)
-        .clamp(SignedDuration::ZERO, longest);
+    let mut gap = hub_now.duration_since(run.clock.hub);
+    if mutant::on(Mutant::StepBackCounts) {
+        gap = gap.abs();
+    }
+    let gap = gap.clamp(SignedDuration::ZERO, longest);
     run.clock.shows.checked_add(gap).unwrap_or(run.clock.shows)
 }
 

@@ -32,6 +32,7 @@ pub(crate) enum Kind {
 #[derive(Clone, Debug)]
 pub(crate) struct Running {
     pub(crate) held: Assignment,
+    pub(crate) digest: Digest,
     pub(crate) phase: Phase,
     pub(crate) health: Health,
     pub(crate) healthy_since: Option<Duration>,
@@ -74,6 +75,7 @@ impl Agent {
         self.end_health(app, now);
         let running = Running {
             held: assignment.clone(),
+            digest: assignment.digest(),
             phase: Phase::Accepted,
             health: Health::Progressing,
             healthy_since: None,
@@ -154,7 +156,7 @@ impl Agent {
         Some(Report {
             app,
             generation: running.held.generation,
-            digest: running.held.digest(),
+            digest: running.digest,
             phase: running.phase,
             health: running.health,
             healthy_for: Span(

@@ -1,14 +1,16 @@
 //! Fleets, releases and strategies to begin with.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use crate::{AppStart, Begin, Candidate, Planned, plan, start};
 use jiff::Timestamp;
 use serde_json::json;
 use tidegate_model::{
     assignment::{Assignment, Desired},
+    deny::Deny,
     digest::Digest,
     ids::{AppUid, ClusterUid, Epoch, Generation, ReleaseId, RunId, SetUid},
+    object::ObjectId,
     policy::Policy,
     release::{EntryContent, Release, ReleaseEntry, content_id},
     run::LastGood,
@@ -23,9 +25,14 @@ use crate::tests::{
 macro_rules! id {
     ($name:ident, $kind:ident, $tag:literal) => {
         pub(crate) fn $name(n: u64) -> $kind {
-            let bytes = Digest::of($tag, &n.into());
-            let bytes: [u8; 16] = bytes.as_bytes()[..16].try_into().unwrap();
-            serde_json::from_value(json!(uuid_text(u128::from_be_bytes(bytes)))).unwrap()
+            static FIRST: LazyLock<[$kind; 8]> = LazyLock::new(|| std::array::from_fn(make));
+            fn make(n: usize) -> $kind {
+                let bytes = Digest::of($tag, &n.into());
+                let bytes: [u8; 16] = bytes.as_bytes()[..16].try_into().unwrap();
+                serde_json::from_value(json!(uuid_text(u128::from_be_bytes(bytes)))).unwrap()
+            }
+            let n = usize::try_from(n).unwrap();
+            FIRST.get(n).copied().unwrap_or_else(|| make(n))
         }
     };
 }
@@ -52,6 +59,32 @@ pub(crate) fn bundle(name: &str) -> Digest {
     Digest::of("bundle", &json!(name))
 }
 
+/// What a bundle holds: a Deployment of its own, and a `ConfigMap` that every bundle has alike.
+pub(crate) fn objects(bundle: Digest) -> Vec<Deny> {
+    let config = Deny {
+        object: object("", "ConfigMap"),
+        content: Digest::of("object", &json!("the same everywhere")),
+    };
+    vec![deployment(bundle), config]
+}
+
+/// The Deployment of a bundle.
+pub(crate) fn deployment(bundle: Digest) -> Deny {
+    Deny {
+        object: object("apps", "Deployment"),
+        content: bundle,
+    }
+}
+
+fn object(group: &str, kind: &str) -> ObjectId {
+    ObjectId {
+        group: group.to_owned(),
+        kind: kind.to_owned(),
+        namespace: "shop".to_owned(),
+        name: "web".to_owned(),
+    }
+}
+
 pub(crate) fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs
         .iter()
@@ -74,6 +107,8 @@ pub(crate) enum Before {
     Unproven,
     /// The release's content.
     Target,
+    /// The release's content, which no wave has proven; other content ran well before it.
+    Resumed,
 }
 
 /// One application of a fleet.
@@ -158,7 +193,7 @@ fn current(row: &Row) -> Option<Assignment> {
     let bundle = match row.before {
         Before::Nothing => return None,
         Before::Old | Before::Unproven => old(row),
-        Before::Target => target(row),
+        Before::Target | Before::Resumed => target(row),
     };
     Some(Assignment {
         cluster: cluster(row.cluster),
@@ -183,7 +218,7 @@ fn last_good(row: &Row) -> Option<LastGood> {
         namespace: "shop".to_owned(),
         release: 3,
     };
-    (row.before == Before::Old).then_some(good)
+    matches!(row.before, Before::Old | Before::Resumed).then_some(good)
 }
 
 /// A fleet of which nothing is cut off, at the moment when a run begins.
@@ -221,7 +256,10 @@ pub(crate) fn world(strategy: &Strategy, rows: &[Row]) -> World {
         denies: Vec::new(),
         audits: Vec::new(),
         assigned: Vec::new(),
+        log: Vec::new(),
+        taken_back: std::collections::BTreeSet::new(),
         last: None,
+        steps: 0,
         premises: BTreeMap::new(),
         true_soak: std::time::Duration::ZERO,
         strict_truth: true,

@@ -9,12 +9,12 @@ use crate::{
     Action, AppFacts, AssignKind, Audit, Blocking, ClusterFacts, Effect, Evidence, Facts, Step,
     explain,
     invariants::{self, Transition, Verdict},
-    step,
+    step::unjudged,
 };
 use jiff::{SignedDuration, Timestamp};
 use tidegate_model::{
     assignment::Assignment,
-    deny::Pin,
+    deny::{Deny, Pin},
     digest::Digest,
     health::Health,
     ids::{AppUid, ClusterUid, Epoch, Generation},
@@ -25,7 +25,10 @@ use tidegate_model::{
     },
 };
 
-use crate::tests::agent::{Agent, Kind};
+use crate::tests::{
+    agent::{Agent, Kind},
+    fixture::deployment,
+};
 
 /// What the hub has stored of an application.
 #[derive(Clone, Debug, Default)]
@@ -66,7 +69,12 @@ pub(crate) struct World {
     pub(crate) denies: Vec<(Digest, Digest)>,
     pub(crate) audits: Vec<Audit>,
     pub(crate) assigned: Vec<(AssignKind, Assignment)>,
+    /// Every effect from the beginning.
+    pub(crate) log: Vec<Effect>,
+    /// What reverts took back, whatever the engine denied.
+    pub(crate) taken_back: BTreeSet<Deny>,
     pub(crate) last: Option<Step>,
+    pub(crate) steps: u64,
     /// How often each invariant's premise was true.
     pub(crate) premises: BTreeMap<&'static str, u64>,
     /// True time for which the open wave really was healthy at the run's content.
@@ -107,7 +115,7 @@ impl World {
     /// One step, judged by every invariant and stored; says whether there may be more.
     pub(crate) fn step(&mut self) -> bool {
         let facts = self.facts();
-        let step = step(&self.run, &self.members, &facts, self.now);
+        let step = unjudged(&self.run, &self.members, &facts, self.now);
         let mut after = self.members.clone();
         after.extend(step.changed.clone());
         assert!(step.changed.len() <= Step::MAX_MEMBERS);
@@ -120,17 +128,19 @@ impl World {
             members_after: &after,
         };
         for (name, invariant) in invariants::ALL {
-            match invariant(&transition) {
-                Verdict::Held => *self.premises.entry(name).or_default() += 1,
-                Verdict::Idle => {}
-                Verdict::Broken(problem) => panic!("{name}: {problem}"),
-            }
+            note(&mut self.premises, name, invariant(&transition));
         }
+        self.steps += 1;
         self.check_against_truth(&step);
         self.commit(&step, after);
         let more = step.more;
         self.last = Some(step);
         more
+    }
+
+    /// Holds a verdict and counts it.
+    pub(crate) fn note(&mut self, name: &'static str, verdict: Verdict) {
+        note(&mut self.premises, name, verdict);
     }
 
     /// Steps until nothing moves any more at this time.
@@ -141,7 +151,7 @@ impl World {
             }
         }
         panic!(
-            "500 steps and still more to do: {:?} {:?}",
+            "rest: 500 steps and still more to do: {:?} {:?}",
             self.run.state, self.members
         );
     }
@@ -152,11 +162,18 @@ impl World {
         }
         self.run = step.run.clone();
         self.members = members;
+        self.log.extend(step.effects.iter().cloned());
         for effect in &step.effects {
             match effect {
                 Effect::Assign(assign) => {
                     let app = self.apps.get_mut(&assign.assignment.app).unwrap();
-                    assert!(assign.assignment.generation > app.highest);
+                    let bundle = assign.assignment.bundle();
+                    let before = app.current.as_ref().and_then(Assignment::bundle);
+                    if let Some(bad) =
+                        before.filter(|_| assign.kind == AssignKind::Revert && before != bundle)
+                    {
+                        self.taken_back.insert(deployment(bad));
+                    }
                     app.highest = assign.assignment.generation;
                     app.current = Some(assign.assignment.clone());
                     self.assigned.push((assign.kind, assign.assignment.clone()));
@@ -192,17 +209,15 @@ impl World {
                     if self.apps[uid].removed {
                         continue;
                     }
-                    // The hub may have worded the same content anew since.
-                    let words = self
-                        .assigned
-                        .iter()
-                        .filter(|(kind, word)| *kind == AssignKind::Forward && word.app == *uid);
-                    let words = words.map(|(_, word)| word.generation).chain(app.generation);
+                    let first = self.assigned.iter().find(|(_, known)| known.app == *uid);
+                    let first = first.map(|(_, known)| known.generation).unwrap();
+                    // A word that was said anew has the same content under a higher generation.
+                    let own = (*uid, first)..=(*uid, app.generation.unwrap());
                     let known = &self.agents[&member.id.cluster].best;
-                    let best = words.filter_map(|word| known.get(&(*uid, word))).max();
+                    let best = known.range(own).map(|(_, best)| *best).max();
                     assert!(
-                        best.is_some_and(|best| *best >= window),
-                        "a later wave moves while {uid} was never healthy for {window:?}: {best:?}"
+                        best.is_some_and(|best| best >= window),
+                        "truth: a later wave moves while {uid} was never healthy for {window:?}: {best:?}"
                     );
                 }
             }
@@ -218,7 +233,7 @@ impl World {
             let slack = Duration::from_secs(u64::try_from(FRESH).unwrap());
             assert!(
                 self.true_soak + slack >= soak,
-                "soaked {:?} of {soak:?} in truth",
+                "truth: soaked {:?} of {soak:?} in truth",
                 self.true_soak
             );
         }
@@ -484,6 +499,14 @@ impl World {
         })
         .map(|(uid, _)| *uid)
         .collect()
+    }
+}
+
+fn note(met: &mut BTreeMap<&'static str, u64>, name: &'static str, verdict: Verdict) {
+    match verdict {
+        Verdict::Held => *met.entry(name).or_default() += 1,
+        Verdict::Idle => {}
+        Verdict::Broken(problem) => panic!("{name}: {problem}"),
     }
 }
 

@@ -15,7 +15,8 @@ pub(crate) fn check(world: &World) {
     let said = world.explain();
     assert_eq!(
         said.is_empty(),
-        world.run.state.is_terminal() && world.run.request.is_none()
+        world.run.state.is_terminal() && world.run.request.is_none(),
+        "clearing: {said:?}"
     );
     if said.is_empty() {
         return;
@@ -32,7 +33,10 @@ pub(crate) fn check(world: &World) {
         if copy.step() {
             return;
         }
-        assert!(!pending, "a step was said to be pending, and nothing moves");
+        assert!(
+            !pending,
+            "clearing: a step was said to be pending, and nothing moves"
+        );
         // Time is what soaks and windows name; whoever is connected goes on vouching.
         let clusters: Vec<_> = copy.sessions.keys().copied().collect();
         copy.tick(15);
@@ -44,7 +48,7 @@ pub(crate) fn check(world: &World) {
         }
     }
     panic!(
-        "nothing moves although these were cleared: {said:#?}\n{:#?}",
+        "clearing: nothing moves although these were cleared: {said:#?}\n{:#?}",
         copy.explain()
     );
 }

@@ -46,11 +46,12 @@ fn any_row() -> impl Strategy<Value = Row> {
         1 => Just(Before::Nothing),
         6 => Just(Before::Old),
         1 => Just(Before::Unproven),
-        2 => Just(Before::Target),
+        1 => Just(Before::Target),
+        1 => Just(Before::Resumed),
     ];
     let kind = prop_oneof![
         20 => Just(Kind::Good),
-        2 => Just(Kind::Degrades),
+        4 => Just(Kind::Degrades),
         1 => Just(Kind::Sticks),
         1 => Just(Kind::Refused),
         1 => Just(Kind::Prunes),

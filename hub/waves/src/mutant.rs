@@ -1,0 +1,144 @@
+//! Faults that a test can put into the engine, one at a time.
+//!
+//! Owns their list and the switch. Outside of this crate's tests no fault can be on: [`on`] is then
+//! a constant `false`, and the line that asks it is compiled away.
+
+/// One fault: what the engine gets wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mutant {
+    // Evidence.
+    /// A report counts whatever digest it echoes.
+    DigestIgnored,
+    /// A report counts whatever generation it echoes.
+    GenerationIgnored,
+    /// A report from before the run counts for what the run did not write.
+    StaleReportCounts,
+    /// Health that nobody confirmed counts.
+    UnfreshCounts,
+    /// One healthy report is enough, however long the health window.
+    HealthWindowIgnored,
+    /// What is not healthy in an earlier wave is not looked at.
+    RegressionIgnored,
+    // Gates and soak.
+    /// An approval is good for its wave, whatever content it was given for.
+    ApprovalOfOtherContent,
+    /// An approval before a wave also opens the gate after it, and the other way round.
+    ApprovalOfOtherPosition,
+    /// An approval opens the gates of every wave.
+    ApprovalOfOtherWave,
+    /// A yes is good for ever.
+    ExpiryIgnored,
+    /// One yes opens every gate.
+    OneApprovalIsEnough,
+    /// Whose yes is required is not looked at.
+    RequiredIgnored,
+    /// A no does not close a gate.
+    RejectionIgnored,
+    /// Who made the release may approve it where duties are separated.
+    AuthorApproves,
+    /// A wave begins with the soak of the one before.
+    SoakCarriedOver,
+    /// A wave soaks on while a member of it is unwell.
+    SoakWhileUnwell,
+    /// A wave is done without having soaked.
+    SoakSkipped,
+    // Order and amount.
+    /// Who is being verified is taken for settled.
+    NextWaveEarly,
+    /// Who cannot be reached is taken for settled.
+    UnreachableSettled,
+    /// Nobody counts as under way.
+    ConcurrencyIgnored,
+    /// Nobody counts as unavailable.
+    UnavailableIgnored,
+    /// The budget allows one failure more.
+    BudgetOffByOne,
+    /// A strict budget limits nobody who is under way.
+    StrictIgnored,
+    /// A wave is done well with whatever is healthy.
+    MinHealthyIgnored,
+    /// A failed member is watched on and may become healthy.
+    FailureForgiven,
+    // Clocks, reach and membership.
+    /// A step back of the hub's clock moves the run's clock on.
+    StepBackCounts,
+    /// The engine ends a person's pause.
+    PauseIgnored,
+    /// The run's clock runs while a person has paused the run.
+    PauseCounts,
+    /// The progress deadline runs while the cluster cannot be reached.
+    DeadlineWhileUnreachable,
+    /// A cluster that cannot be reached is judged like any other.
+    UnreachableJudged,
+    /// A removed cluster is a failure.
+    RemovedFails,
+    // Identity and superseding.
+    /// An assignment repeats the highest generation.
+    GenerationNotRaised,
+    /// A run does not heed a newer one of its set.
+    NewerRunIgnored,
+    /// A superseded run goes on assigning.
+    ZombieAssigns,
+    /// A newer release takes over while members are under way.
+    SupersedeMidFlight,
+    /// A run stands at a gate although a newer release waits.
+    NewerReleaseIgnored,
+    // Rollback, pins and denies.
+    /// A rollback goes to the release's own content.
+    RollbackToRelease,
+    /// A rollback leaves out who was healthy.
+    RollbackSkipsHealthy,
+    /// A rollback writes applications that the run did not write.
+    RollbackWritesUntouched,
+    /// A rollback is over before everybody is back.
+    RollbackOverEarly,
+    /// A member is back once its last known good is applied, healthy or not.
+    RevertUnproven,
+    /// A rollback denies nothing.
+    NoDeny,
+    /// A rollback pins nothing.
+    NoPin,
+    /// Denied content is admitted.
+    DenyIgnored,
+    /// A pin holds nothing.
+    PinIgnored,
+    // Books and words.
+    /// What ran well is not recorded.
+    LastGoodForgotten,
+    /// An assignment has no record.
+    AssignUnrecorded,
+    /// A failure has no record.
+    FailureUnrecorded,
+    /// A soaking run does not say so.
+    SoakUnexplained,
+    /// A member that cannot be reached is said to wait for a report.
+    UnreachableUnexplained,
+    // Planning.
+    /// A wave loses its last member.
+    PlanLosesMember,
+    /// Whom a limit picks depends on who arrived first.
+    SeedByArrival,
+}
+
+#[cfg(test)]
+thread_local! {
+    static ON: std::cell::Cell<Option<Mutant>> = const { std::cell::Cell::new(None) };
+}
+
+/// Whether this fault is on.
+#[cfg(not(test))]
+pub(crate) const fn on(_: Mutant) -> bool {
+    false
+}
+
+/// Whether this fault is on in this thread.
+#[cfg(test)]
+pub(crate) fn on(mutant: Mutant) -> bool {
+    ON.get() == Some(mutant)
+}
+
+/// Puts one fault, or none, into the engine as this thread sees it.
+#[cfg(test)]
+pub(crate) fn set(mutant: Option<Mutant>) {
+    ON.set(mutant);
+}
