@@ -37,7 +37,7 @@ pub struct Side {
 
 impl Side {
     /// What an assignment tells, its bundle taken from `bundles`; a tombstone tells nothing to run.
-    pub fn of(assignment: &Assignment, bundles: &mut BTreeMap<AppUid, Bundle>) -> Option<Self> {
+    pub fn of(assignment: &Assignment, bundles: &BTreeMap<AppUid, Arc<Bundle>>) -> Option<Self> {
         let Desired::Run {
             policy, namespace, ..
         } = &assignment.desired
@@ -45,7 +45,7 @@ impl Side {
             return None;
         };
         Some(Self {
-            bundle: Arc::new(bundles.remove(&assignment.app)?),
+            bundle: Arc::clone(bundles.get(&assignment.app)?),
             policy: policy.clone(),
             namespace: namespace.clone(),
         })

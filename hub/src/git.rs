@@ -247,8 +247,16 @@ impl Git {
             revision: commit.to_owned(),
         };
         self.fetch(&source).await?;
+        self.fetched_commit(repo_url, commit).await
+    }
+
+    /// Who made a commit that was fetched and what for. Asks nobody and waits for no fetch.
+    ///
+    /// # Errors
+    /// As [`Git::tree`].
+    pub async fn fetched_commit(&self, repo_url: &str, commit: &str) -> Result<CommitInfo, Error> {
+        let address = Address::parse(repo_url, self.inner.options.allow_file)?;
         let (inner, commit) = (Arc::clone(&self.inner), commit.to_owned());
-        let (address, _) = self.parse(&source)?;
         spawn_blocking(move || Mirror::new(&inner.options, &address).info(&address, &commit))
             .await
             .unwrap_or_else(|panic| {

@@ -247,13 +247,12 @@ fn compared(before: &State, after: &State, set: &SetRecord, candidate: Candidate
     let problems = after.set_by_uid(set.uid).map(|set| set.problems.clone());
     let problems = problems.unwrap_or_default().into_iter();
     preview.problems = problems.filter(|text| !told.contains(text)).collect();
-    let mut running = candidate.running;
     for row in before.apps_of(set).filter(|row| !row.record.vanished) {
         let app = &row.record;
         let Some(side) = app
             .assignment
             .as_ref()
-            .and_then(|last| Side::of(last, &mut running))
+            .and_then(|last| Side::of(last, &candidate.running))
         else {
             continue;
         };

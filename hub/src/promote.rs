@@ -113,12 +113,11 @@ fn next<'a>(state: &'a State, set: &SetRecord) -> Next<'a> {
 
 /// Number of the release whose turn it is: the newest, or where they queue the first that had none.
 fn next_number(state: &State, set: &SetRecord, latest: Option<&Run>) -> u64 {
-    let queued = set.document.spec.strategy.supersede.newer == SupersedeWhen::Queue;
-    let Some(latest) = latest.filter(|_| queued) else {
+    if set.document.spec.strategy.supersede.newer != SupersedeWhen::Queue {
         return set.last_release;
-    };
-    let first = latest.release_number.max(set.void_through) + 1;
-    let mut waiting = first..set.last_release;
+    }
+    let had = latest.map_or(0, |run| run.release_number);
+    let mut waiting = had.max(set.void_through) + 1..set.last_release;
     waiting
         .find(|number| state.release(set, *number).is_some())
         .unwrap_or(set.last_release)

@@ -39,7 +39,7 @@ pub struct Candidate {
     /// Sources that the set follows.
     pub wanted: BTreeSet<RepoRevision>,
     /// Bundles that its applications run now, for the brake.
-    pub running: BTreeMap<AppUid, Bundle>,
+    pub running: BTreeMap<AppUid, Arc<Bundle>>,
     /// When it came to be.
     pub timing: Timing,
 }

@@ -39,6 +39,15 @@ pub struct Strategy {
     pub rollback: Rollback,
 }
 
+impl Strategy {
+    /// Whether some gate keeps the authors of a release from approving it.
+    pub fn separates_duties(&self) -> bool {
+        let gates = self.waves.iter().map(|wave| &wave.gates);
+        let mut all = gates.flat_map(|gates| gates.before.iter().chain(&gates.after));
+        all.any(|Gate::Approval(gate)| gate.separation_of_duties)
+    }
+}
+
 impl Default for Strategy {
     fn default() -> Self {
         Self {

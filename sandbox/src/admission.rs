@@ -11,7 +11,7 @@ use crate::{
     object::{finalizers, is_terminating, meta},
     quantity::Quantity,
     resources::{DEFINITIONS, api_version},
-    schema::{Rules, Scalar, Type, resolve, unknown_or_mistyped},
+    schema::{Findings, Rules, Scalar, Type, resolve, unknown_or_mistyped},
     writes::{Patch, Validation, WriteOptions},
 };
 
@@ -90,23 +90,26 @@ pub(crate) fn decoded(
     object: &Value,
 ) -> Result<(), Refusal> {
     let findings = unknown_or_mistyped(&target.served()?.ty, object);
+    let words = undecodable(target, &findings, object)?;
+    handled(target, words.or_else(|| undeclared(options, &findings)))
+}
+
+fn handled(target: &Target, words: Option<String>) -> Result<(), Refusal> {
+    let Some(words) = words else {
+        return Ok(());
+    };
     let (kind, version) = (&target.resource.kind, &target.version);
-    let cannot = format!("{kind} in version \"{version}\" cannot be handled as a {kind}");
-    if let Some(words) = undecodable(target, object)? {
-        return Err(Refusal::bad_request(format!("{cannot}: {words}")));
-    }
-    if options.validation == Validation::Strict && !findings.unknown.is_empty() {
-        let unknown = unknown_fields(&findings.unknown);
-        let message = format!("{cannot}: strict decoding error: {unknown}");
-        return Err(Refusal::bad_request(message));
-    }
-    Ok(())
+    Err(Refusal::bad_request(format!(
+        "{kind} in version \"{version}\" cannot be handled as a {kind}: {words}"
+    )))
 }
 
 /// Why Go cannot read a body.
-fn undecodable(target: &Target, object: &Value) -> Result<Option<String>, Refusal> {
-    let ty = &target.served()?.ty;
-    let findings = unknown_or_mistyped(ty, object);
+fn undecodable(
+    target: &Target,
+    findings: &Findings,
+    object: &Value,
+) -> Result<Option<String>, Refusal> {
     // What a definition types is judged with its other rules, when defaults are filled in.
     let mut mistyped = findings
         .mistyped
@@ -116,7 +119,7 @@ fn undecodable(target: &Target, object: &Value) -> Result<Option<String>, Refusa
         let words = format!("json: cannot unmarshal {found} into field {path} of type {wanted}");
         return Ok(Some(words));
     }
-    let words = unreadable(ty, object);
+    let words = unreadable(&target.served()?.ty, object);
     Ok(words.or_else(|| kinds::unreadable(&target.resource, object)))
 }
 
@@ -164,7 +167,7 @@ fn unreadable(ty: &Type, value: &Value) -> Option<String> {
     }
 }
 
-/// What a patch made can be read; of a strategic merge patch also its unknown fields.
+/// As [`decoded`] for what a patch made, in the words for a patch where the server has some.
 pub(crate) fn patched(
     target: &Target,
     options: &WriteOptions,
@@ -177,27 +180,32 @@ pub(crate) fn patched(
             "Invalid value: {value:?}: {words}"
         )))
     };
-    let Patch::Strategic(patch) = patch else {
-        let words = undecodable(target, object)?;
-        return match words.filter(|_| !target.resource.custom) {
-            Some(words) => refused(object, &words),
-            None => Ok(()),
-        };
-    };
-    if let Some(words) = unconvertible(target, object)? {
-        return refused(patch, &words);
-    }
     let findings = unknown_or_mistyped(&target.served()?.ty, object);
-    if options.validation != Validation::Strict || findings.unknown.is_empty() {
-        return Ok(());
+    let undeclared = || undeclared(options, &findings);
+    if let Patch::Strategic(patch) = patch {
+        let words = unconvertible(target, object)?;
+        if let Some(words) = words.or_else(undeclared) {
+            return refused(patch, &words);
+        }
     }
-    let unknown = unknown_fields(&findings.unknown);
-    refused(patch, &format!("strict decoding error: {unknown}"))
+    match undecodable(target, &findings, object)? {
+        Some(words) if !matches!(patch, Patch::Strategic(_)) && !target.resource.custom => {
+            refused(object, &words)
+        }
+        words => handled(target, words.or_else(undeclared)),
+    }
 }
 
-fn unknown_fields(paths: &[String]) -> String {
-    let unknown = paths.iter().map(|path| format!("unknown field {path:?}"));
-    unknown.collect::<Vec<_>>().join(", ")
+/// The fields that a kind does not have, where they are refused.
+fn undeclared(options: &WriteOptions, findings: &Findings) -> Option<String> {
+    if options.validation != Validation::Strict || findings.unknown.is_empty() {
+        return None;
+    }
+    let unknown = findings.unknown.iter();
+    let unknown: Vec<_> = unknown
+        .map(|path| format!("unknown field {path:?}"))
+        .collect();
+    Some(format!("strict decoding error: {}", unknown.join(", ")))
 }
 
 /// JSON types and unknown fields, in the words for what is applied.

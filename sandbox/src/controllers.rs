@@ -67,8 +67,8 @@ pub(crate) fn step(cluster: &mut Cluster, now: Timestamp) -> Option<Timestamp> {
 /// A changed object gets the status of work that has begun.
 fn look(cluster: &mut Cluster, id: &Arc<str>, key: &Key, now: Timestamp) {
     // Most kinds have no controller here: their objects are not even read.
-    let (settles, works) = (settled::settles(id), workloads::is_workload(id));
-    if !(settles || works || &**id == DEFINITIONS) {
+    let (settler, works) = (settled::settler(id), workloads::is_workload(id));
+    if !(settler.is_some() || works || &**id == DEFINITIONS) {
         return;
     }
     let Some((resource, mut object)) = find(cluster, id, key) else {
@@ -82,7 +82,9 @@ fn look(cluster: &mut Cluster, id: &Arc<str>, key: &Key, now: Timestamp) {
     if is_terminating(&object) {
         return;
     }
-    if settled::settle(&resource, &mut object) {
+    let settled = settler.and_then(|settled| settled(&object));
+    if let Some(status) = settled.filter(|status| object["status"] != *status) {
+        object["status"] = status;
         write(cluster, &resource, object, now);
         return;
     }

@@ -11,7 +11,11 @@ use std::{
 
 use serde_json::Value;
 
-pub(crate) use self::{check::unknown_or_mistyped, custom::custom_type, values::Rules};
+pub(crate) use self::{
+    check::{Findings, unknown_or_mistyped},
+    custom::custom_type,
+    values::Rules,
+};
 
 mod check;
 mod custom;

@@ -198,7 +198,6 @@ pub(crate) fn patch(
     }
     admission::identity(target, &mut object)?;
     admission::patched(target, options, patch, &object)?;
-    admission::decoded(target, options, &object)?;
     same_uid(target, &live, &object)?;
     change(cluster, target, &live, object, options)
 }

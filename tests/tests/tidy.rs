@@ -156,6 +156,7 @@ fn arrows() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
                 "tidegate-hub",
                 "tidegate-agent",
                 "tidegate-sandbox",
+                "tidegate-telemetry",
             ],
         ),
         ("tidegate-tests", &[]),
@@ -198,9 +199,14 @@ fn crates_use_only_what_their_arrows_say() {
 #[test]
 fn only_up_uses_the_fleet() {
     let uses = |text: &str| {
-        ["tidegate_hub", "tidegate_agent", "tidegate_sandbox"]
-            .iter()
-            .any(|name| text.contains(name))
+        [
+            "tidegate_hub",
+            "tidegate_agent",
+            "tidegate_sandbox",
+            "tidegate_telemetry",
+        ]
+        .iter()
+        .any(|name| text.contains(name))
     };
     let mut wrong: Vec<_> = files(".rs")
         .into_iter()
@@ -214,7 +220,7 @@ fn only_up_uses_the_fleet() {
     wrong.retain(|path| !path.starts_with("cli/src/up/"));
     assert!(
         wrong.is_empty(),
-        "hub, agent and sandbox are for `up` alone, not for {wrong:?}"
+        "hub, agent, sandbox and telemetry are for `up` alone, not for {wrong:?}"
     );
 }
 

@@ -4,24 +4,18 @@
 
 use std::{fs, path::Path, process::Command};
 
+use tidegate_model::{
+    duration::Span,
+    strategy::{Amount, ApprovalGate, Approver, Limit, Wave},
+};
 use tidegate_tests::story::product;
 
-const SET: &str = "\
-apiVersion: tidegate.dev/v1alpha1
-kind: ApplicationSet
-metadata: {name: web}
-spec:
-  generators: [{clusters: {}}]
-  template:
-    metadata: {name: 'web-{{.name}}'}
-    spec:
-      source: {repoURL: 'https://git.example.com/web.git', targetRevision: main, path: web}
-      destination: {name: '{{.name}}', namespace: default}
-";
+fn read(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)).unwrap()
+}
 
 fn page() -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/waves.md");
-    fs::read_to_string(path).unwrap()
+    read("docs/waves.md")
 }
 
 /// The YAML blocks of the page, each with its line.
@@ -49,7 +43,10 @@ fn examples(page: &str) -> Vec<(usize, String)> {
 fn expand(strategy: &str) -> (bool, String) {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
-    write("set.yaml", &format!("{SET}{strategy}"));
+    // The example's set, with another strategy.
+    let example = read("examples/waves/applicationset.yaml");
+    let (set, _) = example.split_once("  strategy:\n").unwrap();
+    write("set.yaml", &format!("{set}{strategy}"));
     write(
         "clusters.yaml",
         "- {name: a, labels: {env: dev}}\n- {name: b, labels: {env: prod}}\n",
@@ -101,23 +98,50 @@ fn what_the_page_says_is_refused_is_refused() {
     }
 }
 
+/// The fields that the tables of the page have a row for, each without what is below it.
+fn rows(page: &str) -> Vec<&str> {
+    let rows = page.lines().filter(|line| line.starts_with("| `"));
+    let cells = rows.filter_map(|row| row.split(" | ").next());
+    let code = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    code.filter_map(|field| field.split('.').next()).collect()
+}
+
+fn keys(it: &impl serde::Serialize) -> Vec<String> {
+    let it = serde_json::to_value(it).unwrap();
+    it.as_object().unwrap().keys().cloned().collect()
+}
+
 /// A field that the page does not name is one that nobody finds.
 #[test]
 fn every_field_of_a_wave_is_on_the_page() {
     let page = page();
-    let wave = serde_json::to_value(tidegate_model::strategy::Wave::named("x")).unwrap();
-    let optional = ["limit", "maxConcurrency", "maxUnavailable", "byLabel"];
-    let named = wave.as_object().unwrap().keys().map(String::as_str);
-    for field in named.chain(optional) {
-        assert!(page.contains(field), "docs/waves.md does not name {field}");
+    let wave = Wave {
+        limit: Some(Limit::default()),
+        max_concurrency: Some(Amount::Count(1)),
+        max_unavailable: Some(Amount::Count(1)),
+        ..Wave::named("x")
+    };
+    let approver = Approver {
+        group: "g".to_owned(),
+        user: "u".to_owned(),
+        required: true,
+    };
+    let gate = ApprovalGate {
+        min_approvals: 1,
+        approvers: vec![approver.clone()],
+        separation_of_duties: true,
+        expires: Some(Span::secs(1)),
+    };
+    let rows = rows(&page);
+    for field in [keys(&wave), keys(&gate)].concat() {
+        let named = rows.contains(&&*field);
+        assert!(named, "no table of docs/waves.md has a row for {field}");
     }
-    for field in [
-        "minApprovals",
-        "approvers",
-        "required",
-        "separationOfDuties",
-        "expires",
-    ] {
-        assert!(page.contains(field), "docs/waves.md does not name {field}");
+    // An approver has no table: its fields are code in the row of `approvers`.
+    let row = page.lines().find(|line| line.starts_with("| `approvers`"));
+    for field in keys(&approver) {
+        let forms = [format!("`{field}: "), format!("{{{field}: ")];
+        let named = forms.iter().any(|form| row.unwrap().contains(form));
+        assert!(named, "the row of approvers does not name {field}");
     }
 }

@@ -345,6 +345,14 @@ impl<S: IdentityStore> Keeper<S> {
         wanted.is_some_and(|least| life.not_before < least)
     }
 
+    /// An order was about the certificate before; one that still stands is told in the next session.
+    fn forget_order(&self) {
+        self.wanted.send_if_modified(|wanted| {
+            *wanted = None;
+            false
+        });
+    }
+
     /// Keeps what was renewed, then uses it.
     async fn take_over(&mut self) -> Result<(), String> {
         let Some(renewed) = self.renewed.clone() else {
@@ -356,6 +364,7 @@ impl<S: IdentityStore> Keeper<S> {
         })?;
         self.renewed = None;
         self.unsaved = false;
+        self.forget_order();
         self.current.send_replace(Some(Arc::new(renewed)));
         Ok(())
     }
@@ -383,6 +392,7 @@ impl<S: IdentityStore> Keeper<S> {
         self.refused = None;
         self.renewed = None;
         self.unsaved = true;
+        self.forget_order();
         self.current.send_replace(Some(Arc::new(identity)));
         self.save().await
     }

@@ -174,6 +174,9 @@ pub struct UserCreate {
     /// replaces their groups.
     #[arg(long = "group", value_name = "NAME")]
     pub groups: Vec<String>,
+    /// Take a person who is known already out of all groups.
+    #[arg(long, conflicts_with = "groups")]
+    pub no_groups: bool,
     /// Where to write their configuration; a private key is in it, so only you may read it.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,

@@ -6,7 +6,9 @@ use tidegate_proto::v1 as wire;
 
 use super::{get, list::list};
 use crate::{
-    args::{ClusterCommand, Format, Get, JoinToken, Label, LabelChange, Remove, Rotate, What},
+    args::{
+        ClusterCommand, Format, Get, JoinToken, Label, LabelChange, Remove, Rotate, What, bare,
+    },
     connect::Hub,
     error::Error,
     output::{Output, age::length, rows::Row as _, text::plain},
@@ -73,7 +75,7 @@ fn write(path: &Path, text: &str) -> Result<(), Error> {
 
 async fn label(hub: &Hub, options: &Label, output: &mut Output) -> Result<(), Error> {
     let mut request = wire::LabelClusterRequest {
-        cluster: options.name.clone(),
+        cluster: bare(&options.name, "cluster").to_owned(),
         ..Default::default()
     };
     for change in &options.changes {
@@ -115,7 +117,7 @@ const PERIOD: Duration = Duration::from_millis(500);
 
 async fn rotate(hub: &Hub, options: &Rotate, output: &mut Output) -> Result<(), Error> {
     let request = wire::RotateClusterRequest {
-        cluster: options.name.clone(),
+        cluster: bare(&options.name, "cluster").to_owned(),
         reason: options.reason.reason.clone(),
     };
     let cluster = hub
@@ -159,16 +161,17 @@ async fn rotate(hub: &Hub, options: &Rotate, output: &mut Output) -> Result<(), 
 
 /// The cluster once nothing is left to be done. Looks at what is, so nothing is missed.
 async fn rotated(hub: &Hub, options: &Rotate, output: &mut Output) -> Result<wire::Cluster, Error> {
+    let name = bare(&options.name, "cluster");
     let mut connected = None;
     loop {
         let request = wire::ListRequest {
-            name: options.name.clone(),
+            name: name.to_owned(),
             ..wire::ListRequest::default()
         };
         match list::<wire::Cluster>(hub, request).await {
             Ok(clusters) => {
-                let found = clusters.into_iter().find(|it| it.name == options.name);
-                let gone = || Error::NotFound(format!("cluster {} was removed", options.name));
+                let found = clusters.into_iter().find(|it| it.name == name);
+                let gone = || Error::NotFound(format!("cluster {name} was removed"));
                 let cluster = found.ok_or_else(gone)?;
                 if !cluster.rotating {
                     return Ok(cluster);
@@ -187,13 +190,13 @@ async fn rotated(hub: &Hub, options: &Rotate, output: &mut Output) -> Result<wir
 
 async fn remove(hub: &Hub, options: &Remove, output: &mut Output) -> Result<(), Error> {
     let request = wire::RemoveClusterRequest {
-        cluster: options.name.clone(),
+        cluster: bare(&options.name, "cluster").to_owned(),
         reason: options.reason.reason.clone(),
     };
     let answer = hub
         .call(async |fleet| fleet.remove_cluster(request).await)
         .await?;
-    let name = format!("cluster/{}", options.name);
+    let name = format!("cluster/{}", bare(&options.name, "cluster"));
     output.answer(&answer, &name, || {
         format!("{name} removed; what runs there stays")
     })

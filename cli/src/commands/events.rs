@@ -12,7 +12,7 @@ use tonic::Streaming;
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::{
-    args::{Events, Format},
+    args::{Events, Format, bare},
     connect::Hub,
     error::Error,
     output::{
@@ -29,13 +29,17 @@ const LONGEST_RETRY: Duration = Duration::from_secs(8);
 /// What nobody was before who sees a list for the first time.
 const BEGINNING: &str = "Beginning";
 
+fn named(name: Option<&String>, kind: &str) -> String {
+    name.map_or_else(String::new, |name| bare(name, kind).to_owned())
+}
+
 pub(super) async fn events(hub: &Hub, options: &Events, output: &mut Output) -> Result<(), Error> {
     let request = wire::WatchEventsRequest {
         after: None,
         follow: options.follow,
         project: options.project.name(),
-        set: options.set.clone().unwrap_or_default(),
-        cluster: options.cluster.clone().unwrap_or_default(),
+        set: named(options.set.as_ref(), "set"),
+        cluster: named(options.cluster.as_ref(), "cluster"),
         since_ms: options
             .since
             .map_or(0, |since| since.at_ms(output.now_ms())),

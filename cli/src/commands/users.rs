@@ -32,6 +32,7 @@ async fn create(hub: &Hub, options: &UserCreate, output: &mut Output) -> Result<
         role: wanted.into(),
         csr: csr.der().to_vec(),
         groups: options.groups.clone(),
+        no_groups: options.no_groups,
     };
     let answer = hub
         .call(async |fleet| fleet.create_user(request).await)

@@ -17,11 +17,12 @@ use kube::{
 };
 use serde_json::json;
 use tidegate_sandbox::{Options, Sandbox};
+use tidegate_telemetry::describe;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    error::{Error, chain},
+    error::Error,
     layout::Layout,
     state::{Cluster, State, file, write},
 };
@@ -54,7 +55,7 @@ impl Simulated {
             Ok(snapshot) => {
                 Sandbox::restored(options, &snapshot).map_err(|error| Error::Objects {
                     cluster: cluster.name.clone(),
-                    problem: chain(&error),
+                    problem: describe(&error),
                 })?
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Sandbox::new(options),
@@ -135,7 +136,7 @@ pub(super) async fn prepare(name: &str, client: Client) -> Result<(), Error> {
         Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
         Err(error) => Err(Error::Cluster {
             cluster: name.to_owned(),
-            problem: chain(&error),
+            problem: describe(&error),
         }),
     }
 }

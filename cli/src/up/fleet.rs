@@ -13,6 +13,7 @@ use std::{
 use kube::Client;
 use serde::Serialize;
 use tidegate_proto::v1 as proto;
+use tidegate_telemetry::describe;
 use tokio::{
     sync::mpsc,
     task::JoinSet,
@@ -22,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     clusters::{self, Simulated},
-    error::{self, Error},
+    error::Error,
     hints,
     layout::Layout,
     log,
@@ -219,7 +220,7 @@ impl Fleet {
                 let client = tidegate_agent::runtime::client(&options).await;
                 client.map_err(|error| Error::Cluster {
                     cluster: cluster.name.clone(),
-                    problem: error::chain(&error),
+                    problem: describe(&error),
                 })?
             } else {
                 let simulated = Simulated::open(&self.layout, cluster).await?;

@@ -8,11 +8,12 @@ use clap::Parser as _;
 use kube::Client;
 use tidegate_agent::config::Cli as AgentOptions;
 use tidegate_hub::config::{Cli as HubCli, Command as HubCommand};
+use tidegate_telemetry::describe;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    error::{Error, chain},
+    error::Error,
     layout::Layout,
     state::{Cluster, State},
 };
@@ -161,7 +162,7 @@ fn flag(name: &str, path: &Path) -> OsString {
 fn part(part: &str, error: &dyn std::error::Error, layout: &Layout) -> Error {
     Error::Part {
         part: part.to_owned(),
-        problem: chain(error),
+        problem: describe(error),
         log: layout.log(),
     }
 }

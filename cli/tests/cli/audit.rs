@@ -4,7 +4,7 @@ use crate::{ledger, world::World};
 
 #[tokio::test]
 async fn a_log_is_read_to_its_end_and_filtered() {
-    let world = World::new().await;
+    let world = World::new();
     for (line, kept) in [
         ("audit log", "audit/1 audit/2 audit/3 audit/4"),
         ("audit log --action run.*", "audit/2 audit/3"),
@@ -22,7 +22,7 @@ async fn a_log_is_read_to_its_end_and_filtered() {
 
 #[tokio::test]
 async fn chains_that_hold_are_told_with_their_ends() {
-    let world = World::new().await;
+    let world = World::new();
     let told = world.line("audit verify").await.ok();
     let end = |project: &str| ledger::audit(project).pop().unwrap().hash;
     assert_eq!(
@@ -44,7 +44,7 @@ async fn chains_that_hold_are_told_with_their_ends() {
 
 #[tokio::test]
 async fn a_changed_a_removed_and_a_moved_record_are_each_found_where_they_are() {
-    let world = World::new().await;
+    let world = World::new();
     for (project, at, fitting, word) in [
         ("changed", 2, 1, "changed after it was written"),
         ("removed", 3, 1, "expected record 2, found 3"),
@@ -74,7 +74,7 @@ async fn a_changed_a_removed_and_a_moved_record_are_each_found_where_they_are() 
 
 #[tokio::test]
 async fn what_was_noted_down_shows_a_cut_and_a_rewritten_chain() {
-    let world = World::new().await;
+    let world = World::new();
     for project in ["cut", "rewritten"] {
         let line = format!("audit verify -p {project}");
         world.line(&line).await.ok();

@@ -21,7 +21,7 @@ fn handed_over(world: &World, name: &str) -> String {
 
 #[tokio::test]
 async fn the_first_file_that_is_added_is_all_that_is_needed() {
-    let world = World::new().await;
+    let world = World::new();
     let file = handed_over(&world, "default");
     let told = ran(&mut world.command(&["config", "add", &file, "--as", "prod"]))
         .await
@@ -38,7 +38,7 @@ async fn the_first_file_that_is_added_is_all_that_is_needed() {
 
 #[tokio::test]
 async fn hubs_are_added_chosen_renamed_and_forgotten() {
-    let world = World::new().await;
+    let world = World::new();
     let file = handed_over(&world, "default");
     let told = world
         .run(&["config", "add", &file, "--as", "prod"])
@@ -80,7 +80,7 @@ async fn hubs_are_added_chosen_renamed_and_forgotten() {
 
 #[tokio::test]
 async fn what_is_there_is_never_lost() {
-    let world = World::new().await;
+    let world = World::new();
     let before = fs::read_to_string(&world.config).unwrap();
     let taken = handed_over(&world, "test");
     for (line, code, words) in [
@@ -130,7 +130,7 @@ async fn what_is_there_is_never_lost() {
 
 #[tokio::test]
 async fn commands_that_change_the_file_at_once_lose_nothing() {
-    let world = World::new().await;
+    let world = World::new();
     let file = handed_over(&world, "default");
     let names: Vec<_> = (0..12).map(|number| format!("hub-{number}")).collect();
     let children: Vec<_> = names
@@ -152,7 +152,7 @@ async fn commands_that_change_the_file_at_once_lose_nothing() {
 
 #[tokio::test]
 async fn no_key_is_ever_printed() {
-    let world = World::new().await;
+    let world = World::new();
     let config = Config::load(&world.config).unwrap();
     let key = config.contexts[0]
         .key_data

@@ -8,7 +8,7 @@ use crate::world::{World, ran};
 
 #[tokio::test]
 async fn what_the_hub_does_not_know_is_3() {
-    let world = World::new().await;
+    let world = World::new();
     for line in [
         "run explain --set missing",
         "rollback missing --reason x",
@@ -44,7 +44,7 @@ async fn what_the_hub_does_not_know_is_3() {
 
 #[tokio::test]
 async fn what_the_hub_refuses_is_4() {
-    let world = World::new().await;
+    let world = World::new();
     for line in [
         "rollback forbidden --reason x",
         "run approve forbidden",
@@ -61,7 +61,7 @@ async fn what_the_hub_refuses_is_4() {
 
 #[tokio::test]
 async fn a_hub_that_cannot_answer_now_is_5() {
-    let world = World::new().await;
+    let world = World::new();
     assert!(
         world
             .line("rollback down --reason x")
@@ -81,7 +81,7 @@ async fn a_hub_that_cannot_answer_now_is_5() {
 
 #[tokio::test]
 async fn what_does_not_fit_the_state_is_1() {
-    let world = World::new().await;
+    let world = World::new();
     assert!(
         world
             .line("run pause busy")
@@ -93,7 +93,7 @@ async fn what_does_not_fit_the_state_is_1() {
 
 #[tokio::test]
 async fn wrong_usage_is_2_and_needs_no_hub() {
-    let world = World::new().await;
+    let world = World::new();
     for (line, word) in [
         ("get", "WHAT"),
         ("get things", "things"),
@@ -134,7 +134,7 @@ async fn wrong_usage_is_2_and_needs_no_hub() {
 
 #[tokio::test]
 async fn of_several_of_one_name_the_user_must_choose() {
-    let world = World::new().await;
+    let world = World::new();
     let told = world.line("describe app twin").await.failed(2);
     assert!(
         told.contains("application/twin in project default, application/twin in project shop")
@@ -145,7 +145,7 @@ async fn of_several_of_one_name_the_user_must_choose() {
 
 #[tokio::test]
 async fn help_and_version_go_to_standard_output() {
-    let world = World::new().await;
+    let world = World::new();
     let help = ran(&mut world.command(&["--help"])).await.ok();
     for (code, meaning) in tidegate::exit::TABLE {
         assert!(
@@ -159,7 +159,7 @@ async fn help_and_version_go_to_standard_output() {
 
 #[tokio::test]
 async fn a_reader_that_goes_away_is_no_failure() {
-    let world = World::new().await;
+    let world = World::new();
     let mut child = world.start(&["get", "apps", "-o", "yaml"]);
     drop(child.stdout.take());
     let output = child.wait_with_output().await.unwrap();
@@ -169,7 +169,7 @@ async fn a_reader_that_goes_away_is_no_failure() {
 
 #[tokio::test]
 async fn ctrl_c_ends_a_watch_cleanly() {
-    let world = World::new().await;
+    let world = World::new();
     let mut command = world.command(&["run", "watch", "forever"]);
     command
         .env("TIDEGATE_CONFIG", &world.config)

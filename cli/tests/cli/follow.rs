@@ -4,7 +4,7 @@ use crate::{data, world::World};
 
 #[tokio::test]
 async fn each_change_is_a_line_and_a_good_end_is_0() {
-    let world = World::new().await;
+    let world = World::new();
     let out = world.line("run watch good").await.ok();
     let run = format!("run/{}", data::RUN);
     assert_eq!(
@@ -25,7 +25,7 @@ async fn each_change_is_a_line_and_a_good_end_is_0() {
 
 #[tokio::test]
 async fn a_run_that_ends_badly_is_7_and_says_why() {
-    let world = World::new().await;
+    let world = World::new();
     let ran = world.line("run watch --set bad").await;
     assert!(
         ran.out.contains("RolledBack: the budget is used up"),
@@ -41,7 +41,7 @@ async fn a_run_that_ends_badly_is_7_and_says_why() {
 
 #[tokio::test]
 async fn json_is_one_state_a_line() {
-    let world = World::new().await;
+    let world = World::new();
     let out = world.line("run watch good -o json").await.ok();
     let states: Vec<_> = out
         .lines()
@@ -54,7 +54,7 @@ async fn json_is_one_state_a_line() {
 
 #[tokio::test]
 async fn a_hub_that_goes_away_is_followed_to_the_end() {
-    let world = World::new().await;
+    let world = World::new();
     let ran = world.line("run watch --set cut").await;
     assert!(ran.err.contains("trying again: the hub drains"), "{ran:?}");
     let rolling = ran
@@ -69,7 +69,7 @@ async fn a_hub_that_goes_away_is_followed_to_the_end() {
 
 #[tokio::test]
 async fn a_watch_may_have_a_limit() {
-    let world = World::new().await;
+    let world = World::new();
     let told = world.line("run watch forever --timeout 1s").await.failed(6);
     assert!(told.contains("is still Rolling after 1s"), "{told}");
 }

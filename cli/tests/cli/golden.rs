@@ -170,7 +170,7 @@ fn moments(text: &str) -> String {
 
 /// One golden file a form, with every command of the group in it.
 async fn golden(group: &str, form: &str, commands: &[&str]) {
-    let world = World::new().await;
+    let world = World::new();
     std::fs::copy(&world.config, world.directory.path().join("second.yaml")).unwrap();
     let mut transcript = Vec::new();
     for line in commands {
@@ -220,7 +220,7 @@ async fn names_are_as_agreed() {
 
 #[tokio::test]
 async fn tables_fit_80_columns_and_never_colour_or_steer_what_is_no_terminal() {
-    let world = World::new().await;
+    let world = World::new();
     let verbs = ["get", "diff", "release", "trace", "why", "tree"];
     let shows =
         |line: &&&str| verbs.iter().any(|verb| line.starts_with(verb)) || line.contains("explain");
@@ -236,7 +236,7 @@ async fn tables_fit_80_columns_and_never_colour_or_steer_what_is_no_terminal() {
 
 #[tokio::test]
 async fn json_says_the_same_as_yaml_and_reads_back() {
-    let world = World::new().await;
+    let world = World::new();
     for line in COMMANDS.iter().chain(DESCRIBE).chain(LISTS) {
         let json = world.line(&format!("{line} -o json")).await.ok();
         let yaml = world.line(&format!("{line} -o yaml")).await.ok();
@@ -263,7 +263,7 @@ fn forget_times(value: &mut serde_json::Value) {
 
 #[tokio::test]
 async fn every_page_of_a_list_is_shown() {
-    let world = World::new().await;
+    let world = World::new();
     let names = world.line("get apps -o name").await.ok();
     let expected: Vec<_> = data::apps()
         .iter()
@@ -283,7 +283,7 @@ async fn every_page_of_a_list_is_shown() {
 
 #[tokio::test]
 async fn an_empty_list_is_no_failure_and_says_so_beside_the_results() {
-    let world = World::new().await;
+    let world = World::new();
     let ran = world.line("get sets -p nothing").await;
     assert_eq!((ran.code, ran.out.as_str()), (0, ""), "{ran:?}");
     assert_eq!(ran.err, "no sets in project nothing\n");

@@ -67,7 +67,8 @@ fn message(events: Vec<wire::Event>, gap: Option<(&str, &str)>) -> wire::WatchEv
 
 const GONE: &str = "events between then and now are not known any more: the hub was restarted";
 
-/// Set `cut` loses its hub after two events; whoever comes back has missed some.
+/// Set `cut` loses its hub after two events; whoever comes back has missed some. Set `ends` waits after
+/// two for the end of its hub; whoever comes back has missed none.
 pub(crate) fn watched(request: &wire::WatchEventsRequest) -> Messages {
     let all = all();
     let messages = match (request.set.as_str(), &request.after) {
@@ -79,7 +80,13 @@ pub(crate) fn watched(request: &wire::WatchEventsRequest) -> Messages {
         ("cut", Some(after)) if after.sequence == 2 => {
             vec![Ok(message(all[2..].to_vec(), Some(("HubRestarted", GONE))))]
         }
-        ("cut", Some(after)) => vec![Err(Status::aborted(format!("asked after {after:?}")))],
+        ("ends", None) => vec![Ok(message(all[..2].to_vec(), None))],
+        ("ends", Some(after)) if after.sequence == 2 => {
+            vec![Ok(message(all[2..].to_vec(), None))]
+        }
+        ("cut" | "ends", Some(after)) => {
+            vec![Err(Status::aborted(format!("asked after {after:?}")))]
+        }
         _ => {
             let beginning = "events before then are not known any more: this hub began then";
             vec![
@@ -97,7 +104,7 @@ pub(crate) fn watched(request: &wire::WatchEventsRequest) -> Messages {
 
 #[tokio::test]
 async fn what_is_known_is_a_list_and_what_is_not_is_said_beside_it() {
-    let world = World::new().await;
+    let world = World::new();
     let ran = world.line("events --set web").await;
     assert_eq!(
         ran.err,
@@ -118,7 +125,7 @@ async fn what_is_known_is_a_list_and_what_is_not_is_said_beside_it() {
 
 #[tokio::test]
 async fn the_hub_is_asked_for_what_the_options_say() {
-    let world = World::new().await;
+    let world = World::new();
     let line = "events -p shop --set web --cluster dev --since 2023-11-14";
     world.line(line).await.ok();
     let asked = world.hub.only_request();
@@ -136,7 +143,7 @@ async fn the_hub_is_asked_for_what_the_options_say() {
 
 #[tokio::test]
 async fn a_hub_that_goes_away_is_followed_without_telling_anything_twice() {
-    let world = World::new().await;
+    let world = World::new();
     let mut watched = Watched::start(&world, "events -f --set cut");
     assert!(watched.next().await.starts_with("TIME "));
     for reason in ["RunStarted", "WaveOpened"] {
@@ -157,7 +164,7 @@ async fn a_hub_that_goes_away_is_followed_without_telling_anything_twice() {
 
 #[tokio::test]
 async fn followed_as_json_each_is_a_document_and_so_is_a_gap() {
-    let world = World::new().await;
+    let world = World::new();
     let mut watched = Watched::start(&world, "events -w --set cut -o json");
     let mut found = Vec::new();
     for _ in 0..5 {
@@ -180,12 +187,14 @@ async fn followed_as_json_each_is_a_document_and_so_is_a_gap() {
 
 #[tokio::test]
 async fn a_real_end_of_the_hub_is_waited_out_and_its_refusals_are_not() {
-    let mut world = World::new().await;
-    let mut watched = Watched::start(&world, "events -f -o name --set cut");
+    let mut world = World::new();
+    let mut watched = Watched::start(&world, "events -f -o name --set ends");
     assert_eq!(watched.next().await, "event/7-1");
-    world.stop().await;
     assert_eq!(watched.next().await, "event/7-2");
-    world.start_again().await;
+    world.stop().await;
+    let told = watched.told().await;
+    assert!(told.starts_with("trying again: "), "{told}");
+    world.start_again();
     assert_eq!(watched.next().await, "event/7-3");
     assert_eq!(watched.next().await, "event/7-4");
     watched.interrupt().await;

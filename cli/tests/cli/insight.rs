@@ -280,7 +280,7 @@ pub(crate) fn objects(request: &wire::ListObjectsRequest) -> wire::ListObjectsRe
 
 #[tokio::test]
 async fn objects_are_told_whole_or_it_is_said_that_they_are_not() {
-    let world = World::new().await;
+    let world = World::new();
     let names = world.line("tree web -o name").await.ok();
     assert_eq!(names, "configmap/flags\ndeployment.apps/web\nservice/web\n");
     let some = world.line("tree web --limit 1").await;
@@ -296,7 +296,7 @@ async fn objects_are_told_whole_or_it_is_said_that_they_are_not() {
 
 #[tokio::test]
 async fn the_exit_code_tells_a_difference_only_where_it_is_wanted() {
-    let world = World::new().await;
+    let world = World::new();
     for (line, code) in [
         ("diff web", 0),
         ("diff web --exit-code", 9),
@@ -315,7 +315,7 @@ async fn the_exit_code_tells_a_difference_only_where_it_is_wanted() {
 
 #[tokio::test]
 async fn a_file_is_previewed_and_a_wrong_one_is_a_wrong_document() {
-    let world = World::new().await;
+    let world = World::new();
     world.file("web.yaml", "right");
     let shown = world.line("diff -f web.yaml").await.ok();
     assert!(shown.contains("release 9 would be made"), "{shown}");
@@ -328,7 +328,7 @@ async fn a_file_is_previewed_and_a_wrong_one_is_a_wrong_document() {
 
 #[tokio::test]
 async fn a_diff_names_its_applications_and_cannot_steer_a_terminal() {
-    let world = World::new().await;
+    let world = World::new();
     let shown = world.line("diff web").await.ok();
     assert!(!shown.contains('\u{1b}'), "{shown:?}");
     for line in shown.lines() {

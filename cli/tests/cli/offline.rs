@@ -23,8 +23,8 @@ spec:
 struct Desk(World);
 
 impl Desk {
-    async fn new() -> Self {
-        let world = World::new().await;
+    fn new() -> Self {
+        let world = World::new();
         let root = world.directory.path();
         for dir in ["repo/clusters", "repo/apps/dev-1", "repo/apps/lab"] {
             fs::create_dir_all(root.join(dir)).unwrap();
@@ -54,7 +54,7 @@ const INPUTS: &str = "--clusters clusters.yaml --repo repo";
 
 #[tokio::test]
 async fn a_set_expands_over_a_file_of_clusters_and_a_directory() {
-    let desk = Desk::new().await;
+    let desk = Desk::new();
     let ran = desk.run(&format!("expand -f set.yaml {INPUTS}")).await;
     let rows: Vec<Vec<&str>> = ran
         .out
@@ -91,7 +91,7 @@ async fn a_set_expands_over_a_file_of_clusters_and_a_directory() {
 
 #[tokio::test]
 async fn what_cannot_be_made_is_8_and_the_rest_is_shown() {
-    let desk = Desk::new().await;
+    let desk = Desk::new();
     desk.0
         .file("clusters.yaml", "- {name: dev-1, labels: {env: dev}}\n");
     let ran = desk
@@ -138,7 +138,7 @@ async fn what_cannot_be_made_is_8_and_the_rest_is_shown() {
 
 #[tokio::test]
 async fn a_directory_and_an_application_render_to_the_same_objects() {
-    let desk = Desk::new().await;
+    let desk = Desk::new();
     let dir = desk.run("render repo/apps/dev-1").await;
     assert_eq!(
         dir.out,
@@ -166,7 +166,7 @@ async fn a_directory_and_an_application_render_to_the_same_objects() {
 
 #[tokio::test]
 async fn what_cannot_be_rendered_is_8_with_its_place_and_a_secret_is_a_warning() {
-    let desk = Desk::new().await;
+    let desk = Desk::new();
     let file = "repo/apps/dev-1/secret.yaml";
     desk.0.file(
         file,

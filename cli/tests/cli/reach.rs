@@ -218,7 +218,7 @@ fn words(words: &[&str]) -> Vec<String> {
 
 #[tokio::test]
 async fn a_hub_that_is_dead() {
-    let world = World::new().await;
+    let world = World::new();
     let dead = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = format!("https://localhost:{}", dead.local_addr().unwrap().port());
     drop(dead);
@@ -239,7 +239,7 @@ async fn a_hub_that_is_dead() {
 
 #[tokio::test]
 async fn a_certificate_of_the_user_that_has_expired() {
-    let world = World::new().await;
+    let world = World::new();
     let old = world.authority.person("kim", Valid::Expired);
     let path = world.directory.path().join("old.yaml");
     configure(&path, &world.server(), &world.authority.pem, old);
@@ -261,7 +261,7 @@ async fn a_certificate_of_the_user_that_has_expired() {
 async fn a_certificate_of_the_hub_that_has_expired() {
     let authority = Authority::new("tidegate");
     let hub = authority.hub("localhost", Valid::Expired);
-    let world = World::with(authority, hub).await;
+    let world = World::with(authority, hub);
     let way = Way {
         name: "an expired hub",
         config: fs::read_to_string(&world.config).unwrap(),
@@ -279,7 +279,7 @@ async fn a_certificate_of_the_hub_that_has_expired() {
 
 #[tokio::test]
 async fn a_context_that_there_is_not() {
-    let world = World::new().await;
+    let world = World::new();
     let way = Way {
         name: "a wrong context",
         config: fs::read_to_string(&world.config).unwrap(),
@@ -313,7 +313,7 @@ async fn answering(bytes: &'static [u8]) -> (String, JoinHandle<()>) {
 
 #[tokio::test]
 async fn a_port_where_a_web_server_answers() {
-    let world = World::new().await;
+    let world = World::new();
     let (server, task) = answering(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await;
     let way = Way {
         name: "plain HTTP",
@@ -328,7 +328,7 @@ async fn a_port_where_a_web_server_answers() {
 
 #[tokio::test]
 async fn a_port_where_something_hangs_up() {
-    let world = World::new().await;
+    let world = World::new();
     let (server, task) = answering(b"").await;
     let way = Way {
         name: "something that hangs up",

@@ -53,7 +53,7 @@ pub(crate) async fn shown(world: &World, line: &str, columns: u16) -> String {
 
 #[tokio::test]
 async fn who_waits_for_longer_than_a_second_is_told_for_what() {
-    let world = World::new().await;
+    let world = World::new();
     for (line, what) in [
         (
             "refresh sluggish",
@@ -86,14 +86,14 @@ async fn who_waits_for_longer_than_a_second_is_told_for_what() {
 
 #[tokio::test]
 async fn what_is_no_terminal_shows_no_progress() {
-    let world = World::new().await;
+    let world = World::new();
     let ran = world.line("rollback sluggish --reason x").await;
     assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{ran:?}");
 }
 
 #[tokio::test]
 async fn states_have_colours_on_a_terminal_only() {
-    let world = World::new().await;
+    let world = World::new();
     let told = shown(&world, "get clusters", 120).await;
     assert!(told.contains("\u{1b}[32mConnected\u{1b}[0m"), "{told:?}");
     let told = world.line("get clusters").await.ok();

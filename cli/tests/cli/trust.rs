@@ -11,7 +11,7 @@ use crate::{
 
 #[tokio::test]
 async fn a_dead_hub_is_named_with_its_address() {
-    let world = World::new().await;
+    let world = World::new();
     let dead = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = format!("https://localhost:{}", dead.local_addr().unwrap().port());
     drop(dead);
@@ -25,7 +25,7 @@ async fn a_dead_hub_is_named_with_its_address() {
 
 #[tokio::test]
 async fn a_hub_that_accepts_and_says_nothing_is_given_up() {
-    let world = World::new().await;
+    let world = World::new();
     // Connections wait in the backlog; nobody takes them.
     let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = format!("https://localhost:{}", mute.local_addr().unwrap().port());
@@ -38,7 +38,7 @@ async fn a_hub_that_accepts_and_says_nothing_is_given_up() {
 
 #[tokio::test]
 async fn what_speaks_no_tls_is_not_the_hub() {
-    let world = World::new().await;
+    let world = World::new();
     let plain = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = format!("https://localhost:{}", plain.local_addr().unwrap().port());
     let answering = tokio::spawn(async move {
@@ -56,7 +56,7 @@ async fn what_speaks_no_tls_is_not_the_hub() {
 
 #[tokio::test]
 async fn a_hub_of_another_authority_is_not_trusted() {
-    let world = World::new().await;
+    let world = World::new();
     let other = Authority::new("other");
     let path = world.directory.path().join("other.yaml");
     configure(
@@ -79,7 +79,7 @@ async fn a_hub_of_another_authority_is_not_trusted() {
 async fn a_hub_with_an_expired_certificate_is_not_trusted() {
     let authority = Authority::new("tidegate");
     let hub = authority.hub("localhost", Valid::Expired);
-    let world = World::with(authority, hub).await;
+    let world = World::with(authority, hub);
     let told = world.line("whoami").await.failed(5);
     assert!(told.contains("expired") && told.contains("clock"), "{told}");
 }
@@ -88,7 +88,7 @@ async fn a_hub_with_an_expired_certificate_is_not_trusted() {
 async fn a_hub_under_another_name_is_not_trusted() {
     let authority = Authority::new("tidegate");
     let hub = authority.hub("hub.example", Valid::Now);
-    let world = World::with(authority, hub).await;
+    let world = World::with(authority, hub);
     let told = world.line("whoami").await.failed(5);
     assert!(
         told.contains("hub.example") && told.contains("--name"),
@@ -98,7 +98,7 @@ async fn a_hub_under_another_name_is_not_trusted() {
 
 #[tokio::test]
 async fn an_expired_certificate_is_told_before_anybody_is_asked() {
-    let world = World::new().await;
+    let world = World::new();
     let path = world.directory.path().join("old.yaml");
     let old = world.authority.person("kim", Valid::Expired);
     configure(&path, &world.server(), &world.authority.pem, old);
@@ -114,7 +114,7 @@ async fn an_expired_certificate_is_told_before_anybody_is_asked() {
 
 #[tokio::test]
 async fn a_certificate_that_the_hub_does_not_accept_is_4() {
-    let world = World::new().await;
+    let world = World::new();
     let path = world.directory.path().join("stranger.yaml");
     let stranger = Authority::new("other").person("kim", Valid::Now);
     configure(&path, &world.server(), &world.authority.pem, stranger);
@@ -127,7 +127,7 @@ async fn a_certificate_that_the_hub_does_not_accept_is_4() {
 
 #[tokio::test]
 async fn without_a_configuration_the_first_step_is_told() {
-    let world = World::new().await;
+    let world = World::new();
     let told = ran(&mut world.command(&["get", "sets"])).await.failed(2);
     assert!(
         told.contains(".config/tidegate/config.yaml") && told.contains("tidegate-hub init"),
@@ -141,7 +141,7 @@ async fn without_a_configuration_the_first_step_is_told() {
 
 #[tokio::test]
 async fn the_configuration_is_found_where_xdg_says() {
-    let world = World::new().await;
+    let world = World::new();
     let home = world.directory.path().join("tidegate");
     fs::create_dir(&home).unwrap();
     fs::rename(&world.config, home.join("config.yaml")).unwrap();
@@ -154,7 +154,7 @@ async fn the_configuration_is_found_where_xdg_says() {
 
 #[tokio::test]
 async fn an_unknown_context_names_the_known_ones() {
-    let world = World::new().await;
+    let world = World::new();
     let told = world.line("whoami --context prod").await.failed(2);
     assert!(
         told.contains("\"prod\"") && told.contains("it has test"),
@@ -165,7 +165,7 @@ async fn an_unknown_context_names_the_known_ones() {
 
 #[tokio::test]
 async fn a_damaged_configuration_is_told_with_its_place() {
-    let world = World::new().await;
+    let world = World::new();
     world.file(
         "bad.yaml",
         "apiVersion: tidegate.dev/v1alpha1\nkind: Config\ncontexts: {\n",
@@ -187,7 +187,7 @@ async fn a_damaged_configuration_is_told_with_its_place() {
 
 #[tokio::test]
 async fn an_address_that_is_none_is_wrong_usage() {
-    let world = World::new().await;
+    let world = World::new();
     for (server, word) in [
         ("http://localhost:1", "TLS only"),
         ("https://localhost", "no port"),
@@ -200,7 +200,7 @@ async fn an_address_that_is_none_is_wrong_usage() {
 
 #[tokio::test]
 async fn a_key_that_others_may_read_is_pointed_out() {
-    let world = World::new().await;
+    let world = World::new();
     fs::set_permissions(&world.config, fs::Permissions::from_mode(0o644)).unwrap();
     let ran = world.line("whoami").await;
     assert!(ran.err.contains("chmod 600"), "{ran:?}");

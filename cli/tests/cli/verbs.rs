@@ -116,16 +116,20 @@ const REQUESTS: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "cluster label eu a=1 b-",
+        "cluster label cluster/eu a=1 b-",
         &["cluster: \"eu\"", "{\"a\": \"1\"}", "[\"b\"]"],
     ),
     (
-        "cluster rotate eu --reason old",
+        "cluster rotate cluster/eu --reason old",
         &["cluster: \"eu\"", "reason: \"old\""],
     ),
     (
-        "cluster remove eu --reason old",
+        "cluster remove cluster/eu --reason old",
         &["cluster: \"eu\"", "reason: \"old\""],
+    ),
+    (
+        "events --set set/web --cluster cluster/eu",
+        &["set: \"web\"", "cluster: \"eu\"", "follow: false"],
     ),
     (
         "get apps -p shop --set web --cluster eu --limit 2",
@@ -143,7 +147,7 @@ const REQUESTS: &[(&str, &[&str])] = &[
 #[tokio::test]
 async fn requests_carry_what_the_user_said() {
     for (line, expected) in REQUESTS {
-        let world = World::new().await;
+        let world = World::new();
         world.line(line).await.ok();
         let request = world.hub.only_request();
         for part in *expected {
@@ -154,7 +158,7 @@ async fn requests_carry_what_the_user_said() {
 
 #[tokio::test]
 async fn the_project_may_come_from_the_environment() {
-    let world = World::new().await;
+    let world = World::new();
     let mut command = world.command(&["refresh", "web"]);
     command
         .env("TIDEGATE_CONFIG", &world.config)
@@ -165,7 +169,7 @@ async fn the_project_may_come_from_the_environment() {
 
 #[tokio::test]
 async fn apply_takes_files_directories_and_standard_input() {
-    let world = World::new().await;
+    let world = World::new();
     std::fs::create_dir(world.directory.path().join("sets")).unwrap();
     world.file("sets/a.yaml", "alpha");
     world.file("sets/b.json", "beta");
@@ -206,7 +210,7 @@ async fn apply_takes_files_directories_and_standard_input() {
 
 #[tokio::test]
 async fn a_wrong_document_is_told_with_its_place_and_has_its_own_code() {
-    let world = World::new().await;
+    let world = World::new();
     world.file("web.yaml", "wrong");
     let told = world.line("apply -f web.yaml").await.failed(8);
     assert_eq!(
@@ -217,7 +221,7 @@ async fn a_wrong_document_is_told_with_its_place_and_has_its_own_code() {
 
 #[tokio::test]
 async fn what_cannot_be_a_document_never_reaches_the_hub() {
-    let world = World::new().await;
+    let world = World::new();
     let big = std::fs::File::create(world.directory.path().join("big.yaml")).unwrap();
     big.set_len(50_000_000).unwrap();
     assert!(
@@ -247,7 +251,7 @@ async fn what_cannot_be_a_document_never_reaches_the_hub() {
 
 #[tokio::test]
 async fn only_the_token_goes_to_standard_output() {
-    let world = World::new().await;
+    let world = World::new();
     let ran = world.line("cluster join-token new --ca-out ca.pem").await;
     assert_eq!(
         (ran.code, ran.out.as_str()),
@@ -264,7 +268,7 @@ async fn only_the_token_goes_to_standard_output() {
 
 #[tokio::test]
 async fn a_new_user_can_speak_to_the_hub_with_the_file_alone() {
-    let world = World::new().await;
+    let world = World::new();
     let told = world
         .line("user create lee --role viewer --out lee.yaml")
         .await
@@ -298,7 +302,7 @@ async fn a_new_user_can_speak_to_the_hub_with_the_file_alone() {
 
 #[tokio::test]
 async fn a_refused_user_leaves_no_file_and_an_existing_file_is_never_overwritten() {
-    let world = World::new().await;
+    let world = World::new();
     world
         .line("user create forbidden --role admin --out x.yaml")
         .await
@@ -323,7 +327,7 @@ async fn a_refused_user_leaves_no_file_and_an_existing_file_is_never_overwritten
 
 #[tokio::test]
 async fn a_source_that_fails_makes_refresh_fail_after_showing_the_others() {
-    let world = World::new().await;
+    let world = World::new();
     let ran = world.line("refresh broken").await;
     assert!(ran.out.contains("8f14e45fceea"), "{ran:?}");
     assert!(ran.failed(1).contains("could not resolve host"));
@@ -331,7 +335,7 @@ async fn a_source_that_fails_makes_refresh_fail_after_showing_the_others() {
 
 #[tokio::test]
 async fn completion_scripts_need_no_hub() {
-    let world = World::new().await;
+    let world = World::new();
     for (shell, mark) in [
         ("bash", "complete -F _tidegate"),
         ("zsh", "#compdef tidegate"),
@@ -344,7 +348,7 @@ async fn completion_scripts_need_no_hub() {
 
 #[tokio::test]
 async fn an_agent_that_cannot_be_asked_makes_sync_fail_after_showing_the_others() {
-    let world = World::new().await;
+    let world = World::new();
     let ran = world.line("sync --set web").await;
     assert!(
         ran.out.contains("web-dev-1   dev-1    reconciling"),

@@ -16,7 +16,7 @@ async fn what_is_so_already_ends_the_wait_at_the_first_look() {
         "wait cluster dev-eu-central-1 --for connected --timeout 0",
         "wait cluster prod-eu-central-1 --for disconnected --timeout 0",
     ] {
-        let world = World::new().await;
+        let world = World::new();
         let ran = world.line(line).await;
         assert_eq!((ran.code, ran.out.as_str()), (0, ""), "{line}: {ran:?}");
         assert_eq!(world.hub.requests(), 1, "{line}");
@@ -30,11 +30,11 @@ async fn what_comes_is_waited_for() {
         "wait run slow --for succeeded --timeout 1m",
         "wait app slow --for healthy --timeout 1m",
     ] {
-        let world = World::new().await;
+        let world = World::new();
         world.line(line).await.ok();
         assert_eq!(world.hub.requests(), 3, "{line}");
     }
-    let world = World::new().await;
+    let world = World::new();
     assert_eq!(
         world.line("wait app slow --for healthy -o name").await.ok(),
         "application/slow\n"
@@ -43,7 +43,7 @@ async fn what_comes_is_waited_for() {
 
 #[tokio::test]
 async fn what_does_not_come_is_6_and_says_what_is_instead() {
-    let world = World::new().await;
+    let world = World::new();
     let told = world
         .line("wait app web-prod-eu-central-1 --for healthy --timeout 600ms")
         .await
@@ -70,7 +70,7 @@ async fn what_does_not_come_is_6_and_says_what_is_instead() {
 
 #[tokio::test]
 async fn a_run_that_can_no_longer_get_there_ends_the_wait_with_7() {
-    let world = World::new().await;
+    let world = World::new();
     let told = world.line("wait run bad --for succeeded").await.failed(7);
     assert!(told.contains("Failed: the failure budget"), "{told}");
 }
@@ -78,7 +78,7 @@ async fn a_run_that_can_no_longer_get_there_ends_the_wait_with_7() {
 #[tokio::test]
 async fn a_commit_binds_the_wait_to_its_run() {
     let commit = &data::run().sources[0].commit;
-    let world = World::new().await;
+    let world = World::new();
     let line = format!("wait set web --for state=WaitingGate --commit {commit} --timeout 0");
     world.line(&line).await.ok();
     world
@@ -94,7 +94,7 @@ async fn a_commit_binds_the_wait_to_its_run() {
 
 #[tokio::test]
 async fn a_name_of_another_kind_is_not_taken_for_one_of_this() {
-    let world = World::new().await;
+    let world = World::new();
     world
         .line("wait set set/web --for state=WaitingGate --timeout 0")
         .await

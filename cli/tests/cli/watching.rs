@@ -73,7 +73,7 @@ fn app(name: &str, health: wire::Health) -> wire::Application {
 
 #[tokio::test]
 async fn the_table_comes_first_and_then_only_what_changes() {
-    let world = World::new().await;
+    let world = World::new();
     let (one, two) = (
         app("one", wire::Health::Healthy),
         app("two", wire::Health::Healthy),
@@ -109,7 +109,7 @@ async fn the_table_comes_first_and_then_only_what_changes() {
 
 #[tokio::test]
 async fn what_happened_while_the_hub_was_away_is_told_when_it_is_back() {
-    let mut world = World::new().await;
+    let mut world = World::new();
     world
         .hub
         .now_has(vec![app("one", wire::Health::Progressing)]);
@@ -125,7 +125,7 @@ async fn what_happened_while_the_hub_was_away_is_told_when_it_is_back() {
         told.starts_with("trying again: failed to reach the hub at"),
         "{told}"
     );
-    world.start_again().await;
+    world.start_again();
     assert_eq!(watched.next().await, "application/one");
     assert_eq!(watched.next().await, "application/two");
     let (code, told) = watched.interrupt().await;
@@ -135,7 +135,7 @@ async fn what_happened_while_the_hub_was_away_is_told_when_it_is_back() {
 
 #[tokio::test]
 async fn time_ends_it_with_6_and_the_last_state_is_not_missed() {
-    let world = World::new().await;
+    let world = World::new();
     world
         .hub
         .now_has(vec![app("one", wire::Health::Progressing)]);
@@ -156,7 +156,7 @@ async fn time_ends_it_with_6_and_the_last_state_is_not_missed() {
 
 #[tokio::test]
 async fn a_hub_that_is_away_at_the_end_is_told() {
-    let mut world = World::new().await;
+    let mut world = World::new();
     let mut watched = Watched::start(&world, "cluster list -w --timeout 3s");
     watched.next().await;
     world.stop().await;
@@ -170,7 +170,7 @@ async fn a_hub_that_is_away_at_the_end_is_told() {
 
 #[tokio::test]
 async fn json_is_one_document_a_line_and_yaml_one_after_a_mark() {
-    let world = World::new().await;
+    let world = World::new();
     world
         .hub
         .now_has(vec![app("one", wire::Health::Progressing)]);
@@ -194,7 +194,7 @@ async fn json_is_one_document_a_line_and_yaml_one_after_a_mark() {
 
 #[tokio::test]
 async fn a_limit_is_for_the_first_list_only() {
-    let world = World::new().await;
+    let world = World::new();
     let apps = |names: &[&str]| -> Vec<_> {
         let names = names.iter();
         names.map(|name| app(name, wire::Health::Healthy)).collect()
@@ -209,7 +209,7 @@ async fn a_limit_is_for_the_first_list_only() {
 
 #[tokio::test]
 async fn a_log_goes_on_with_what_is_new_and_fits() {
-    let world = World::new().await;
+    let world = World::new();
     let mut watched = Watched::start(&world, "audit log -w --limit 1 --action run.* -o name");
     assert_eq!(watched.next().await, "audit/3");
     world.hub.decides("set.create");
@@ -227,7 +227,7 @@ async fn a_log_goes_on_with_what_is_new_and_fits() {
 
 #[tokio::test]
 async fn what_is_not_there_is_waited_for_only_as_a_list() {
-    let world = World::new().await;
+    let world = World::new();
     world.hub.now_has(Vec::new());
     world.line("get app none -w").await.failed(3);
     let mut watched = Watched::start(&world, "get apps -w");

@@ -50,7 +50,7 @@ async fn run(world: &World, line: &str, columns: u16) -> Ran {
 }
 
 async fn golden(columns: u16) {
-    let world = World::new().await;
+    let world = World::new();
     world.hub.now_has(hard());
     let mut transcript = Vec::new();
     for line in SHOWN {
@@ -79,7 +79,7 @@ async fn a_hundred_and_twenty_columns_are_as_agreed() {
 
 #[tokio::test]
 async fn no_screen_is_too_narrow_to_show_something() {
-    let world = World::new().await;
+    let world = World::new();
     world.hub.now_has(hard());
     for line in SHOWN.iter().chain(LISTS) {
         for columns in [1, 20] {
@@ -96,7 +96,7 @@ async fn no_screen_is_too_narrow_to_show_something() {
 /// What must be copied or is a word of its own may stand out; nothing else may.
 #[tokio::test]
 async fn whatever_can_be_broken_stays_within_the_screen() {
-    let (long, usual) = (World::new().await, World::new().await);
+    let (long, usual) = (World::new(), World::new());
     long.hub.now_has(hard());
     let lines = SHOWN.iter().map(|line| (&long, line));
     // What is described has names of its own, which the long ones would take the place of.
@@ -120,7 +120,7 @@ async fn whatever_can_be_broken_stays_within_the_screen() {
 
 #[tokio::test]
 async fn a_terminal_is_as_wide_as_it_says() {
-    let world = World::new().await;
+    let world = World::new();
     world.hub.now_has(hard());
     for columns in [40, 120] {
         let told = shown(&world, "describe app lang-東京", columns).await;
@@ -131,7 +131,7 @@ async fn a_terminal_is_as_wide_as_it_says() {
 
 #[tokio::test]
 async fn a_view_that_is_drawn_anew_never_grows_over_the_edge() {
-    let world = World::new().await;
+    let world = World::new();
     let told = shown(&world, "run watch good", 24).await;
     for line in told.split('\n') {
         let bare: String = line

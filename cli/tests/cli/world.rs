@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::Stdio,
     sync::Arc,
@@ -13,10 +13,8 @@ use tempfile::TempDir;
 use tidegate::config::{Config, Context, Reserved};
 use tidegate_proto::v1::fleet_server::FleetServer;
 use tokio::{
-    net::TcpListener,
     process::{Child, Command},
-    sync::oneshot,
-    task::JoinHandle,
+    runtime::{Builder, Runtime},
 };
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
@@ -65,53 +63,57 @@ pub(crate) struct World {
     serving: Serving,
 }
 
-/// The hub's server, until it is stopped or dropped.
-struct Serving {
-    task: JoinHandle<()>,
-    stop: Option<oneshot::Sender<()>>,
-}
+/// The hub's server, until it is stopped or dropped. It has a runtime of its own and ends with that as
+/// a process does: a server that is told to stop waits for open streams, and they may have no end.
+struct Serving(Option<Runtime>);
 
 impl Serving {
     fn start(listener: TcpListener, hub: &Arc<Canned>, authority: &Authority, it: Pair) -> Self {
         let tls = ServerTlsConfig::new()
             .identity(Identity::from_pem(it.certificate, it.key))
             .client_ca_root(Certificate::from_pem(&authority.pem));
-        let (stop, stopped) = oneshot::channel::<()>();
+        listener.set_nonblocking(true).unwrap();
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let inside = runtime.enter();
+        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
         let server = Server::builder()
             .tls_config(tls)
             .unwrap()
             .add_service(FleetServer::from_arc(Arc::clone(hub)))
-            .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async {
-                let _ = stopped.await;
-            });
-        Self {
-            task: tokio::spawn(async { server.await.unwrap() }),
-            stop: Some(stop),
-        }
+            .serve_with_incoming(TcpListenerStream::new(listener));
+        tokio::spawn(server);
+        drop(inside);
+        Self(Some(runtime))
     }
 }
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        self.task.abort();
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
 impl World {
     /// A hub and a person that trust each other.
-    pub(crate) async fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let authority = Authority::new("tidegate");
         let hub = authority.hub("localhost", Valid::Now);
-        Self::with(authority, hub).await
+        Self::with(authority, hub)
     }
 
     /// A hub with this certificate.
-    pub(crate) async fn with(authority: Authority, identity: Pair) -> Self {
+    pub(crate) fn with(authority: Authority, identity: Pair) -> Self {
         // Another test may have been first; the provider is the same.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let authority = Arc::new(authority);
         let hub = Arc::new(Canned::new(Arc::clone(&authority)));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let serving = Serving::start(listener, &hub, &authority, identity.clone());
         let directory = tempfile::tempdir().unwrap();
@@ -132,18 +134,15 @@ impl World {
 
     /// The hub ends: connections are closed, and nobody listens any more.
     pub(crate) async fn stop(&mut self) {
-        let stop = self
-            .serving
-            .stop
-            .take()
-            .expect("the hub was stopped before");
-        stop.send(()).unwrap();
-        (&mut self.serving.task).await.unwrap();
+        let runtime = self.serving.0.take();
+        let runtime = runtime.expect("the hub was stopped before");
+        let ended = tokio::task::spawn_blocking(|| drop(runtime));
+        ended.await.unwrap();
     }
 
     /// The hub is there again, at the same address.
-    pub(crate) async fn start_again(&mut self) {
-        let listener = TcpListener::bind(self.address).await.unwrap();
+    pub(crate) fn start_again(&mut self) {
+        let listener = TcpListener::bind(self.address).unwrap();
         let identity = self.identity.clone();
         self.serving = Serving::start(listener, &self.hub, &self.authority, identity);
     }

@@ -30,6 +30,7 @@ impl FleetApi {
             }
         };
         let groups = groups(&request.groups)?;
+        let named = request.no_groups || !groups.is_empty();
         let now = self.db.clock().now();
         let signed = self
             .authority
@@ -54,7 +55,7 @@ impl FleetApi {
             let mut changes = Changes::default();
             match known {
                 None => changes.create(&record),
-                Some(row) if !groups.is_empty() && row.record.groups != groups => {
+                Some(row) if named && row.record.groups != groups => {
                     regroup(row, &groups, actor, &mut changes);
                 }
                 Some(_) => {}

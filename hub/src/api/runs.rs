@@ -111,7 +111,13 @@ impl FleetApi {
             if is_news(&record.run, &word) {
                 record.run.approvals.push(word);
                 changes.update(row, &record);
-                let subject = format!("set/{} run/{} wave/{wave}", set.name, record.run.id);
+                let name = record
+                    .run
+                    .plan
+                    .waves
+                    .get(wave)
+                    .map_or("", |wave| &wave.name);
+                let subject = format!("set/{} run/{} wave/{name}", set.name, record.run.id);
                 let reason = request.reason.clone();
                 let decision = Decision::by(actor, &set.project, action, subject, reason);
                 changes.decide(decision.from_to("", content));

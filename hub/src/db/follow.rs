@@ -71,8 +71,8 @@ fn fold(
     batch: &tidegate_store::Batch,
     witness: &mut Witness,
 ) -> Result<(), String> {
-    let happened = {
-        let mut transaction = Transaction::default();
+    let mut transaction = Transaction::default();
+    {
         let mut state = shared.state.write().unwrap_or_else(PoisonError::into_inner);
         for event in &batch.events {
             let change = event
@@ -86,6 +86,10 @@ fn fold(
             witness.after(&state, event.key(), before);
         }
         state.revision = batch.revision;
+    }
+    // Nobody else writes the view, and its readers need not wait for words.
+    let happened = {
+        let state = shared.state.read().unwrap_or_else(PoisonError::into_inner);
         transaction.events(&state, shared.events.now())
     };
     // Whoever waits for the view finds the events of what it waited for.

@@ -18,6 +18,7 @@ const ACTIONS: &[(&str, &str, bool, &str)] = &[
         "a gate is closed",
     ),
     ("run.approve", "Approved", false, "a gate may open"),
+    ("run.reject", "Rejected", true, "a gate is to stay closed"),
     ("run.pass-gate", "GatePassed", false, "a gate opened"),
     ("run.finish-wave", "WaveSucceeded", false, "a wave is done"),
     ("run.fail-member", "MemberFailed", true, "a member failed"),
@@ -153,6 +154,12 @@ const ACTIONS: &[(&str, &str, bool, &str)] = &[
         false,
         "a person has a certificate",
     ),
+    (
+        "user.groups",
+        "UserRegrouped",
+        false,
+        "a person is in other groups",
+    ),
     ("hub.restore", "HubRestored", true, "restored from a backup"),
 ];
 
@@ -251,19 +258,21 @@ fn word<'a>(record: &'a AuditRecord, kind: &str) -> &'a str {
 }
 
 fn about(record: &AuditRecord) -> About {
-    let of = |kind| word(record, kind).to_owned();
+    let project = record.project.clone();
     // What a hold says may hold any words.
-    let free = record.action == "hold.approve";
+    if record.action == "hold.approve" {
+        return About {
+            project,
+            ..About::default()
+        };
+    }
+    let of = |kind| word(record, kind).to_owned();
     About {
-        project: record.project.clone(),
-        set: if free { String::new() } else { of("set") },
-        cluster: if free { String::new() } else { of("cluster") },
-        application: if free {
-            String::new()
-        } else {
-            of("application")
-        },
-        run: if free { String::new() } else { of("run") },
+        project,
+        set: of("set"),
+        cluster: of("cluster"),
+        application: of("application"),
+        run: of("run"),
     }
 }
 
@@ -278,7 +287,8 @@ fn message(record: &AuditRecord, said: &str, otherwise: &str) -> String {
         _ => said.to_owned(),
     };
     let wave = word(record, "wave");
-    if record.action.ends_with("-gate") || record.action == "run.approve" {
+    let of_gate = ["run.approve", "run.reject"].contains(&record.action.as_str());
+    if of_gate || record.action.ends_with("-gate") {
         message = format!("wave {wave}: {message}");
     }
     let person = record.actor != "system" && !record.actor.starts_with("cluster/");

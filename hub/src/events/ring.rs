@@ -86,8 +86,11 @@ impl Ring {
         self.lost
     }
 
-    /// The event that tells of this decision.
+    /// The event that tells of this decision; what was only seen is no decision.
     pub(super) fn find(&self, decision: &str) -> Option<&Kept> {
+        if decision.is_empty() {
+            return None;
+        }
         let mut newest_first = self.kept.iter().rev();
         newest_first.find(|kept| kept.event.decision == decision)
     }

@@ -2,6 +2,8 @@
 //!
 //! Pure. Tells of what changed, not of what is so: an application that stays degraded is told once.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use tidegate_model::{
     health::Health,
@@ -141,15 +143,12 @@ pub(super) fn judged(
         set: after.name.clone(),
         ..About::default()
     };
-    let real = |set: &SetRecord| -> Vec<String> {
-        let problems = set.problems.iter();
-        problems.filter(|it| !is_unfetched(it)).cloned().collect()
-    };
-    let known = before.map(real).unwrap_or_default();
-    let wrong = real(after);
-    let fresh: Vec<_> = wrong.iter().filter(|it| !known.contains(it)).collect();
+    let known: BTreeSet<_> = before.into_iter().flat_map(real_problems).collect();
+    let fresh: Vec<_> = real_problems(after)
+        .filter(|it| !known.contains(it))
+        .collect();
     let Some(first) = fresh.first() else {
-        let solved = wrong.is_empty() && !known.is_empty();
+        let solved = real_problems(after).next().is_none() && !known.is_empty();
         let event = Event::seen(now, false, "ProblemsSolved", about);
         return solved.then(|| event.saying("nothing is wrong with it any more"));
     };
@@ -163,6 +162,11 @@ pub(super) fn judged(
         more => format!(" (and {more} more)"),
     };
     Some(Event::seen(now, true, reason, about).saying(format!("{first}{others}")))
+}
+
+fn real_problems(set: &SetRecord) -> impl Iterator<Item = &str> {
+    let problems = set.problems.iter().map(String::as_str);
+    problems.filter(|problem| !is_unfetched(problem))
 }
 
 /// A source that cannot be fetched.

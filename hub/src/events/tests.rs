@@ -283,6 +283,15 @@ fn a_later_hub_goes_on_after_the_last_decision_that_it_knows() {
     assert_eq!((told, gap.unwrap().decisions_known), (vec![1, 3, 9], true));
 }
 
+#[test]
+fn no_decision_is_found_in_what_was_only_seen() {
+    let mut ring = ring::Ring::new(3, 1 << 20);
+    ring.push(note(1, "d/1"));
+    ring.push(note(2, ""));
+    assert_eq!(ring.find("d/1").unwrap().sequence, 1);
+    assert!(ring.find("").is_none());
+}
+
 /// Everything that a hub knows.
 fn all(hub: &Hub) -> Vec<Kept> {
     let log = hub.db.events();

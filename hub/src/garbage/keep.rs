@@ -31,9 +31,11 @@ pub struct Roots {
 
 /// Whether what this release holds stays readable. Of others only the header does.
 pub fn keeps_release(state: &State, set: &SetRecord, number: u64) -> bool {
-    is_recent(set, number)
-        || is_waiting(state, set, number)
-        || open_releases(state, set).contains(&number)
+    keeps(state, set, &open_releases(state, set), number)
+}
+
+fn keeps(state: &State, set: &SetRecord, open: &BTreeSet<u64>, number: u64) -> bool {
+    is_recent(set, number) || is_waiting(state, set, number) || open.contains(&number)
 }
 
 fn is_recent(set: &SetRecord, number: u64) -> bool {
@@ -73,11 +75,7 @@ impl Roots {
         for set in state.sets.iter() {
             let releases = state.releases_of(set).map(|row| &row.record);
             let open = open_releases(state, set);
-            let kept = releases.filter(|row| {
-                is_recent(set, row.number)
-                    || is_waiting(state, set, row.number)
-                    || open.contains(&row.number)
-            });
+            let kept = releases.filter(|row| keeps(state, set, &open, row.number));
             roots.entries.extend(kept.map(|release| release.entries));
             roots.members(state, set);
         }

@@ -110,7 +110,9 @@ impl AuthLayer {
             Err(_) if is_open(path) => None,
             Err(error) => return Err(error.into()),
         };
-        let since = peer.as_ref().and(certificate).and_then(beginning);
+        // Only an agent's certificate is replaced by order.
+        let agents = certificate.filter(|_| matches!(peer, Some(Peer::Cluster(_))));
+        let since = agents.and_then(beginning);
         self.decide_for(path, peer, since)
     }
 

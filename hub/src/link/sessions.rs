@@ -108,7 +108,8 @@ impl Table {
 
     /// Tells the listener, under the lock: so turns come in the order in which they happened.
     fn tell(&self, cluster: ClusterUid, connected: bool, at: Timestamp) {
-        if let Some(turns) = &self.turns {
+        // A hub that ends sends everybody away: that is its own end, not one of each cluster.
+        if let Some(turns) = self.turns.as_ref().filter(|_| !self.closed) {
             // A listener that is gone needs nothing.
             let _ = turns.send(Turn {
                 cluster,
@@ -460,7 +461,9 @@ mod tests {
     #[tokio::test]
     async fn a_drain_tells_every_session_and_lets_none_in() {
         let sessions = Sessions::new(Clock::default());
+        let mut turns = sessions.turns();
         let mut seat = sessions.open(ONE).unwrap();
+        assert!(turns.try_recv().unwrap().connected);
         let draining = {
             let sessions = sessions.clone();
             tokio::spawn(async move {
@@ -478,5 +481,9 @@ mod tests {
         assert!(!draining.is_finished());
         drop(seat);
         draining.await.unwrap();
+        assert!(
+            turns.try_recv().is_err(),
+            "the hub's end is no news of a cluster"
+        );
     }
 }

@@ -100,25 +100,27 @@ pub(super) fn apply(
             pass.changes.update(row, &record);
         }
     }
-    let record = learned(set, &row.record.run, &header.run);
-    if record != *view.set.record {
+    if let Some(record) = learned(set, &row.record.run, &header.run) {
         pass.changes.update(view.set, &record);
     }
     pass
 }
 
-/// What the end of a run means to its set.
-fn learned(set: &SetRecord, before: &Run, after: &Run) -> SetRecord {
-    let mut record = SetRecord::clone(set);
-    if after.state == RunState::Succeeded && before.state != RunState::Succeeded {
-        record.last_succeeded = Some(after.release_number);
-    }
+/// What the end of a run means to its set; `None` while it goes on.
+fn learned(set: &SetRecord, before: &Run, after: &Run) -> Option<SetRecord> {
     let ended = after.state.is_terminal() && !before.state.is_terminal();
-    if ended && after.rollback.is_some() {
+    let (succeeded, went_back) = (after.state == RunState::Succeeded, after.rollback.is_some());
+    if !ended || !(succeeded || went_back) {
+        return None;
+    }
+    let mut record = SetRecord::clone(set);
+    if succeeded {
+        record.last_succeeded = Some(after.release_number);
+    } else {
         // However it ended: what it denied and pinned was not known to any release so far.
         record.void_through = set.last_release;
     }
-    record
+    Some(record)
 }
 
 fn app_record<'a>(

@@ -5,8 +5,8 @@
 //! `pass` does, over the same inputs that are compared here to see whether there is anything new.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use serde_json::Value;
@@ -33,7 +33,7 @@ use tokio::{
 
 use super::{Candidate, CandidateApp, Content, pass::ENTRIES_TAG, warn};
 use crate::{
-    git::Git,
+    git::{self, Git},
     records::SetRecord,
     state::{Row, State},
     telemetry::content::Work,
@@ -170,6 +170,8 @@ pub struct Gatherer {
     git: Git,
     blobs: Arc<dyn BlobStore>,
     cache: Mutex<BTreeMap<(String, Source), Arc<Rendered>>>,
+    /// E-mail addresses of authors by repository and commit, which never change.
+    authors: Mutex<BTreeMap<(String, String), String>>,
     /// Read by passes, written by whoever must know that none is under way.
     passes: RwLock<()>,
 }
@@ -195,6 +197,7 @@ impl Gatherer {
             git,
             blobs,
             cache: Mutex::default(),
+            authors: Mutex::default(),
             passes: RwLock::default(),
         }
     }
@@ -237,39 +240,61 @@ impl Gatherer {
             self.add(&inputs, &mut candidate, app).await?;
         }
         // Most clusters of a set run the same: one reading serves them all.
-        let mut read: BTreeMap<Digest, Bundle> = BTreeMap::new();
+        let mut read: BTreeMap<Digest, Arc<Bundle>> = BTreeMap::new();
         for (app, digest) in &inputs.running {
-            let bundle = match read.get(digest) {
-                Some(bundle) => bundle.clone(),
-                None => self.bundle(*digest).await?,
+            let bundle = match read.entry(*digest) {
+                Entry::Occupied(known) => Arc::clone(known.get()),
+                Entry::Vacant(place) => {
+                    Arc::clone(place.insert(Arc::new(self.bundle(*digest).await?)))
+                }
             };
-            read.entry(*digest).or_insert_with(|| bundle.clone());
             candidate.running.insert(*app, bundle);
         }
-        candidate.authors = self.authors(&candidate.commits).await;
+        self.add_authors(&inputs, &mut candidate).await;
         Ok(candidate)
     }
 
-    /// Who wrote these commits: what was just read from them is in the mirror, so nobody is asked.
-    async fn authors(&self, commits: &BTreeSet<SourceCommit>) -> BTreeSet<String> {
-        let mut authors = BTreeSet::new();
-        for commit in commits {
-            match self
-                .git
-                .commit(&commit.source.repo_url, &commit.commit)
-                .await
-            {
-                Ok(info) => drop(authors.insert(info.author.email)),
+    /// Who wrote the commits. A pass follows every step of a run, so each is read once. Where a gate
+    /// keeps authors from approving, nothing is released whose author is not known.
+    async fn add_authors(&self, inputs: &Inputs, candidate: &mut Candidate) {
+        for SourceCommit { source, commit } in &candidate.commits {
+            match self.author(&source.repo_url, commit).await {
+                Ok(author) => drop(candidate.authors.insert(author)),
                 Err(error) => {
-                    tracing::warn!(
-                        commit = commit.commit,
-                        error = tidegate_telemetry::describe(&error),
-                        "the author of a commit is not known"
-                    );
+                    let error = tidegate_telemetry::describe(&error);
+                    tracing::warn!(commit, error, "the author of a commit is not known");
+                    if inputs.document.spec.strategy.separates_duties() {
+                        candidate.incomplete = true;
+                        let problem =
+                            format!("the author of commit {commit} is not known: {error}");
+                        candidate.problems.push(problem);
+                    }
                 }
             }
         }
-        authors
+    }
+
+    async fn author(&self, repo_url: &str, commit: &str) -> Result<String, git::Error> {
+        let key = (repo_url.to_owned(), commit.to_owned());
+        if let Some(author) = self.known_authors().get(&key) {
+            return Ok(author.clone());
+        }
+        let author = self
+            .git
+            .fetched_commit(repo_url, commit)
+            .await?
+            .author
+            .email;
+        let mut known = self.known_authors();
+        if known.len() >= CACHE {
+            known.clear();
+        }
+        known.insert(key, author.clone());
+        Ok(author)
+    }
+
+    fn known_authors(&self) -> MutexGuard<'_, BTreeMap<(String, String), String>> {
+        self.authors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn expand(&self, inputs: &Inputs, candidate: &mut Candidate) -> Expansion {

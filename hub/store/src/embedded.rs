@@ -100,12 +100,25 @@ impl Embedded {
     /// # Errors
     /// [`Error::Locked`], [`Error::NewerFormat`], [`Error::Corrupted`], [`Error::Disk`].
     pub async fn open(path: impl Into<PathBuf>, options: Options) -> Result<Self, Error> {
-        Self::open_file(File::at(path.into()), options).await
+        let file = File::at(path.into());
+        Self::guarded(file, move |file| {
+            file.create_if_missing(options)?;
+            Self::start(file, options)
+        })
+        .await
     }
 
+    #[cfg(test)]
     async fn open_file(file: File, options: Options) -> Result<Self, Error> {
+        Self::guarded(file, move |file| Self::start(file, options)).await
+    }
+
+    async fn guarded(
+        file: File,
+        start: impl FnOnce(File) -> Result<Self, Error> + Send + 'static,
+    ) -> Result<Self, Error> {
         let path = file.path.clone();
-        spawn_blocking(move || Self::start(file, options))
+        spawn_blocking(move || start(file))
             .await
             // A panic here means a file that not even the checks of redb expected.
             .unwrap_or_else(|panic| {

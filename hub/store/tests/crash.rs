@@ -7,7 +7,7 @@
 #[cfg(test)]
 mod crash {
     use std::{
-        env,
+        env, fs,
         io::{BufRead as _, BufReader, Write as _},
         path::Path,
         process::{Command, Stdio},
@@ -155,8 +155,8 @@ mod crash {
             let command = Command::new(env::current_exe().unwrap());
             let mut child = writer(&path, command).spawn().unwrap();
             let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-            // Killed somewhere in the work that follows this many answers; the first rounds hit
-            // the creation of the file.
+            // Killed somewhere in the work that follows this many answers; in the first rounds the
+            // writer has hardly begun.
             let answers = if round < 3 { 0 } else { round * 7 % 40 + 1 };
             let before = acknowledged.lines;
             while acknowledged.lines < before + answers {
@@ -169,6 +169,26 @@ mod crash {
             check(&path, &acknowledged).await;
         }
         assert!(acknowledged.lines > 300, "{}", acknowledged.lines);
+    }
+
+    #[tokio::test]
+    async fn kill_9_while_a_store_is_created_leaves_none_or_a_whole_one() {
+        let mut unfinished = 0;
+        for _ in 0..30 {
+            let directory = TempDir::new().unwrap();
+            let path = directory.path().join("hub.redb");
+            let command = Command::new(env::current_exe().unwrap());
+            let mut child = writer(&path, command).spawn().unwrap();
+            // Killed as soon as the first of its files is seen.
+            while fs::read_dir(&directory).unwrap().next().is_none() {
+                assert!(child.try_wait().unwrap().is_none(), "the writer ended");
+            }
+            child.kill().unwrap();
+            child.wait().unwrap();
+            unfinished += usize::from(!path.exists());
+            check(&path, &Acknowledged::default()).await;
+        }
+        assert!(unfinished > 0, "never killed before the store was there");
     }
 
     #[tokio::test]

@@ -126,12 +126,12 @@ pub fn explain(
     if run.state.is_terminal() && run.request.is_none() {
         return Vec::new();
     }
-    let (next, changed, effects) = advance(run, members, facts, now);
+    let (mut next, changed, effects) = advance(run, members, facts, now);
     let explainer = Explainer {
         run,
         work: Work::new(run, members, facts, now),
     };
-    if !changed.is_empty() || !effects.is_empty() || !same_but_clock(run, &next) {
+    if !changed.is_empty() || !effects.is_empty() || !same_but_clock(run, &mut next) {
         return vec![explainer.say(
             BlockCode::StepPending,
             "nothing: the hub's next step moves it",

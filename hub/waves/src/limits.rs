@@ -4,10 +4,7 @@
 //! members that were planned: who is removed on the way changes no allowance (invariant 35). Never
 //! counts who failed: the steps do.
 
-use tidegate_model::{
-    run::Run,
-    strategy::{BudgetMode, StrategyType},
-};
+use tidegate_model::{run::Run, strategy::BudgetMode};
 
 use crate::{
     mutant::{self, Mutant},
@@ -38,15 +35,13 @@ impl Limits {
             .get(wave)
             .map_or((0, 0), |wave| (wave.members.len(), wave.concurrency));
         let spec = wave_of(run, wave);
-        // All at once is one wave with everybody under way, so nobody is spared.
-        let by_waves = run.strategy.kind == StrategyType::Waves;
         Self {
             concurrency,
             unavailable: spec
                 .max_unavailable
                 .map_or(concurrency, |max| max.floor_at_least_one(members)),
             budget: spec.failure_budget.max.floor(members),
-            strict: by_waves && spec.failure_budget.mode == BudgetMode::Strict,
+            strict: spec.failure_budget.mode == BudgetMode::Strict,
             min_healthy: spec.min_healthy.ceil_at_least_one(members),
         }
     }

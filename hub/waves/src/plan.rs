@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use tidegate_model::{
     ids::{AppUid, ClusterUid},
     run::{MemberId, Plan, PlannedWave},
-    strategy::{Amount, Limit, Strategy, StrategyType, Unmatched, Wave},
+    strategy::{Amount, BudgetMode, Limit, Strategy, StrategyType, Unmatched, Wave},
 };
 
 use crate::{
@@ -66,14 +66,19 @@ pub enum PlanError {
     },
 }
 
-/// The one wave of `AllAtOnce`.
-pub(crate) const ALL: &str = "all";
+/// The one wave of `AllAtOnce`: everybody is under way, so a strict budget would have nobody to spare.
+pub(crate) fn all_at_once() -> Wave {
+    let mut wave = Wave::named("all");
+    wave.max_concurrency = Some(Amount::Percent(100));
+    wave.failure_budget.mode = BudgetMode::Fast;
+    wave
+}
 
 /// Plans the waves. `seed` decides whom a limit picks and nothing else; the same seed for every run
 /// of a set keeps its canaries the same.
 pub fn plan(strategy: &Strategy, members: &[Candidate], seed: u64) -> Result<Planned, PlanError> {
     validate(strategy)?;
-    let everybody = [Wave::named(ALL)];
+    let everybody = [all_at_once()];
     let waves = match strategy.kind {
         StrategyType::AllAtOnce => &everybody[..],
         StrategyType::Waves => &strategy.waves,
@@ -89,14 +94,10 @@ pub fn plan(strategy: &Strategy, members: &[Candidate], seed: u64) -> Result<Pla
     let excluded = planner.settle_unmatched(strategy.unmatched, waves)?;
     let planned_waves = waves.iter().enumerate().map(|(index, wave)| {
         let members = planner.ordered(index, wave);
-        let concurrency = match strategy.kind {
-            StrategyType::AllAtOnce => members.len().max(1),
-            StrategyType::Waves => concurrency(index, wave, members.len()),
-        };
         PlannedWave {
             name: wave.name.clone(),
+            concurrency: concurrency(index, wave, members.len()),
             members,
-            concurrency,
         }
     });
     Ok(Planned {

@@ -33,10 +33,8 @@ pub fn step(
     facts: &Facts,
     now: Timestamp,
 ) -> Step {
-    let after = unjudged(run, members, facts, now);
+    let (after, members_after) = unjudged(run, members, facts, now);
     if cfg!(debug_assertions) {
-        let mut members_after = members.clone();
-        members_after.extend(after.changed.clone());
         let broken = invariants::check(&invariants::Transition {
             run,
             members,
@@ -54,25 +52,25 @@ pub fn step(
     after
 }
 
-/// The step, for a caller that holds the invariants itself.
+/// The step and the members after it, for a caller that holds the invariants itself.
 pub(crate) fn unjudged(
     run: &Run,
     members: &BTreeMap<MemberId, Member>,
     facts: &Facts,
     now: Timestamp,
-) -> Step {
-    let (next, changed, effects) = advance(run, members, facts, now);
-    let more = !changed.is_empty() || !effects.is_empty() || !same_but_clock(run, &next);
+) -> (Step, BTreeMap<MemberId, Member>) {
+    let (mut next, changed, effects) = advance(run, members, facts, now);
+    let more = !changed.is_empty() || !effects.is_empty() || !same_but_clock(run, &mut next);
     let mut after = members.clone();
     after.extend(changed.clone());
-    let report = explain(&next, &after, facts, now);
-    Step {
+    let step = Step {
+        report: explain(&next, &after, facts, now),
         run: next,
         changed,
         effects,
         more,
-        report,
-    }
+    };
+    (step, after)
 }
 
 /// The step without its report.
@@ -103,13 +101,15 @@ pub(crate) fn advance(
     work.finish()
 }
 
-/// Whether two headers differ in nothing but what the clock shows.
-pub(crate) fn same_but_clock(a: &Run, b: &Run) -> bool {
-    let soak = |run: &Run| run.soak.running_since.is_some();
-    soak(a) == soak(b)
-        && Run {
-            clock: b.clock,
-            soak: b.soak,
-            ..a.clone()
-        } == *b
+/// Whether two headers differ in nothing but what the clock shows. The second comes back as it was:
+/// a copy of either would be one of strategy and plan, at every step.
+pub(crate) fn same_but_clock(a: &Run, b: &mut Run) -> bool {
+    if a.soak.running_since.is_some() != b.soak.running_since.is_some() {
+        return false;
+    }
+    let own = (b.clock, b.soak);
+    (b.clock, b.soak) = (a.clock, a.soak);
+    let same = *a == *b;
+    (b.clock, b.soak) = own;
+    same
 }

@@ -2094,9 +2094,12 @@ pub struct CreateUserRequest {
     /// PKCS#10, DER. Nothing of it but the key is used.
     #[prost(bytes = "vec", tag = "3")]
     pub csr: ::prost::alloc::vec::Vec<u8>,
-    /// Groups that gates may name.
+    /// Groups that gates may name. None leaves those of a person who is known.
     #[prost(string, repeated, tag = "4")]
     pub groups: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Takes a person who is known out of all groups.
+    #[prost(bool, tag = "5")]
+    pub no_groups: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateUserResponse {

@@ -3,45 +3,47 @@
 
 use serde_json::{Value, json};
 
-use crate::{object::meta, resources::Resource};
+use crate::object::meta;
 
-const SETTLED: [&str; 3] = [
-    "persistentvolumeclaims",
-    "services",
-    "poddisruptionbudgets.policy",
-];
+/// The status that an object gets, if it gets one.
+pub(super) type Settler = fn(&Value) -> Option<Value>;
 
-/// Whether objects of a kind are settled.
-pub(super) fn settles(id: &str) -> bool {
-    SETTLED.contains(&id)
+/// Who settles objects of a kind, if somebody does.
+pub(super) fn settler(id: &str) -> Option<Settler> {
+    match id {
+        "persistentvolumeclaims" => Some(claim),
+        "services" => Some(service),
+        "poddisruptionbudgets.policy" => Some(budget),
+        _ => None,
+    }
 }
 
-/// Settles an object; whether something changed.
-pub(super) fn settle(resource: &Resource, object: &mut Value) -> bool {
-    let before = object["status"].clone();
-    match &*resource.id {
-        "persistentvolumeclaims" if before["phase"] != "Bound" => {
-            object["status"] = json!({
-                "phase": "Bound", "accessModes": object["spec"]["accessModes"],
-                "capacity": object["spec"]["resources"]["requests"],
-            });
-        }
-        "services" if object["spec"]["type"] == "LoadBalancer" => {
-            // An address for documentation (RFC 5737): nobody is there.
-            let last = meta(object, "name").bytes().map(u64::from).sum::<u64>() % 254 + 1;
-            let ingress = json!([{"ip": format!("192.0.2.{last}"), "ipMode": "VIP"}]);
-            object["status"] = json!({"loadBalancer": {"ingress": ingress}});
-        }
-        "poddisruptionbudgets.policy" => {
-            let mut status = if before.is_object() {
-                before.clone()
-            } else {
-                json!({})
-            };
-            status["observedGeneration"] = object["metadata"]["generation"].clone();
-            object["status"] = status;
-        }
-        _ => return false,
-    }
-    object["status"] != before
+fn claim(object: &Value) -> Option<Value> {
+    (object["status"]["phase"] != "Bound").then(|| {
+        json!({
+            "phase": "Bound", "accessModes": object["spec"]["accessModes"],
+            "capacity": object["spec"]["resources"]["requests"],
+        })
+    })
+}
+
+fn service(object: &Value) -> Option<Value> {
+    (object["spec"]["type"] == "LoadBalancer").then(|| {
+        // An address for documentation (RFC 5737): nobody is there.
+        let last = meta(object, "name").bytes().map(u64::from).sum::<u64>() % 254 + 1;
+        let ingress = json!([{"ip": format!("192.0.2.{last}"), "ipMode": "VIP"}]);
+        json!({"loadBalancer": {"ingress": ingress}})
+    })
+}
+
+fn budget(object: &Value) -> Option<Value> {
+    let (status, generation) = (&object["status"], &object["metadata"]["generation"]);
+    (status["observedGeneration"] != *generation).then(|| {
+        let mut status = match status {
+            Value::Object(_) => status.clone(),
+            _ => json!({}),
+        };
+        status["observedGeneration"] = generation.clone();
+        status
+    })
 }

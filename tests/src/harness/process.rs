@@ -123,24 +123,15 @@ impl Process {
     ///
     /// [`Error::Io`] when the log cannot be written or the program not run.
     pub fn start(name: &str, command: Command, log: &Path) -> Result<Self, Error> {
-        Self::begin(name, command, log, None)
+        Self::start_telling(name, command, log, None)
     }
 
-    /// Starts `command` with its standard error somewhere else than in `log`.
+    /// Starts `command` with its standard error there, or in `log` too.
     ///
     /// # Errors
     ///
     /// Those of [`Process::start`].
     pub fn start_telling(
-        name: &str,
-        command: Command,
-        log: &Path,
-        stderr: Stdio,
-    ) -> Result<Self, Error> {
-        Self::begin(name, command, log, Some(stderr))
-    }
-
-    fn begin(
         name: &str,
         mut command: Command,
         log: &Path,

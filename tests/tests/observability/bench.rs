@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, ExitStatus, Stdio},
+    process::{ExitStatus, Stdio},
     time::Duration,
 };
 
@@ -91,7 +91,7 @@ impl Bench {
         self.start_hub_telling(more, None).await;
     }
 
-    /// Starts the hub with its standard error here instead of in its log.
+    /// Starts the hub with its standard error there, or in its log.
     pub(crate) async fn start_hub_telling(&mut self, more: &[&str], stderr: Option<Stdio>) {
         let mut command = command_for(&product("tidegate-hub").unwrap());
         let address = |port: &Port| format!("127.0.0.1:{}", port.number());
@@ -103,7 +103,8 @@ impl Bench {
             .args(["--log-format", "json"])
             .args(more)
             .current_dir(self.path());
-        let process = started("hub", command, &self.path().join("hub.log"), stderr);
+        let log = self.path().join("hub.log");
+        let process = Process::start_telling("hub", command, &log, stderr).unwrap();
         let ready = eventually("the hub ready", PATIENCE, || async {
             process.expect_running().map_err(|e| e.to_string())?;
             let answer = get(&self.hub_health, "/readyz").await?;
@@ -121,7 +122,7 @@ impl Bench {
         self.start_agent_telling(more, None);
     }
 
-    /// Starts the agent with its standard error here instead of in its log.
+    /// Starts the agent with its standard error there, or in its log.
     pub(crate) fn start_agent_telling(&mut self, more: &[&str], stderr: Option<Stdio>) {
         let mut command = command_for(&product("tidegate-agent").unwrap());
         let health = format!("127.0.0.1:{}", self.agent_health.number());
@@ -132,7 +133,8 @@ impl Bench {
             .args(more)
             .current_dir(self.path());
         let log = self.path().join("agent.log");
-        self.agent = Some(started("agent", command, &log, stderr));
+        let process = Process::start_telling("agent", command, &log, stderr);
+        self.agent = Some(process.unwrap());
     }
 
     /// Ends the hub and returns its status.
@@ -252,14 +254,6 @@ impl Bench {
         };
         eventually("the run", PATIENCE, look).await.unwrap();
     }
-}
-
-fn started(name: &str, command: Command, log: &Path, stderr: Option<Stdio>) -> Process {
-    let started = match stderr {
-        Some(stderr) => Process::start_telling(name, command, log, stderr),
-        None => Process::start(name, command, log),
-    };
-    started.unwrap()
 }
 
 async fn end(process: &Process, signal: Signal) -> ExitStatus {

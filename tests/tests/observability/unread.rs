@@ -94,7 +94,7 @@ async fn why_not(program: &str, arguments: &[&str], is_read: bool) -> String {
     let mut command = command_for(&product(program).unwrap());
     command.args(arguments).current_dir(folder.path());
     let log = folder.path().join("log");
-    let process = Process::start_telling(program, command, &log, stderr).unwrap();
+    let process = Process::start_telling(program, command, &log, Some(stderr)).unwrap();
     let status = ended(&process).await;
     assert!(status.code().is_some_and(|code| code > 0), "{status}");
     drop(writer);

@@ -20,11 +20,9 @@ use tidegate_tests::harness::{eventually, require_real};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
-    recorder::{JSON, MERGE, Recorder},
+    recorder::{DEFINITIONS, DEPLOYMENTS, JSON, MERGE, Recorder, SERVICES},
     writes::deployment,
 };
-
-const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/NS/deployments";
 
 /// A running sandbox, a client of it, and what ends it.
 pub(crate) fn start(name: &str, delay: Duration) -> (Sandbox, kube::Client, DropGuard) {
@@ -94,7 +92,7 @@ async fn claims_are_bound_balancers_get_an_address_and_budgets_are_observed() {
             json!("Bound"),
         ),
         (
-            "/api/v1/namespaces/NS/services",
+            SERVICES,
             json!({"type": "LoadBalancer", "ports": [{"port": 80}]}),
             "/status/loadBalancer/ingress/0/ip",
             json!("192.0.2.98"),
@@ -171,9 +169,8 @@ async fn what_it_does_not_judge_it_says_in_a_warning() {
                 "names": {"plural": format!("{name}s"), "kind": name.to_uppercase()},
                 "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}}]},
         });
-        let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
         let body = kube::client::Body::from(definition.to_string().into_bytes());
-        let request = http::Request::post(path).body(body).unwrap();
+        let request = http::Request::post(DEFINITIONS).body(body).unwrap();
         let response = client.send(request).await.unwrap();
         assert_eq!(response.status(), 201);
         let warning = response.headers().get("warning");

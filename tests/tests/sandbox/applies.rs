@@ -4,7 +4,7 @@ use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::{
-    recorder::{APPLY, Case, JSON, MERGE, PATCH, Recorder},
+    recorder::{APPLY, Case, DEPLOYMENTS, JSON, MAPS, MERGE, PATCH, Recorder},
     writes::{deployment, without_status},
 };
 
@@ -20,9 +20,6 @@ pub(crate) const CASES: &[Case] = &[
     ("apply_from_client_side", apply_from_client_side),
     ("managed_fields_said", managed_fields_said),
 ];
-
-const MAPS: &str = "/api/v1/namespaces/NS/configmaps";
-const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/NS/deployments";
 
 #[expect(
     clippy::needless_pass_by_value,

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     lives::gone,
-    recorder::{Case, JSON, Recorder},
+    recorder::{Case, DEFINITIONS, JSON, Recorder},
     tables::{TABLE, plain},
 };
 
@@ -14,8 +14,6 @@ pub(crate) const CASES: &[Case] = &[
     ("table_of_no_path", table_of_no_path),
     ("columns_refused", columns_refused),
 ];
-
-const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 
 /// Columns of every type, and every form of path.
 const COLUMNS: &[(&str, &str)] = &[

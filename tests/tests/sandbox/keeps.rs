@@ -8,13 +8,10 @@ use tidegate_sandbox::{Options, Sandbox, SnapshotError};
 use super::{
     alone::{condition, start},
     lives::{definition, gadget},
-    recorder::{APPLY, JSON, MERGE, Recorder},
+    recorder::{APPLY, DEFINITIONS, DEPLOYMENTS, JSON, MAPS, MERGE, Recorder},
     writes::deployment,
 };
 
-const MAPS: &str = "/api/v1/namespaces/NS/configmaps";
-const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/NS/deployments";
-const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 const GADGETS: &str = "/apis/conformance.example/v1/namespaces/NS/gadgets";
 
 fn named(name: &str, delay: Duration) -> Options {

@@ -4,7 +4,7 @@ use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::discovers::main_resources;
-use super::recorder::{APPLY, Case, JSON, MERGE, PATCH, Recorder};
+use super::recorder::{APPLY, Case, DEFINITIONS, JSON, MAPS, MERGE, PATCH, Recorder};
 
 pub(crate) const CASES: &[Case] = &[
     ("finalizers", finalizers),
@@ -16,8 +16,6 @@ pub(crate) const CASES: &[Case] = &[
     ("custom_kind", custom_kind),
     ("custom_versions", custom_versions),
 ];
-
-const MAPS: &str = "/api/v1/namespaces/NS/configmaps";
 
 pub(crate) fn gone(code: u16, _: &Value) -> bool {
     code == 404
@@ -346,8 +344,7 @@ fn several() -> Value {
 
 fn custom_versions(r: &mut Recorder) -> BoxFuture<'_, ()> {
     Box::pin(async move {
-        let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-        r.ask("POST", definitions, JSON, &several()).await;
+        r.ask("POST", DEFINITIONS, JSON, &several()).await;
         let at = |version: &str| format!("/apis/versions.example/{version}/namespaces/NS/wheels");
         let (new, old) = (at("v1"), at("v1beta1"));
         r.wait("served", &new, |code, _| code == 200).await;
@@ -391,7 +388,7 @@ fn custom_versions(r: &mut Recorder) -> BoxFuture<'_, ()> {
             {"op": "replace", "path": "/spec/versions/0/storage", "value": false},
             {"op": "replace", "path": "/spec/versions/1/storage", "value": true},
         ]);
-        let definition = format!("{definitions}/wheels.versions.example");
+        let definition = format!("{DEFINITIONS}/wheels.versions.example");
         r.ask("PATCH", &definition, PATCH, &moved).await;
         let both = |_: u16, it: &Value| it["status"]["storedVersions"][1].is_string();
         let (code, answer) = r.wait("both are stored", &definition, both).await;
@@ -405,18 +402,17 @@ fn custom_versions(r: &mut Recorder) -> BoxFuture<'_, ()> {
 /// Defines the kind `Thing` of `GROUP.example` with this schema: the paths of its definition and of
 /// its objects.
 pub(crate) async fn define_as(r: &mut Recorder, group: &str, schema: &Value) -> (String, String) {
-    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
     let definition = json!({
         "metadata": {"name": format!("things.{group}.example")},
         "spec": {"group": format!("{group}.example"), "scope": "Namespaced",
             "names": {"plural": "things", "kind": "Thing"},
             "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}}]},
     });
-    let (code, answer) = r.ask("POST", definitions, JSON, &definition).await;
+    let (code, answer) = r.ask("POST", DEFINITIONS, JSON, &definition).await;
     assert_eq!(code, 201, "{answer}");
     let things = format!("/apis/{group}.example/v1/namespaces/NS/things");
     r.wait("served", &things, |code, _| code == 200).await;
-    (format!("{definitions}/things.{group}.example"), things)
+    (format!("{DEFINITIONS}/things.{group}.example"), things)
 }
 
 const DEFINITION: &str =

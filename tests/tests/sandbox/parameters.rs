@@ -3,14 +3,12 @@
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
-use super::recorder::{APPLY, Case, JSON, Recorder};
+use super::recorder::{APPLY, Case, JSON, MAPS, Recorder};
 
 pub(crate) const CASES: &[Case] = &[
     ("parameters_of_reads", parameters_of_reads),
     ("parameters_of_writes", parameters_of_writes),
 ];
-
-const MAPS: &str = "/api/v1/namespaces/NS/configmaps";
 
 /// Whether a good answer is a list or a watch, and of how many; a refusal as it is.
 fn form(code: u16, answer: Value) -> Value {

@@ -4,7 +4,9 @@ use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::{
-    recorder::{Case, JSON, MERGE, PATCH, Recorder, STRATEGIC},
+    recorder::{
+        Case, DEPLOYMENTS, JSON, MAPS, MERGE, PATCH, Recorder, SECRETS, SERVICES, STRATEGIC,
+    },
     writes::{deployment, without_status},
 };
 
@@ -18,10 +20,6 @@ pub(crate) const CASES: &[Case] = &[
     ("delete_collection", delete_collection),
     ("selected_by_field", selected_by_field),
 ];
-
-const MAPS: &str = "/api/v1/namespaces/NS/configmaps";
-const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/NS/deployments";
-const SERVICES: &str = "/api/v1/namespaces/NS/services";
 
 /// Two containers with variables, ports and volumes.
 fn rich() -> Value {
@@ -289,17 +287,16 @@ fn delete_collection(r: &mut Recorder) -> BoxFuture<'_, ()> {
 
 fn selected_by_field(r: &mut Recorder) -> BoxFuture<'_, ()> {
     Box::pin(async move {
-        let secrets = "/api/v1/namespaces/NS/secrets";
         for (name, ty) in [("a", "a.example/a"), ("b", "a.example/b")] {
             let body = json!({"metadata": {"name": name}, "type": ty});
-            r.ask("POST", secrets, JSON, &body).await;
+            r.ask("POST", SECRETS, JSON, &body).await;
         }
         for query in [
             "type%3Da.example/a",
             "type!%3Da.example/a",
             "type%3Da.example/b,metadata.name%3Da",
         ] {
-            let path = format!("{secrets}?fieldSelector={query}");
+            let path = format!("{SECRETS}?fieldSelector={query}");
             let (code, answer) = r.ask("GET", &path, JSON, &Value::Null).await;
             let names = answer["items"].as_array().unwrap().iter();
             let names: Value = names.map(|it| it["metadata"]["name"].clone()).collect();

@@ -5,16 +5,12 @@ use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::{
-    recorder::{APPLY, Case, JSON, MERGE, PATCH, Recorder, STRATEGIC},
+    recorder::{APPLY, Case, DEPLOYMENTS, JSON, MAPS, MERGE, PATCH, Recorder, SECRETS, STRATEGIC},
     refuses::without_names,
     writes::deployment,
 };
 
 pub(crate) const CASES: &[Case] = &[("base64", base64), ("quantities", quantities)];
-
-const MAPS: &str = "/api/v1/namespaces/NS/configmaps";
-const SECRETS: &str = "/api/v1/namespaces/NS/secrets";
-const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/NS/deployments";
 
 /// The object that a refusal quotes is written by each server in its own order.
 fn without_value(answer: &Value) -> Value {

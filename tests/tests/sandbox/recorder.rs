@@ -26,6 +26,13 @@ pub(crate) const PATCH: &str = "application/json-patch+json";
 pub(crate) const STRATEGIC: &str = "application/strategic-merge-patch+json";
 pub(crate) const APPLY: &str = "application/apply-patch+yaml";
 
+// Where objects are; `NS` stands for the namespace of the case.
+pub(crate) const MAPS: &str = "/api/v1/namespaces/NS/configmaps";
+pub(crate) const SECRETS: &str = "/api/v1/namespaces/NS/secrets";
+pub(crate) const SERVICES: &str = "/api/v1/namespaces/NS/services";
+pub(crate) const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/NS/deployments";
+pub(crate) const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+
 /// A server and what it answered.
 pub(crate) struct Recorder {
     client: kube::Client,

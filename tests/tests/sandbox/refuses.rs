@@ -4,7 +4,9 @@ use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::{
-    recorder::{APPLY, Case, JSON, MERGE, PATCH, Recorder, STRATEGIC},
+    recorder::{
+        APPLY, Case, DEPLOYMENTS, JSON, MAPS, MERGE, PATCH, Recorder, SECRETS, SERVICES, STRATEGIC,
+    },
     writes::deployment,
 };
 
@@ -19,11 +21,6 @@ pub(crate) const CASES: &[Case] = &[
     ("refused_scalers", refused_scalers),
     ("refused_patches", refused_patches),
 ];
-
-const MAPS: &str = "/api/v1/namespaces/NS/configmaps";
-const SECRETS: &str = "/api/v1/namespaces/NS/secrets";
-const SERVICES: &str = "/api/v1/namespaces/NS/services";
-const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/NS/deployments";
 
 /// Sets what a pointer names, or removes it.
 fn set(object: &mut Value, pointer: &str, value: &Value) {

@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::{
-    recorder::{Case, JSON, MERGE, Recorder},
+    recorder::{Case, DEPLOYMENTS, JSON, MAPS, MERGE, Recorder, SERVICES},
     writes::{deployment, kinds},
 };
 
@@ -19,9 +19,6 @@ pub(crate) const CASES: &[Case] = &[
 /// Cases that read the history.
 pub(crate) const WATCHED: &[Case] = &[("table_watched", table_watched)];
 
-const MAPS: &str = "/api/v1/namespaces/NS/configmaps";
-const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/NS/deployments";
-const SERVICES: &str = "/api/v1/namespaces/NS/services";
 pub(crate) const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
 
 /// Without prose; ages and addresses are each server's own.

@@ -3,7 +3,7 @@
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
-use super::recorder::{Case, JSON, MERGE, Recorder};
+use super::recorder::{Case, DEFINITIONS, JSON, MAPS, MERGE, Recorder};
 
 pub(crate) const CASES: &[Case] = &[
     ("watch_events", watch_events),
@@ -13,8 +13,6 @@ pub(crate) const CASES: &[Case] = &[
 
 /// Cases that run after all others.
 pub(crate) const LAST: &[Case] = &[("watch_expired", watch_expired)];
-
-const MAPS: &str = "/api/v1/namespaces/NS/configmaps";
 
 /// The lines of a watch that ends by itself, without bookmarks that a server sends when it likes.
 async fn lines(r: &mut Recorder, query: &str) -> Value {
@@ -111,7 +109,6 @@ fn watch_bookmark(r: &mut Recorder) -> BoxFuture<'_, ()> {
 /// and on the sandbox much has happened since.
 fn watch_expired(r: &mut Recorder) -> BoxFuture<'_, ()> {
     Box::pin(async move {
-        let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
         let definition = json!({
             "metadata": {"name": "relics.expired.example"},
             "spec": {"group": "expired.example", "scope": "Namespaced",
@@ -119,7 +116,7 @@ fn watch_expired(r: &mut Recorder) -> BoxFuture<'_, ()> {
                 "versions": [{"name": "v1", "served": true, "storage": true,
                     "schema": {"openAPIV3Schema": {"type": "object"}}}]},
         });
-        r.ask("POST", definitions, JSON, &definition).await;
+        r.ask("POST", DEFINITIONS, JSON, &definition).await;
         let relics = "/apis/expired.example/v1/namespaces/NS/relics";
         r.wait("served", relics, |code, _| code == 200).await;
         for name in ["a", "b", "c"] {

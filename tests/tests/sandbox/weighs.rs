@@ -9,7 +9,7 @@ use tidegate_sandbox::{Options, Sandbox};
 
 use super::{
     alone::start,
-    recorder::{JSON, Recorder, STRATEGIC},
+    recorder::{DEPLOYMENTS, JSON, MAPS, Recorder, STRATEGIC},
     writes::deployment,
 };
 
@@ -17,8 +17,6 @@ use super::{
 const LIMIT: u64 = 2 * 1024 * 1024;
 
 const ALONE: &str = "TIDEGATE_TEST_ALONE";
-const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/NS/deployments";
-const MAPS: &str = "/api/v1/namespaces/NS/configmaps";
 
 /// What this process holds in memory, in bytes.
 fn resident() -> u64 {

@@ -3,7 +3,7 @@
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
-use super::recorder::{Case, JSON, MERGE, PATCH, Recorder};
+use super::recorder::{Case, DEPLOYMENTS, JSON, MAPS, MERGE, PATCH, Recorder, SECRETS, SERVICES};
 
 pub(crate) const CASES: &[Case] = &[
     ("create_and_get", create_and_get),
@@ -19,9 +19,6 @@ pub(crate) const CASES: &[Case] = &[
     ("lists", lists),
     ("pages", pages),
 ];
-
-const MAPS: &str = "/api/v1/namespaces/NS/configmaps";
-const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/NS/deployments";
 
 pub(crate) fn deployment(name: &str, image: &str) -> Value {
     json!({
@@ -160,10 +157,7 @@ pub(crate) fn kinds() -> Vec<(&'static str, Value)> {
             "/apis/batch/v1/namespaces/NS/cronjobs",
             json!({"spec": {"schedule": "0 0 1 1 *", "suspend": true, "jobTemplate": {"spec": {"template": {"spec": pod}}}}}),
         ),
-        (
-            "/api/v1/namespaces/NS/secrets",
-            json!({"stringData": {"password": "secret"}}),
-        ),
+        (SECRETS, json!({"stringData": {"password": "secret"}})),
         ("/api/v1/namespaces/NS/serviceaccounts", json!({})),
         (
             "/apis/rbac.authorization.k8s.io/v1/namespaces/NS/roles",
@@ -196,7 +190,7 @@ pub(crate) fn kinds() -> Vec<(&'static str, Value)> {
             json!({"spec": {"limits": [{"type": "Pod", "max": {"cpu": "2"}}]}}),
         ),
         (
-            "/api/v1/namespaces/NS/services",
+            SERVICES,
             json!({"spec": {"clusterIP": "None", "selector": {"app": "a"}, "ports": [{"port": 80}]}}),
         ),
     ]
@@ -433,8 +427,7 @@ fn immutable(r: &mut Recorder) -> BoxFuture<'_, ()> {
         )
         .await;
         let secret = json!({"metadata": {"name": "a"}, "type": "example.com/a"});
-        r.ask("POST", "/api/v1/namespaces/NS/secrets", JSON, &secret)
-            .await;
+        r.ask("POST", SECRETS, JSON, &secret).await;
         r.step(
             "another type",
             "PATCH",

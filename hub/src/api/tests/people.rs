@@ -8,6 +8,7 @@ fn sign_up(name: &str, role: wire::Role) -> wire::CreateUserRequest {
         role: role.into(),
         csr: csr(),
         groups: Vec::new(),
+        no_groups: false,
     }
 }
 
@@ -150,6 +151,12 @@ async fn groups_are_kept_until_others_are_named() {
         ),
         ("user.groups", "dev,sre", "ops")
     );
+    let none = wire::CreateUserRequest {
+        no_groups: true,
+        ..sign_up("bob", wire::Role::Viewer)
+    };
+    api.create_user(ada(none)).await.unwrap();
+    assert_eq!(groups(), "");
     refused(
         sign(&["a b"]).await,
         Code::InvalidArgument,

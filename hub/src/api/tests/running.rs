@@ -76,6 +76,7 @@ async fn an_approval_is_for_the_content_that_was_seen() {
         ("ada", "run.approve")
     );
     assert_eq!((last.reason.as_str(), last.after), ("looks good", content));
+    assert!(last.subject.ends_with(" wave/dev"), "{}", last.subject);
     let given = world.run().approvals.remove(0);
     assert_eq!((given.wave, given.actor.as_str()), (0, "ada"));
     let revision = world.hub.revision().await;

@@ -183,6 +183,7 @@ fn fleet_calls() -> Calls {
                     role: wire::Role::Viewer.into(),
                     csr: csr(),
                     groups: Vec::new(),
+                    no_groups: false,
                 }
             ),
         ),

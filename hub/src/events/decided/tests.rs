@@ -158,6 +158,15 @@ fn what_the_engine_decides_is_told_or_left_out_on_purpose() {
 }
 
 #[test]
+fn what_people_say_of_gates_and_groups_is_told() {
+    let told = |action, subject| event(&record(action, subject, "no"), |_| None).unwrap();
+    let no = told("run.reject", RUN);
+    assert_eq!((no.reason, no.warning), ("Rejected", true));
+    assert!(no.message.starts_with("wave dev: no"), "{}", no.message);
+    assert_eq!(told("user.groups", "user/bob").reason, "UserRegrouped");
+}
+
+#[test]
 fn every_state_in_which_a_run_ends_has_its_word() {
     use tidegate_model::run::RunState;
     for state in [

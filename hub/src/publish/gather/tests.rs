@@ -23,7 +23,7 @@ struct World {
     gatherer: Arc<Gatherer>,
     blobs: Arc<MemoryBlobs>,
     repo: TempDir,
-    _mirrors: TempDir,
+    mirrors: TempDir,
 }
 
 fn run_git(dir: &Path, args: &[&str]) -> String {
@@ -130,7 +130,7 @@ impl World {
             gatherer: Arc::new(Gatherer::new(git, Arc::clone(&blobs) as _)),
             blobs,
             repo,
-            _mirrors: mirrors,
+            mirrors,
         }
     }
 
@@ -191,4 +191,38 @@ async fn content_that_was_swept_while_it_waited_is_there_again_when_it_is_used()
         second.apps["web-c1"].bundle()
     );
     assert_eq!(put(&world).await, all);
+}
+
+#[tokio::test]
+async fn who_wrote_a_commit_is_read_once() {
+    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n";
+    let world = World::new(&[("app/a.yaml", map)], &[]).await;
+    let author = BTreeSet::from(["a@example.com".to_owned()]);
+    assert_eq!(world.gather().await.authors, author);
+    // A pass after every step of a run must not open the repository every time.
+    fs::remove_dir_all(world.mirrors.path()).unwrap();
+    assert_eq!(world.gather().await.authors, author);
+}
+
+#[tokio::test]
+async fn nothing_is_released_whose_author_is_not_known_where_duties_are_separate() {
+    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n";
+    let world = World::new(&[("app/a.yaml", map)], &[]).await;
+    world.gather().await;
+    world.gatherer.known_authors().clear();
+    fs::remove_dir_all(world.mirrors.path()).unwrap();
+    let mut inputs = Inputs::of(&world.state, world.state.set("default", "web").unwrap());
+    for separate in [false, true] {
+        let wave = json!({"name": "all",
+            "gates": {"before": [{"approval": {"separationOfDuties": separate}}]}});
+        let strategy = json!({"type": "Waves", "waves": [wave]});
+        inputs.document.spec.strategy = serde_json::from_value(strategy).unwrap();
+        let candidate = world.gatherer.gather(inputs.clone()).await.unwrap();
+        assert_eq!(candidate.incomplete, separate);
+        let told = candidate
+            .problems
+            .iter()
+            .any(|it| it.contains("the author of commit"));
+        assert_eq!(told, separate, "{:?}", candidate.problems);
+    }
 }

@@ -149,7 +149,7 @@ impl World {
                     prune_approved: false,
                 },
             });
-            self.candidate.running.insert(record.uid, bundle);
+            self.candidate.running.insert(record.uid, bundle.into());
             changes.update(&row, &record);
         }
         self.fold(changes);

@@ -7,7 +7,6 @@ use std::{
     fs::{self, OpenOptions},
     io,
     ops::Bound,
-    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -45,7 +44,35 @@ impl fmt::Debug for File {
 impl File {
     /// The file at `path`, created when it is opened for the first time.
     pub(super) fn at(path: PathBuf) -> Self {
-        Self::with_backend(path, |path| Ok(Box::new(create_or_open(path)?)))
+        Self::with_backend(path, |path| Ok(Box::new(existing(path)?)))
+    }
+
+    /// Creates the file where there is none, whole or not at all: a hub that is killed meanwhile must
+    /// not leave half a store, which nobody could tell from a damaged one.
+    pub(super) fn create_if_missing(&self, options: Options) -> Result<(), Error> {
+        let failed = |error| disk::Error::new("create the store", &self.path, error);
+        if self.path.try_exists().map_err(failed)? {
+            return Ok(());
+        }
+        let directory = match self.path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        // For its owner alone (it holds token hashes and repository addresses).
+        let new = tempfile::Builder::new()
+            .prefix(".new-store-")
+            .tempfile_in(directory)
+            .map_err(failed)?;
+        drop(self.open_at(new.path(), options)?);
+        match new.persist_noclobber(&self.path) {
+            Ok(_) => {}
+            // Somebody else was as quick; whose store it is, is found out when it is opened.
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+            Err(error) => return Err(failed(error.error).into()),
+        }
+        fs::File::open(directory)
+            .and_then(|directory| directory.sync_all())
+            .map_err(|error| disk::Error::new("sync the directory", directory, error).into())
     }
 
     /// An empty file is what a copy to a full disk or a crash of the file system leaves, and to
@@ -76,9 +103,13 @@ impl File {
     /// Opens and verifies the file. Returns the database and the store's revision.
     pub(super) fn open(&self, options: Options) -> Result<(Database, u64), Error> {
         self.refuse_emptied()?;
+        self.open_at(&self.path, options)
+    }
+
+    fn open_at(&self, path: &Path, options: Options) -> Result<(Database, u64), Error> {
         *self.faults() = Faults::default();
         let guarded = Guarded {
-            inner: (self.make)(&self.path)?,
+            inner: (self.make)(path)?,
             path: self.path.clone(),
             faults: Arc::clone(&self.faults),
         };
@@ -150,29 +181,10 @@ impl File {
     }
 }
 
-/// Opens the file for its owner alone (it holds token hashes and repository addresses), and makes
-/// a new file's name durable.
-fn create_or_open(path: &Path) -> Result<FileBackend, disk::Error> {
+fn existing(path: &Path) -> Result<FileBackend, disk::Error> {
     let open = |error| disk::Error::new("open the store", path, error);
-    let is_new = !path.try_exists().map_err(open)?;
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-        .map_err(open)?;
-    if is_new {
-        let directory = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        fs::File::open(directory)
-            .and_then(|directory| directory.sync_all())
-            .map_err(|error| disk::Error::new("sync the directory", directory, error))?;
-    }
-    FileBackend::new(file).map_err(|error| open(io::Error::other(error)))
+    let file = OpenOptions::new().read(true).write(true).open(path);
+    FileBackend::new(file.map_err(open)?).map_err(|error| open(io::Error::other(error)))
 }
 
 /// Passes everything on and remembers what was refused.

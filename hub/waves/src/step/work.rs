@@ -16,7 +16,7 @@ use crate::{
     budget::Budget,
     evidence::Times,
     mutant::{self, Mutant},
-    plan::ALL,
+    plan::all_at_once,
 };
 
 /// Header, changed members, effects.
@@ -230,11 +230,11 @@ pub(crate) fn is_opened(run: &Run) -> bool {
     }
 }
 
-/// The strategy's words on a wave; those of a wave with only defaults for the one of `AllAtOnce`.
+/// The strategy's words on a wave; those of [`all_at_once`] where it has no waves.
 pub(crate) fn wave_of(run: &Run, wave: usize) -> Cow<'_, Wave> {
     match run.strategy.kind {
         StrategyType::Waves => run.strategy.waves.get(wave).map(Cow::Borrowed),
         StrategyType::AllAtOnce => None,
     }
-    .unwrap_or_else(|| Cow::Owned(Wave::named(ALL)))
+    .unwrap_or_else(|| Cow::Owned(all_at_once()))
 }

@@ -95,18 +95,21 @@ impl Hunt {
 #[test]
 #[expect(clippy::print_stdout, reason = "the table is what the test is run for")]
 fn every_fault_is_caught_and_without_one_nothing_is() {
-    let clean = hunt(None);
-    assert!(!clean.is_caught(), "without a fault: {clean:?}");
+    // The longest first: without a fault nothing ends a hunt.
+    let faults: Vec<_> = [None]
+        .into_iter()
+        .chain(ALL.iter().copied().map(Some))
+        .collect();
     let next = AtomicUsize::new(0);
     let hunts = Mutex::new(BTreeMap::new());
     thread::scope(|scope| {
         let work = || {
             loop {
                 let index = next.fetch_add(1, Ordering::Relaxed);
-                let Some(fault) = ALL.get(index) else {
+                let Some(fault) = faults.get(index) else {
                     return;
                 };
-                let seen = hunt(Some(*fault));
+                let seen = hunt(*fault);
                 hunts.lock().unwrap().insert(index, seen);
             }
         };
@@ -118,16 +121,20 @@ fn every_fault_is_caught_and_without_one_nothing_is() {
     });
     let hunts = hunts.into_inner().unwrap();
     println!("fault | caught by, after so many histories | caught by, after so many states");
-    for (index, fault) in ALL.iter().enumerate() {
+    let mut survivors = Vec::new();
+    for (fault, hunt) in faults.iter().zip(hunts.values()) {
+        let Some(fault) = fault else {
+            assert!(!hunt.is_caught(), "without a fault: {hunt:?}");
+            continue;
+        };
+        if !hunt.is_caught() {
+            survivors.push(fault);
+        }
         let name = format!("{fault:?}");
-        let hunt = &hunts[&index];
         let histories = said(hunt.histories.as_ref());
         let states = said(hunt.states.as_ref());
         println!("{name:24} | {histories:32} | {states}");
     }
-    let caught = |index: &usize| hunts[index].is_caught();
-    let survivors: Vec<_> = (0..ALL.len()).filter(|index| !caught(index)).collect();
-    let survivors: Vec<_> = survivors.iter().map(|index| ALL[*index]).collect();
     assert!(survivors.is_empty(), "nobody sees {survivors:?}");
 }
 
@@ -138,8 +145,12 @@ fn said<N: std::fmt::Display>(found: Option<&(N, String)>) -> String {
 fn hunt(fault: Option<Mutant>) -> Hunt {
     mutant::set(fault);
     let histories = history::histories(99, HISTORIES, false).err();
-    let states = panic::catch_unwind(|| exhaustive::hunt(STATES))
-        .unwrap_or_else(|_| Some((0, "the engine panics".to_owned())));
+    // One is enough: the models look where the histories found nothing.
+    let states = match &histories {
+        Some(_) => None,
+        None => panic::catch_unwind(|| exhaustive::hunt(STATES))
+            .unwrap_or_else(|_| Some((0, "the engine panics".to_owned()))),
+    };
     mutant::set(None);
     Hunt {
         histories: histories.map(|(n, problem)| (n, catcher(&problem))),

@@ -115,9 +115,7 @@ impl World {
     /// One step, judged by every invariant and stored; says whether there may be more.
     pub(crate) fn step(&mut self) -> bool {
         let facts = self.facts();
-        let step = unjudged(&self.run, &self.members, &facts, self.now);
-        let mut after = self.members.clone();
-        after.extend(step.changed.clone());
+        let (step, after) = unjudged(&self.run, &self.members, &facts, self.now);
         assert!(step.changed.len() <= Step::MAX_MEMBERS);
         let transition = Transition {
             run: &self.run,

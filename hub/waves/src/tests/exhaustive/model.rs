@@ -352,9 +352,7 @@ impl Model {
     fn step(&self, mut state: State) -> Result<Next, String> {
         let facts = state.facts();
         let now = at(state.now);
-        let step = unjudged(&state.run, &state.members, &facts, now);
-        let mut members_after = (*state.members).clone();
-        members_after.extend(step.changed.clone());
+        let (step, members_after) = unjudged(&state.run, &state.members, &facts, now);
         let broken = invariants::check(&Transition {
             run: &state.run,
             members: &state.members,

@@ -1,6 +1,6 @@
 //! Everything that can happen between two steps.
 
-use crate::{Step, step::unjudged};
+use crate::step::unjudged;
 use proptest::{
     prelude::{Just, Strategy, any, prop_oneof},
     sample::select,
@@ -107,7 +107,7 @@ impl Act {
         match *self {
             Self::Step => drop(world.step()),
             Self::Crash => {
-                let lost: Step = unjudged(&world.run, &world.members, &world.facts(), world.now);
+                let (lost, _) = unjudged(&world.run, &world.members, &world.facts(), world.now);
                 world.step();
                 assert_eq!(Some(lost), world.last, "crash: the step after it differs");
             }
