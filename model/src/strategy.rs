@@ -43,8 +43,9 @@ impl Strategy {
     /// Whether some gate keeps the authors of a release from approving it.
     pub fn separates_duties(&self) -> bool {
         let gates = self.waves.iter().map(|wave| &wave.gates);
-        let mut all = gates.flat_map(|gates| gates.before.iter().chain(&gates.after));
-        all.any(|Gate::Approval(gate)| gate.separation_of_duties)
+        let all = gates.flat_map(|gates| gates.before.iter().chain(&gates.after));
+        all.filter_map(Gate::approval)
+            .any(|gate| gate.separation_of_duties)
     }
 }
 
