@@ -6,7 +6,9 @@ use std::{fs, path::Path, process::Command};
 
 use tidegate_model::{
     duration::Span,
-    strategy::{Amount, ApprovalGate, Approver, Limit, Wave},
+    strategy::{
+        Amount, ApprovalGate, Approver, Invoker, Limit, Wave, Window, WindowAction, WindowKind,
+    },
 };
 use tidegate_tests::story::product;
 
@@ -92,13 +94,27 @@ fn what_the_page_says_is_refused_is_refused() {
             "  strategy: {type: Waves, waves: [{name: a, minHealthy: 0}]}\n",
             "minHealthy",
         ),
+        (
+            "  strategy: {type: Waves, waves: [{name: a, gates: {before: [{window: {kind: deny, tz: UTC, cron: 0 0 * * *, duration: 24h}}]}}]}\n",
+            "never open",
+        ),
+        (
+            "  strategy: {type: Waves, waves: [{name: a, gates: {after: [{window: {kind: deny, tz: UTC, cron: 0 0 * * *, duration: 1h}}]}}]}\n",
+            "gates.after",
+        ),
     ] {
         let (taken, told) = expand(strategy);
         assert!(!taken && told.contains(why), "{strategy}: {told}");
     }
 }
 
-/// The fields that the tables of the page have a row for, each without what is below it.
+/// What stands below this heading, up to the next.
+fn section<'a>(page: &'a str, title: &str) -> &'a str {
+    let (_, below) = page.split_once(&format!("### {title}\n")).unwrap();
+    below.split("\n#").next().unwrap()
+}
+
+/// The fields that the tables of a section have a row for, each without what is below it.
 fn rows(page: &str) -> Vec<&str> {
     let rows = page.lines().filter(|line| line.starts_with("| `"));
     let cells = rows.filter_map(|row| row.split(" | ").next());
@@ -109,6 +125,22 @@ fn rows(page: &str) -> Vec<&str> {
 fn keys(it: &impl serde::Serialize) -> Vec<String> {
     let it = serde_json::to_value(it).unwrap();
     it.as_object().unwrap().keys().cloned().collect()
+}
+
+/// A window with all that one can have, though none has all of it.
+fn window() -> Window {
+    let text = |text: &str| Some(text.to_owned());
+    Window {
+        name: "n".to_owned(),
+        kind: WindowKind::Deny,
+        tz: "UTC".to_owned(),
+        cron: text("0 0 * * *"),
+        duration: Some(Span::secs(60)),
+        start: text("2026-01-01"),
+        end: text("2026-01-02"),
+        actions: vec![WindowAction::Assign],
+        invokers: vec![Invoker::Human],
+    }
 }
 
 /// A field that the page does not name is one that nobody finds.
@@ -132,10 +164,16 @@ fn every_field_of_a_wave_is_on_the_page() {
         separation_of_duties: true,
         expires: Some(Span::secs(1)),
     };
-    let rows = rows(&page);
-    for field in [keys(&wave), keys(&gate)].concat() {
-        let named = rows.contains(&&*field);
-        assert!(named, "no table of docs/waves.md has a row for {field}");
+    for (title, fields) in [
+        ("Fields of a wave", keys(&wave)),
+        ("Fields of `approval`", keys(&gate)),
+        ("Fields of `window`", keys(&window())),
+    ] {
+        let rows = rows(section(&page, title));
+        for field in fields {
+            let named = rows.contains(&&*field);
+            assert!(named, "{title} in docs/waves.md has no row for {field}");
+        }
     }
     // An approver has no table: its fields are code in the row of `approvers`.
     let row = page.lines().find(|line| line.starts_with("| `approvers`"));

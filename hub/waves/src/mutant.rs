@@ -42,6 +42,23 @@ pub(crate) enum Mutant {
     SoakWhileUnwell,
     /// A wave is done without having soaked.
     SoakSkipped,
+    // Windows.
+    /// No window holds anybody back.
+    WindowsIgnored,
+    /// A window is asked before a wave and not before each of its members.
+    WindowAtDoorOnly,
+    /// A wave that a window closed stays closed when it opens.
+    WindowNeverReopens,
+    /// For an hour after its clock changed, a zone still shows the time of before.
+    OffsetOfAnHourAgo,
+    /// A deny window yields to an allow window.
+    AllowBeatsDeny,
+    /// A window binds everybody, whomever it lists.
+    InvokerIgnored,
+    /// A rollback heeds the windows of the way forward.
+    RollbackHeedsWindows,
+    /// A broken glass opens every wave of its run.
+    GlassOpensEveryWave,
     // Order and amount.
     /// Who is being verified is taken for settled.
     NextWaveEarly,

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use tidegate_model::strategy::{Window, WindowKind};
 
 pub(crate) use self::schedule::{Schedule, read_cron};
+use crate::mutant::{self, Mutant};
 
 /// Changes that are looked at before "never" is the answer: years of a window that opens daily.
 const MOST_CHANGES: usize = 4000;
@@ -38,11 +39,12 @@ impl<'a> Windows<'a> {
             let all = self.0.iter();
             all.filter(move |(window, _)| window.kind == kind)
         };
-        let denied = of(WindowKind::Deny)
-            .filter(|(_, schedule)| schedule.as_ref().is_none_or(inside))
-            .map(|(window, _)| *window);
         let allowed =
             of(WindowKind::Allow).any(|(_, schedule)| schedule.as_ref().is_some_and(inside));
+        let denied = of(WindowKind::Deny)
+            .filter(|(_, schedule)| schedule.as_ref().is_none_or(inside))
+            .filter(|_| !(allowed && mutant::on(Mutant::AllowBeatsDeny)))
+            .map(|(window, _)| *window);
         let shut = of(WindowKind::Allow)
             .filter(|_| !allowed)
             .map(|(window, _)| *window);

@@ -29,17 +29,11 @@ pub fn i16_windows(step: &Transition<'_>) -> Verdict {
             problems.push(format!("{:?} is assigned out of hours", assign.member));
         }
     }
-    let heeds = !run.strategy.rollback.ignore_windows && run.broken_glass.is_empty();
-    let asked = run.rollback.as_ref().is_some_and(|by| by.by_person);
-    let who = if asked {
-        Invoker::Human
-    } else {
-        Invoker::Automation
-    };
+    let heeds = heeds_windows(run);
     for assign in step.assigns(AssignKind::Revert).filter(|_| heeds) {
         let wave = assign.member.wave as usize;
         premise |= has_windows(run, wave);
-        if !is_open(run, wave, WindowAction::Rollback, who, step.now) {
+        if !is_open(run, wave, WindowAction::Rollback, taker(run), step.now) {
             problems.push(format!("{:?} is taken back out of hours", assign.member));
         }
     }
@@ -60,16 +54,15 @@ pub fn i17_window_zone(step: &Transition<'_>) -> Verdict {
 }
 
 /// 18: nobody is stopped or taken back because a window closed, and a run waits for no window that
-/// is open.
+/// is open, on the way forward or back.
 pub fn i18_closing_edge(step: &Transition<'_>) -> Verdict {
     let run = step.run;
     let after = &step.after.run;
     let going_back = |run: &Run| run.state == RunState::RollingBack;
-    if !has_windows(run, run.wave)
-        || run.state.is_terminal()
-        || going_back(run)
-        || going_back(after)
-    {
+    if going_back(after) {
+        return way_back(step);
+    }
+    if !has_windows(run, run.wave) || run.state.is_terminal() || going_back(run) {
         return Verdict::Idle;
     }
     let mut problems = Vec::new();
@@ -99,6 +92,38 @@ pub fn i18_closing_edge(step: &Transition<'_>) -> Verdict {
         problems.push("it waits for a window that is open".to_owned());
     }
     Verdict::of(true, problems.into_iter())
+}
+
+/// Whether no member waits for a window that does not bind its way back, or is open to it.
+fn way_back(step: &Transition<'_>) -> Verdict {
+    let run = &step.after.run;
+    let waits = step.after.report.iter();
+    let waits = waits.filter(|said| said.code == BlockCode::Window);
+    let free = |wave| {
+        !heeds_windows(run) || is_open(run, wave, WindowAction::Rollback, taker(run), step.now)
+    };
+    let wrong = waits.filter(|said| free(said.wave)).map(|said| {
+        format!(
+            "the way back waits for what does not bind it: {}",
+            said.message
+        )
+    });
+    let waves = 0..run.strategy.waves.len();
+    Verdict::of(waves.into_iter().any(|wave| has_windows(run, wave)), wrong)
+}
+
+/// Whether a rollback is stopped by windows at all.
+fn heeds_windows(run: &Run) -> bool {
+    !run.strategy.rollback.ignore_windows && run.broken_glass.is_empty()
+}
+
+/// Who takes members back.
+fn taker(run: &Run) -> Invoker {
+    if run.rollback.as_ref().is_some_and(|by| by.by_person) {
+        Invoker::Human
+    } else {
+        Invoker::Automation
+    }
 }
 
 fn windows(run: &Run, wave: usize) -> impl Iterator<Item = &Window> {

@@ -87,6 +87,10 @@ fn door(work: &mut Work<'_>) {
         work.run.state = RunState::WaitingGate;
         return;
     }
+    let was_shut = work.run.gate.is_some() && windows::has_windows(&work.run, wave);
+    if was_shut && mutant::on(Mutant::WindowNeverReopens) {
+        return;
+    }
     if let Some(closed) = windows::closed(&work.run, wave, work.hub_now) {
         return close_gate(work, GatePosition::Before, &closed.message());
     }

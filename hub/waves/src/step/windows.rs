@@ -10,7 +10,10 @@ use tidegate_model::{
 };
 
 use super::work::wave_of;
-use crate::window::{Windows, shown};
+use crate::{
+    mutant::{self, Mutant},
+    window::{Windows, shown},
+};
 
 /// Why a wave may not be moved, and until when.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +48,10 @@ pub(crate) fn invoker(gates: &[Gate]) -> Invoker {
 
 /// What keeps members of this wave from being assigned now.
 pub(crate) fn closed(run: &Run, wave: usize, now: Timestamp) -> Option<Closed> {
-    if run.broken_glass.iter().any(|broken| broken.wave == wave) {
+    let mut broken = run.broken_glass.iter();
+    if broken.any(|it| it.wave == wave || mutant::on(Mutant::GlassOpensEveryWave))
+        || mutant::on(Mutant::WindowsIgnored)
+    {
         return None;
     }
     let spec = wave_of(run, wave);
@@ -56,7 +62,8 @@ pub(crate) fn closed(run: &Run, wave: usize, now: Timestamp) -> Option<Closed> {
 /// What keeps members of this wave from being taken back now. Who broke the glass to go forward, in
 /// whatever wave, must be able to go back.
 pub(crate) fn closed_back(run: &Run, wave: usize, now: Timestamp) -> Option<Closed> {
-    if run.strategy.rollback.ignore_windows || !run.broken_glass.is_empty() {
+    let all = mutant::on(Mutant::RollbackHeedsWindows);
+    if (run.strategy.rollback.ignore_windows || !run.broken_glass.is_empty()) && !all {
         return None;
     }
     let asked = run.rollback.as_ref().is_some_and(|by| by.by_person);
@@ -66,7 +73,12 @@ pub(crate) fn closed_back(run: &Run, wave: usize, now: Timestamp) -> Option<Clos
         Invoker::Automation
     };
     let spec = wave_of(run, wave);
-    ask(&spec.gates.before, WindowAction::Rollback, invoker, now)
+    let action = if all {
+        WindowAction::Assign
+    } else {
+        WindowAction::Rollback
+    };
+    ask(&spec.gates.before, action, invoker, now)
 }
 
 fn ask(gates: &[Gate], action: WindowAction, invoker: Invoker, now: Timestamp) -> Option<Closed> {
@@ -85,10 +97,10 @@ pub(crate) fn binding(
     action: WindowAction,
     invoker: Invoker,
 ) -> impl Iterator<Item = &Window> {
-    gates
-        .iter()
-        .filter_map(Gate::window)
-        .filter(move |window| window.binds(action, invoker))
+    gates.iter().filter_map(Gate::window).filter(move |window| {
+        let listed = window.actions.contains(&action);
+        window.binds(action, invoker) || (listed && mutant::on(Mutant::InvokerIgnored))
+    })
 }
 
 /// Whether a broken glass would open anything in this wave, or on the way back.

@@ -17,6 +17,8 @@ use jiff::{
 };
 use tidegate_model::{duration::Span, strategy::Window};
 
+use crate::mutant::{self, Mutant};
+
 /// The field of a window and what is wrong with it.
 pub(crate) type Problem = (&'static str, String);
 
@@ -93,7 +95,13 @@ impl Schedule {
 
     /// Whether it covers this instant.
     pub(crate) fn covers(&self, at: Timestamp) -> bool {
-        self.times.cover(self.zone.to_datetime(at))
+        let shown = if mutant::on(Mutant::OffsetOfAnHourAgo) {
+            let offset = self.zone.to_offset(at - SignedDuration::from_hours(1));
+            offset.to_datetime(at)
+        } else {
+            self.zone.to_datetime(at)
+        };
+        self.times.cover(shown)
     }
 
     /// The first instant after `at` when it covers and did not, or the other way round; `None` if

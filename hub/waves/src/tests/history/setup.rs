@@ -1,5 +1,6 @@
 //! Any fleet with any strategy.
 
+use jiff::Timestamp;
 use proptest::{
     prelude::{Just, Strategy, any, prop_oneof},
     sample::select,
@@ -15,7 +16,7 @@ use tidegate_model::{
 
 use crate::tests::{
     agent::Kind,
-    fixture::{Before, Row, app, cluster, waves, world},
+    fixture::{Before, Row, app, at, cluster, waves, world},
     world::World,
 };
 use crate::window::tests::recurring;
@@ -25,11 +26,18 @@ use crate::window::tests::recurring;
 pub(crate) struct Setup {
     pub(crate) strategy: Waves,
     pub(crate) rows: Vec<Row>,
+    /// On the hub's clock.
+    pub(crate) begins: Timestamp,
 }
 
 impl Setup {
     pub(crate) fn world(&self) -> World {
-        world(&self.strategy, &self.rows)
+        let mut world = world(&self.strategy, &self.rows);
+        world.jump(self.begins.duration_since(world.now).as_secs());
+        for cluster in world.sessions.keys().copied().collect::<Vec<_>>() {
+            world.heartbeat(cluster);
+        }
+        world
     }
 
     pub(crate) fn cluster(&self, n: usize) -> tidegate_model::ids::ClusterUid {
@@ -137,16 +145,25 @@ fn any_tolerance() -> impl Strategy<Value = Tolerance> {
     )
 }
 
-/// Windows that open and close within minutes. Deny windows leave the minutes free in which an allow
-/// window is open.
+/// Some day, or minutes before the clock goes back by half an hour on Lord Howe, or by one in Berlin.
+fn any_begin() -> impl Strategy<Value = Timestamp> {
+    let edges = [1_775_314_800, 1_792_890_000];
+    let begins = [vec![at(0).as_second()], edges.to_vec(), edges.to_vec()].concat();
+    (select(begins), 1..600_i64).prop_map(|(edge, ago)| Timestamp::from_second(edge - ago).unwrap())
+}
+
+/// Windows that open and close within minutes, at some minutes of the hour or in one hour only, so
+/// that none of the edges in [`any_begin`] leaves all as it is. Where there are both, deny windows
+/// cover some of the minutes of an allow window and leave others.
 fn any_windows() -> impl Strategy<Value = Vec<Gate>> {
     let allow = select(vec![
         ("Asia/Kathmandu", "*/10 * * * *", "4m"),
         ("Europe/Berlin", "2-59/6 * * * *", "5m"),
     ]);
     let deny = select(vec![
-        ("UTC", "9-59/10 * * * *", "1m"),
-        ("Australia/Lord_Howe", "5-59/10 * * * *", "3m"),
+        ("UTC", "6-59/10 * * * *", "1m"),
+        ("Australia/Lord_Howe", "7-59/8 * * * *", "3m"),
+        ("Europe/Berlin", "5-59/10 2 * * *", "3m"),
     ]);
     let invokers = select(vec![
         vec![Invoker::Automation, Invoker::Human],
@@ -161,8 +178,8 @@ fn any_windows() -> impl Strategy<Value = Vec<Gate>> {
         }
         Gate::Window(window)
     };
-    let allow = proptest::option::weighted(0.15, (allow, any::<bool>()));
-    let deny = proptest::option::weighted(0.15, (deny, any::<bool>()));
+    let allow = proptest::option::weighted(0.2, (allow, any::<bool>()));
+    let deny = proptest::option::weighted(0.2, (deny, any::<bool>()));
     (allow, deny, invokers).prop_map(move |(allow, deny, invokers)| {
         let allow = allow.map(|(times, back)| gate(WindowKind::Allow, times, back, &invokers));
         let deny = deny.map(|(times, back)| gate(WindowKind::Deny, times, back, &invokers));
@@ -290,5 +307,9 @@ fn any_strategy() -> impl Strategy<Value = Waves> {
 }
 
 pub(crate) fn any_setup() -> impl Strategy<Value = Setup> {
-    (any_strategy(), any_rows()).prop_map(|(strategy, rows)| Setup { strategy, rows })
+    (any_strategy(), any_rows(), any_begin()).prop_map(|(strategy, rows, begins)| Setup {
+        strategy,
+        rows,
+        begins,
+    })
 }
