@@ -108,6 +108,46 @@ fn what_the_page_says_is_refused_is_refused() {
     }
 }
 
+#[test]
+fn a_mistake_in_a_window_is_told_with_its_place_and_what_to_do() {
+    for (window, place, told) in [
+        ("tz: UTC", ":", "missing field `kind`; add it"),
+        ("kind: forbid", ".kind:", "expected `allow` or `deny`"),
+        (
+            "kind: deny, tz: UTC, hours: 2",
+            ".hours:",
+            "correct its name or remove it",
+        ),
+        (
+            "kind: deny, tz: UTC, duration: 2 hours",
+            ".duration:",
+            "write it as 90s, 15m or 1h30m",
+        ),
+        (
+            "kind: deny, tz: UTC, invokers: [robot]",
+            ".invokers[0]:",
+            "expected `automation` or `human`",
+        ),
+        (
+            "kind: deny, tz: UTC, start: 2026-01-01",
+            ".end (wave \"a\"):",
+            "has a start and an end",
+        ),
+        (
+            "kind: deny, tz: UTC, cron: 0 25 * * *, duration: 1h",
+            ".cron (wave \"a\"):",
+            "write minute, hour",
+        ),
+    ] {
+        let gate = format!("{{window: {{{window}}}}}");
+        let wave = format!("{{name: a, gates: {{before: [{gate}]}}}}");
+        let refused = expand(&format!("  strategy: {{type: Waves, waves: [{wave}]}}\n"));
+        let place = format!("strategy.waves[0].gates.before[0].window{place}");
+        let named = refused.1.contains(&place) && refused.1.contains(told);
+        assert!(!refused.0 && named, "{window}: {}", refused.1);
+    }
+}
+
 /// What stands below this heading, up to the next.
 fn section<'a>(page: &'a str, title: &str) -> &'a str {
     let (_, below) = page.split_once(&format!("### {title}\n")).unwrap();

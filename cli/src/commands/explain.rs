@@ -11,7 +11,7 @@ use crate::{
         age::age,
         block::wrap,
         rows::Row,
-        table::{column, flexible, render},
+        table::{Column, column, flexible, render},
         text::{or_dash, plain},
     },
 };
@@ -53,11 +53,50 @@ fn text(answer: &wire::ExplainRunResponse, now_ms: i64, screen: Screen) -> Strin
             }
             .to_owned(),
         );
-        return lines.join("\n");
+    } else {
+        lines.push(String::new());
+        lines.push(reasons(&answer.blocking, now_ms, screen));
     }
-    lines.push(String::new());
-    lines.push(reasons(&answer.blocking, now_ms, screen));
+    if !answer.windows.is_empty() {
+        let rows = hours(&answer.windows);
+        lines.push(String::new());
+        lines.push(render(&hour_columns(), &rows, screen.width, usize::MAX));
+    }
     lines.join("\n")
+}
+
+/// The columns of [`hours`].
+pub(super) fn hour_columns() -> [Column; 5] {
+    [
+        flexible("WAVE"),
+        column("NOW"),
+        column("NEXT OPEN"),
+        column("NEXT CLOSE"),
+        flexible("WINDOWS"),
+    ]
+}
+
+/// When the windows of each wave open and close next.
+pub(super) fn hours(windows: &[wire::RunWindows]) -> Vec<Vec<String>> {
+    let row = |it: &wire::RunWindows| {
+        let now = if it.open { "open" } else { "closed" };
+        vec![
+            or_dash(&it.wave),
+            now.to_owned(),
+            or_dash(&edge(it.next_open_ms)),
+            or_dash(&edge(it.next_close_ms)),
+            or_dash(&it.windows.join(", ")),
+        ]
+    };
+    windows.iter().map(row).collect()
+}
+
+/// A time in UTC, to the minute; windows know no finer one.
+fn edge(at_ms: i64) -> String {
+    match jiff::Timestamp::from_millisecond(at_ms) {
+        Ok(at) if at_ms != 0 => at.strftime("%Y-%m-%d %H:%MZ").to_string(),
+        _ => String::new(),
+    }
 }
 
 /// Each reason with its place and what clears it, numbered.

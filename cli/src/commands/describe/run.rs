@@ -4,7 +4,10 @@ use tidegate_proto::v1 as wire;
 
 use super::{commits, of_set, state};
 use crate::{
-    commands::list::list,
+    commands::{
+        explain::{hour_columns, hours},
+        list::list,
+    },
     connect::Hub,
     error::Error,
     output::{
@@ -86,26 +89,9 @@ pub(super) async fn blocking(
     let answer = hub
         .call(async |fleet| fleet.explain_run(request).await)
         .await?;
-    let windows = answer.windows.iter().map(|it| {
-        let open = if it.open { "open" } else { "closed" };
-        vec![
-            or_dash(&it.wave),
-            open.to_owned(),
-            or_dash(&edge(it.next_open_ms)),
-            or_dash(&edge(it.next_close_ms)),
-            or_dash(&it.windows.join(", ")),
-        ]
-    });
-    let columns = [
-        flexible("WAVE"),
-        column("NOW"),
-        column("NEXT OPEN"),
-        column("NEXT CLOSE"),
-        flexible("WINDOWS"),
-    ];
-    let more = format!("tidegate run explain {} -o yaml", run.id);
     if !answer.windows.is_empty() {
-        sheet.rows("Windows", &columns, windows.collect(), &more);
+        let more = format!("tidegate run explain {} -o yaml", run.id);
+        sheet.rows("Windows", &hour_columns(), hours(&answer.windows), &more);
     }
     let rows = answer.blocking.iter().map(|it| {
         vec![
@@ -126,14 +112,6 @@ pub(super) async fn blocking(
     let more = format!("tidegate run explain {}", run.id);
     sheet.rows("Blocked by", &columns, rows.collect(), &more);
     sheet.put("explanation", &answer)
-}
-
-/// A time in UTC, to the minute; windows know no finer one.
-fn edge(at_ms: i64) -> String {
-    match jiff::Timestamp::from_millisecond(at_ms) {
-        Ok(at) if at_ms != 0 => at.strftime("%Y-%m-%d %H:%MZ").to_string(),
-        _ => String::new(),
-    }
 }
 
 pub(super) async fn hold(hub: &Hub, hold: wire::Hold, now_ms: i64) -> Result<Sheet, Error> {

@@ -70,7 +70,6 @@ fn any_act() -> impl Strategy<Value = Act> {
         RequestVerb::Cancel,
         RequestVerb::Cancel,
         RequestVerb::Rollback,
-        RequestVerb::BreakGlass,
     ]);
     let position = select(vec![GatePosition::Before, GatePosition::After]);
     prop_oneof![
@@ -89,6 +88,7 @@ fn any_act() -> impl Strategy<Value = Act> {
         1 => n().prop_map(Act::RemoveCluster),
         1 => n().prop_map(Act::RemoveApp),
         2 => verb.prop_map(Act::Ask),
+        2 => Just(Act::Ask(RequestVerb::BreakGlass)),
         2 => (any::<bool>(), position).prop_map(|(right, position)| Act::Approve(right, position)),
         3 => Just(Act::ApproveAll),
         6 => (select(vec!["grace", "kim", "ada"]), proptest::bool::weighted(0.6), select(vec![GatePosition::Before, GatePosition::After]))
