@@ -260,6 +260,17 @@ fn any_wave() -> impl Strategy<Value = Wave> {
         )
 }
 
+/// The windows of the first wave before every wave: what opens one must not open the next.
+fn share_windows(strategy: &mut Waves) {
+    let gates = &strategy.waves[0].gates.before;
+    let windows = gates.iter().filter(|gate| gate.window().is_some());
+    let windows: Vec<_> = windows.cloned().collect();
+    for wave in &mut strategy.waves[1..] {
+        wave.gates.before.retain(Gate::is_approval);
+        wave.gates.before.extend(windows.iter().cloned());
+    }
+}
+
 fn any_strategy() -> impl Strategy<Value = Waves> {
     let on = select(vec![
         vec![RollbackOn::Budget, RollbackOn::Deadline],
@@ -267,8 +278,8 @@ fn any_strategy() -> impl Strategy<Value = Waves> {
         vec![RollbackOn::Budget, RollbackOn::MinHealthy],
         vec![RollbackOn::Manual],
     ]);
-    let by_waves =
-        (any_wave(), any_wave(), any_wave(), any::<bool>()).prop_map(|(a, b, c, by_tier)| {
+    let by_waves = (any_wave(), any_wave(), any_wave(), any::<(bool, bool)>()).prop_map(
+        |(a, b, c, (by_tier, shared))| {
             let mut strategy = waves(&["dev", "prod", "rest"]);
             for (known, wave) in strategy.waves.iter_mut().zip([a, b, c]) {
                 let (name, select) = (known.name.clone(), known.select.clone());
@@ -278,13 +289,17 @@ fn any_strategy() -> impl Strategy<Value = Waves> {
                     ..wave
                 };
             }
+            if shared {
+                share_windows(&mut strategy);
+            }
             if by_tier {
                 strategy.waves[1].select.applications.match_labels =
                     crate::tests::fixture::labels(&[("tier", "db")]);
             }
             strategy.unmatched = Unmatched::LastWave;
             strategy
-        });
+        },
+    );
     let strategy = prop_oneof![1 => Just(Waves::default()), 6 => by_waves];
     let newer = select(vec![
         SupersedeWhen::FinishWave,
