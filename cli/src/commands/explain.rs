@@ -11,7 +11,7 @@ use crate::{
         age::age,
         block::wrap,
         rows::Row,
-        table::{Column, column, flexible, render},
+        table::{Column, column, fitted, flexible, render},
         text::{or_dash, plain},
     },
 };
@@ -60,7 +60,7 @@ fn text(answer: &wire::ExplainRunResponse, now_ms: i64, screen: Screen) -> Strin
     if !answer.windows.is_empty() {
         let rows = hours(&answer.windows);
         lines.push(String::new());
-        lines.push(render(&hour_columns(), &rows, screen.width, usize::MAX));
+        lines.push(fitted(&hour_columns(), &rows, screen, usize::MAX));
     }
     lines.join("\n")
 }
