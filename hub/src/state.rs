@@ -12,6 +12,7 @@ use tidegate_model::{
     cluster::Cluster,
     ids::{AppUid, ClusterUid, RunId, SetUid},
     run::MemberId,
+    strategy,
 };
 
 use crate::{
@@ -20,6 +21,7 @@ use crate::{
         AppRecord, AuditHead, ClusterRecord, DenyRecord, EpochRecord, Error, HoldRecord,
         MemberRecord, PinRecord, Record, ReissueRecord, ReleaseRecord, ReportRecord,
         RestoredRecord, RunRecord, SetRecord, SourceRecord, TokenRecord, UserRecord,
+        WavePlanRecord,
     },
 };
 
@@ -115,6 +117,8 @@ pub struct State {
     pub users: Table<UserRecord>,
     /// Sets.
     pub sets: Table<SetRecord>,
+    /// Strategies that sets name.
+    pub wave_plans: Table<WavePlanRecord>,
     /// Applications.
     pub apps: Table<AppRecord>,
     /// Last reports.
@@ -189,6 +193,7 @@ impl State {
             TokenRecord::KIND => self.tokens.apply(key, change),
             UserRecord::KIND => self.users.apply(key, change),
             SetRecord::KIND => self.sets.apply(key, change),
+            WavePlanRecord::KIND => self.wave_plans.apply(key, change),
             AppRecord::KIND => {
                 let before = self.apps.record(key);
                 self.apps.apply(key, change)?;
@@ -258,6 +263,35 @@ impl State {
             "/tidegate/v1/{}/{project}/{name}",
             SetRecord::KIND
         ))
+    }
+
+    /// The wave plan of that name.
+    pub fn wave_plan(&self, project: &str, name: &str) -> Option<&Row<WavePlanRecord>> {
+        self.wave_plans.get(&format!(
+            "/tidegate/v1/{}/{project}/{name}",
+            WavePlanRecord::KIND
+        ))
+    }
+
+    /// The sets that name a wave plan, in key order.
+    pub fn sets_with<'a>(
+        &'a self,
+        project: &'a str,
+        plan: &'a str,
+    ) -> impl Iterator<Item = &'a Arc<SetRecord>> {
+        self.sets.iter().filter(move |set| {
+            set.project == project && set.document.spec.strategy.wave_plan == plan
+        })
+    }
+
+    /// How releases of a set reach their members: its own strategy, or that of the wave plan that it
+    /// names. One whose plan is gone names it still, and cannot be planned.
+    pub fn strategy<'a>(&'a self, set: &'a SetRecord) -> &'a strategy::Strategy {
+        let own = &set.document.spec.strategy;
+        match self.wave_plan(&set.project, &own.wave_plan) {
+            Some(plan) if !own.wave_plan.is_empty() => &plan.record.document.spec.strategy,
+            _ => own,
+        }
     }
 
     /// The set with this uid.
