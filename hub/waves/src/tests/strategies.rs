@@ -42,7 +42,12 @@ fn each_mistake_is_named_with_its_field() {
             "strategy.waves: type AllAtOnce has no waves",
         ),
         (
-            kind(StrategyType::RollingSync, &["dev"]),
+            Strategy {
+                rolling_sync: Some(RollingSync {
+                    steps: vec![RollingStep::default()],
+                }),
+                ..kind(StrategyType::RollingSync, &["dev"])
+            },
             "strategy.waves: type RollingSync has steps",
         ),
         (
