@@ -38,7 +38,8 @@ pub use offline::{Expand, Inputs, Render};
 pub use release::{ReleaseCommand, ReleaseDiff, ReleaseList, ReleaseShow};
 pub use run::{Approve, BreakGlass, Control, Reject, RunCommand, RunName, Watch};
 pub use set::{
-    Apply, Delete, DeleteCommand, HoldApprove, HoldCommand, Refresh, Rollback, Sync, Unpin,
+    Apply, Delete, DeleteCommand, DeleteWavePlan, HoldApprove, HoldCommand, Refresh, Rollback,
+    Sync, Unpin,
 };
 pub use trace::Trace;
 pub use tree::Tree;

@@ -82,6 +82,9 @@ async fn ask(hub: &Hub, command: &Command, output: &mut Output) -> Result<(), Er
         Command::Get(options) => get::get(hub, options, output).await,
         Command::Describe(options) => describe::describe(hub, options, output).await,
         Command::Delete(DeleteCommand::Set(options)) => sets::delete(hub, options, output).await,
+        Command::Delete(DeleteCommand::WavePlan(options)) => {
+            sets::delete_plan(hub, options, output).await
+        }
         Command::Run(command) => run_command(hub, command, output).await,
         Command::Why(options) => why::why(hub, options, output).await,
         Command::Tree(options) => tree::tree(hub, options, output).await,

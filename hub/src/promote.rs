@@ -113,7 +113,7 @@ fn next<'a>(state: &'a State, set: &SetRecord) -> Next<'a> {
 
 /// Number of the release whose turn it is: the newest, or where they queue the first that had none.
 fn next_number(state: &State, set: &SetRecord, latest: Option<&Run>) -> u64 {
-    if set.document.spec.strategy.supersede.newer != SupersedeWhen::Queue {
+    if state.strategy(set).supersede.newer != SupersedeWhen::Queue {
         return set.last_release;
     }
     let had = latest.map_or(0, |run| run.release_number);
@@ -224,7 +224,7 @@ fn candidates(view: &View<'_>) -> Vec<Candidate> {
 fn plan(view: &View<'_>) -> Result<(Planned, Option<PlanError>), PlanError> {
     let set = &view.set.record;
     let candidates = candidates(view);
-    let strategy = &set.document.spec.strategy;
+    let strategy = view.state.strategy(set);
     match tidegate_waves::plan(strategy, &candidates, seed(set)) {
         Ok(planned) => Ok((planned, None)),
         // An error when the set is written; a member that shows up later is left out and named
@@ -377,7 +377,7 @@ fn start(
         epoch,
         now,
         release: &release,
-        strategy: &set.document.spec.strategy,
+        strategy: view.state.strategy(set),
         planned,
         apps: &apps.collect(),
     })

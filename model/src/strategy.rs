@@ -6,6 +6,7 @@
 mod amount;
 mod budget;
 mod gate;
+mod rolling_sync;
 mod window;
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ pub use self::{
     amount::Amount,
     budget::{BudgetMode, FailureBudget},
     gate::{ApprovalGate, Approver, Gate, Gates},
+    rolling_sync::{RollingStep, RollingSync},
     window::{Invoker, Window, WindowAction, WindowKind},
 };
 use crate::{duration::Span, selector::Selector};
@@ -25,9 +27,18 @@ pub struct Strategy {
     /// How members are ordered.
     #[serde(rename = "type", default)]
     pub kind: StrategyType,
+    /// The `WavePlan` of the same project that says it all; nothing else is written beside it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub wave_plan: String,
     /// In order; only with type Waves.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waves: Vec<Wave>,
+    /// Argo CD's steps; only with type `RollingSync`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolling_sync: Option<RollingSync>,
+    /// In which order applications go when the set is deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion_order: Option<DeletionOrder>,
     /// What happens to members that no wave picks.
     #[serde(default)]
     pub unmatched: Unmatched,
@@ -42,6 +53,7 @@ pub struct Strategy {
 impl Strategy {
     /// Whether some gate keeps the authors of a release from approving it.
     pub fn separates_duties(&self) -> bool {
+        // Steps of a RollingSync have no gate that does.
         let gates = self.waves.iter().map(|wave| &wave.gates);
         let all = gates.flat_map(|gates| gates.before.iter().chain(&gates.after));
         all.filter_map(Gate::approval)
@@ -53,7 +65,10 @@ impl Default for Strategy {
     fn default() -> Self {
         Self {
             kind: StrategyType::AllAtOnce,
+            wave_plan: String::new(),
             waves: Vec::new(),
+            rolling_sync: None,
+            deletion_order: None,
             unmatched: Unmatched::default(),
             supersede: Supersede::default(),
             rollback: Rollback::default(),
@@ -69,6 +84,15 @@ pub enum StrategyType {
     AllAtOnce,
     /// The waves written down.
     Waves,
+    /// Argo CD's steps, read as waves.
+    RollingSync,
+}
+
+/// In which order applications go when the set is deleted. Argo CD's other one, `Reverse`, is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DeletionOrder {
+    /// All at the same time.
+    AllAtOnce,
 }
 
 /// One wave.

@@ -85,7 +85,18 @@ fn every_example_is_taken_as_it_is_written() {
 #[test]
 fn what_the_page_says_is_refused_is_refused() {
     for (strategy, why) in [
-        ("  strategy: {type: RollingSync}\n", "RollingSync"),
+        (
+            "  strategy: {type: RollingSync, rollingSync: {steps: [{maxUpdate: abc}]}}\n",
+            "maxUpdate",
+        ),
+        (
+            "  strategy: {type: RollingSync, rollingSync: {steps: [{maxUpdate: 150%}]}}\n",
+            "maxUpdate",
+        ),
+        (
+            "  strategy: {type: RollingSync, deletionOrder: Reverse, rollingSync: {steps: [{}]}}\n",
+            "Reverse",
+        ),
         (
             "  strategy: {type: Waves, waves: [{name: a, maxConcurrency: 0}]}\n",
             "maxConcurrency",

@@ -32,6 +32,23 @@ Examples:
 pub enum DeleteCommand {
     /// Delete an application set; its applications go too, unless it preserves them.
     Set(Delete),
+    /// Delete a wave plan that no set names.
+    #[command(name = "waveplan", alias = "wave-plan")]
+    WavePlan(DeleteWavePlan),
+}
+
+/// Options of `delete waveplan`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:\n  tidegate delete waveplan standard --reason 'nobody uses it'")]
+pub struct DeleteWavePlan {
+    /// The plan.
+    pub name: String,
+    /// Its project.
+    #[command(flatten)]
+    pub project: Project,
+    /// Why.
+    #[command(flatten)]
+    pub reason: RequiredReason,
 }
 
 /// Options of `delete set`.

@@ -3,7 +3,7 @@
 use tidegate_proto::v1 as wire;
 
 use crate::{
-    args::{Delete, HoldApprove, Refresh, Rollback, Sync, Unpin, bare},
+    args::{Delete, DeleteWavePlan, HoldApprove, Refresh, Rollback, Sync, Unpin, bare},
     connect::Hub,
     error::Error,
     output::{
@@ -29,6 +29,24 @@ pub(super) async fn delete(hub: &Hub, options: &Delete, output: &mut Output) -> 
             answer.applications
         )
     })
+}
+
+pub(super) async fn delete_plan(
+    hub: &Hub,
+    options: &DeleteWavePlan,
+    output: &mut Output,
+) -> Result<(), Error> {
+    let name = bare(&options.name, "waveplan").to_owned();
+    let request = wire::DeleteWavePlanRequest {
+        project: options.project.name(),
+        name: name.clone(),
+        reason: options.reason.reason.clone(),
+    };
+    let answer = hub
+        .call(async |fleet| fleet.delete_wave_plan(request).await)
+        .await?;
+    let name = format!("waveplan/{name}");
+    output.answer(&answer, &name, || format!("{name} deleted"))
 }
 
 pub(super) async fn rollback(

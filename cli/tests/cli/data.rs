@@ -22,6 +22,28 @@ fn digest(byte: char) -> String {
     format!("sha256:{}", byte.to_string().repeat(64))
 }
 
+pub(crate) fn wave_plans() -> Vec<wire::WavePlan> {
+    let plan = |name: &str, sets: &[&str], waves: &[&str]| {
+        wire::WavePlan {
+        project: "default".to_owned(),
+        name: name.to_owned(),
+        version: 2,
+        document: r#"{"apiVersion":"tidegate.dev/v1alpha1","kind":"WavePlan","metadata":{"name":"standard"},"spec":{"project":"default","strategy":{"type":"Waves","waves":[{"name":"dev"},{"name":"prod"}]}}}"#.to_owned(),
+        sets: sets.iter().map(ToString::to_string).collect(),
+        waves: waves.iter().map(ToString::to_string).collect(),
+        applied_by: "ada".to_owned(),
+    }
+    };
+    vec![
+        plan(
+            "standard",
+            &["web", "ingress-controllers"],
+            &["dev", "prod"],
+        ),
+        plan("unused", &[], &[]),
+    ]
+}
+
 pub(crate) fn sets() -> Vec<wire::ApplicationSet> {
     vec![
         wire::ApplicationSet {

@@ -16,6 +16,7 @@ async fn what_the_hub_does_not_know_is_3() {
         "refresh missing",
         "sync --set missing",
         "delete set missing --reason x",
+        "delete waveplan missing --reason x",
         "hold approve missing --reason x",
         "run watch missing",
         "get set no-such",

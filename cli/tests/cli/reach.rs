@@ -49,6 +49,7 @@ const COMMANDS: &[(&str, &str, Needs)] = &[
     ("tree", "web-1", Hub),
     ("why", "web-1", Hub),
     ("delete set", "web --reason x", Hub),
+    ("delete waveplan", "standard --reason x", Hub),
     ("run watch", "--set web", Hub),
     ("run explain", "--set web", Hub),
     ("run approve", "--set web", Hub),

@@ -39,6 +39,26 @@ impl Fleet for FleetApi {
             .map(Response::new)
     }
 
+    async fn list_wave_plans(
+        &self,
+        request: Request<wire::ListRequest>,
+    ) -> Answer<wire::ListWavePlansResponse> {
+        Ok(Response::new(list::wave_plans(
+            &self.db.read(),
+            request.get_ref(),
+        )))
+    }
+
+    async fn delete_wave_plan(
+        &self,
+        request: Request<wire::DeleteWavePlanRequest>,
+    ) -> Answer<wire::DeleteWavePlanResponse> {
+        let actor = actor(&request)?;
+        self.delete_plan(&actor, request.get_ref())
+            .await
+            .map(Response::new)
+    }
+
     async fn list_applications(
         &self,
         request: Request<wire::ListRequest>,

@@ -9,6 +9,7 @@ mod holding;
 mod listing;
 mod objects;
 mod people;
+mod plans;
 mod previewing;
 mod running;
 mod syncing;
@@ -24,7 +25,7 @@ use super::*;
 use crate::{
     records::{FLEET, HoldKind, HoldRecord, PinRecord, Role},
     testing::{
-        Hub, app, bundle, cluster, cluster_uid, csr, set, soon,
+        Hub, app, bundle, cluster, cluster_uid, csr, set, soon, wave_plan,
         world::{World, waves},
     },
 };

@@ -103,6 +103,9 @@ const ACTIONS: &[(&str, &str, bool, &str)] = &[
         false,
         "its sources are looked at",
     ),
+    ("waveplan.create", "WavePlanCreated", false, "applied"),
+    ("waveplan.change", "WavePlanChanged", false, "applied"),
+    ("waveplan.delete", "WavePlanDeleted", false, "it is gone"),
     ("source.commit", "CommitFetched", false, "fetched"),
     (
         "cluster.join-token",

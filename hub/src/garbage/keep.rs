@@ -44,7 +44,7 @@ fn is_recent(set: &SetRecord, number: u64) -> bool {
 
 /// Whether its run is still to come: where releases queue, however long the queue is.
 fn is_waiting(state: &State, set: &SetRecord, number: u64) -> bool {
-    let queued = set.document.spec.strategy.supersede.newer == SupersedeWhen::Queue;
+    let queued = state.strategy(set).supersede.newer == SupersedeWhen::Queue;
     let latest = set.latest_run.and_then(|id| state.run(id));
     queued
         && number > set.void_through

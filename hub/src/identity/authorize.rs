@@ -37,6 +37,7 @@ const TABLE: &[(&str, Requirement)] = &[
     ("/tidegate.v1.AgentLink/Session", Requirement::Cluster),
     ("/tidegate.v1.AgentLink/FetchBlobs", Requirement::Cluster),
     ("/tidegate.v1.Fleet/ListApplicationSets", VIEWER),
+    ("/tidegate.v1.Fleet/ListWavePlans", VIEWER),
     ("/tidegate.v1.Fleet/ListApplications", VIEWER),
     ("/tidegate.v1.Fleet/ListClusters", VIEWER),
     ("/tidegate.v1.Fleet/ListReleases", VIEWER),
@@ -59,6 +60,7 @@ const TABLE: &[(&str, Requirement)] = &[
     ("/tidegate.v1.Fleet/PreviewApply", OPERATOR),
     ("/tidegate.v1.Fleet/Apply", OPERATOR),
     ("/tidegate.v1.Fleet/DeleteApplicationSet", OPERATOR),
+    ("/tidegate.v1.Fleet/DeleteWavePlan", OPERATOR),
     ("/tidegate.v1.Fleet/ApproveRun", OPERATOR),
     ("/tidegate.v1.Fleet/ControlRun", OPERATOR),
     // What the time of day forbids is not an operator's to allow.

@@ -2,6 +2,7 @@
 
 mod beginning;
 mod large;
+mod plans;
 mod rolling;
 
 use serde_json::json;

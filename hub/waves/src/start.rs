@@ -65,7 +65,7 @@ pub fn start(begin: &Begin<'_>) -> (Run, BTreeMap<MemberId, Member>) {
         epoch: begin.epoch,
         started_at: begin.now,
         finished_at: None,
-        strategy: begin.strategy.clone(),
+        strategy: begin.strategy.as_waves(),
         plan,
         state: RunState::Planned,
         cause: None,

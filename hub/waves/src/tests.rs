@@ -22,6 +22,7 @@ mod mutants;
 mod planning;
 mod requests;
 mod rolling;
+mod rolling_sync;
 mod strategies;
 mod superseding;
 mod tolerating;

@@ -7,7 +7,10 @@ mod gates;
 
 use std::{collections::BTreeSet, fmt};
 
-use tidegate_model::strategy::{Amount, Limit, RollbackOn, Strategy, StrategyType, Wave};
+use tidegate_model::{
+    selector::Selector,
+    strategy::{Amount, Limit, RollbackOn, Strategy, StrategyType, Wave},
+};
 
 /// One thing that is wrong with a strategy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,7 +54,26 @@ pub fn validate(strategy: &Strategy) -> Result<(), StrategyErrors> {
                 "type Waves needs at least one wave; add one or set type: AllAtOnce",
             );
         }
+        StrategyType::RollingSync => check_rolling_sync(strategy, &mut found),
         StrategyType::AllAtOnce | StrategyType::Waves => {}
+    }
+    if strategy.kind != StrategyType::RollingSync && strategy.rolling_sync.is_some() {
+        found.whole(
+            "rollingSync",
+            "steps are for type RollingSync; set that type or write them as waves",
+        );
+    }
+    if !strategy.wave_plan.is_empty() {
+        let alone = Strategy {
+            wave_plan: strategy.wave_plan.clone(),
+            ..Strategy::default()
+        };
+        if *strategy != alone {
+            found.whole(
+                "wavePlan",
+                "the plan says everything; remove what stands beside it, or the name",
+            );
+        }
     }
     let on = &strategy.rollback.on;
     if on.contains(&RollbackOn::Manual) && on.len() > 1 {
@@ -76,6 +98,34 @@ pub fn validate(strategy: &Strategy) -> Result<(), StrategyErrors> {
         Ok(())
     } else {
         Err(StrategyErrors(found.0))
+    }
+}
+
+fn check_rolling_sync(strategy: &Strategy, found: &mut Found) {
+    if !strategy.waves.is_empty() {
+        found.whole(
+            "waves",
+            "type RollingSync has steps; remove the waves or set type: Waves",
+        );
+    }
+    let steps = strategy.rolling_sync.iter().flat_map(|it| &it.steps);
+    let mut empty = true;
+    for (index, step) in steps.enumerate() {
+        empty = false;
+        let selector = Selector {
+            match_expressions: step.match_expressions.clone(),
+            ..Selector::default()
+        };
+        if let Err(error) = selector.validate() {
+            let field = format!("rollingSync.steps[{index}].matchExpressions");
+            found.whole(&field, &error.to_string());
+        }
+    }
+    if empty {
+        found.whole(
+            "rollingSync.steps",
+            "type RollingSync needs at least one step; add one or set type: AllAtOnce",
+        );
     }
 }
 

@@ -666,6 +666,21 @@ pub struct Reissue {
     #[prost(string, tag = "1")]
     pub reason: ::prost::alloc::string::String,
 }
+/// A strategy that many sets name.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WavePlan {
+    #[prost(string, tag = "1")]
+    pub project: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "3")]
+    pub version: u64,
+    /// As accepted, canonical JSON.
+    #[prost(bytes = "vec", tag = "4")]
+    pub document: ::prost::alloc::vec::Vec<u8>,
+    #[prost(string, tag = "5")]
+    pub applied_by: ::prost::alloc::string::String,
+}
 /// Where the files are that the records refer to.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Home {

@@ -1510,6 +1510,45 @@ pub struct DeleteApplicationSetResponse {
     #[prost(uint32, tag = "1")]
     pub applications: u32,
 }
+/// A strategy that many sets name.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WavePlan {
+    #[prost(string, tag = "1")]
+    pub project: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "3")]
+    pub version: u64,
+    /// The document as JSON.
+    #[prost(string, tag = "4")]
+    pub document: ::prost::alloc::string::String,
+    /// Names of the sets that roll out by it.
+    #[prost(string, repeated, tag = "5")]
+    pub sets: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Names of its waves, in order.
+    #[prost(string, repeated, tag = "6")]
+    pub waves: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, tag = "7")]
+    pub applied_by: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListWavePlansResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub items: ::prost::alloc::vec::Vec<WavePlan>,
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteWavePlanRequest {
+    #[prost(string, tag = "1")]
+    pub project: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteWavePlanResponse {}
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Application {
     #[prost(string, tag = "1")]
@@ -2877,6 +2916,55 @@ pub mod fleet_client {
                 .insert(GrpcMethod::new("tidegate.v1.Fleet", "DeleteApplicationSet"));
             self.inner.unary(req, path, codec).await
         }
+        pub async fn list_wave_plans(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListWavePlansResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tidegate.v1.Fleet/ListWavePlans",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tidegate.v1.Fleet", "ListWavePlans"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Refused while a set names it.
+        pub async fn delete_wave_plan(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteWavePlanRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteWavePlanResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tidegate.v1.Fleet/DeleteWavePlan",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tidegate.v1.Fleet", "DeleteWavePlan"));
+            self.inner.unary(req, path, codec).await
+        }
         pub async fn list_applications(
             &mut self,
             request: impl tonic::IntoRequest<super::ListRequest>,
@@ -3660,6 +3748,21 @@ pub mod fleet_server {
             tonic::Response<super::DeleteApplicationSetResponse>,
             tonic::Status,
         >;
+        async fn list_wave_plans(
+            &self,
+            request: tonic::Request<super::ListRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListWavePlansResponse>,
+            tonic::Status,
+        >;
+        /// Refused while a set names it.
+        async fn delete_wave_plan(
+            &self,
+            request: tonic::Request<super::DeleteWavePlanRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteWavePlanResponse>,
+            tonic::Status,
+        >;
         async fn list_applications(
             &self,
             request: tonic::Request<super::ListRequest>,
@@ -4069,6 +4172,94 @@ pub mod fleet_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DeleteApplicationSetSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tidegate.v1.Fleet/ListWavePlans" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListWavePlansSvc<T: Fleet>(pub Arc<T>);
+                    impl<T: Fleet> tonic::server::UnaryService<super::ListRequest>
+                    for ListWavePlansSvc<T> {
+                        type Response = super::ListWavePlansResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Fleet>::list_wave_plans(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListWavePlansSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tidegate.v1.Fleet/DeleteWavePlan" => {
+                    #[allow(non_camel_case_types)]
+                    struct DeleteWavePlanSvc<T: Fleet>(pub Arc<T>);
+                    impl<
+                        T: Fleet,
+                    > tonic::server::UnaryService<super::DeleteWavePlanRequest>
+                    for DeleteWavePlanSvc<T> {
+                        type Response = super::DeleteWavePlanResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DeleteWavePlanRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Fleet>::delete_wave_plan(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DeleteWavePlanSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -233,7 +233,9 @@ pub(crate) fn is_opened(run: &Run) -> bool {
 /// The strategy's words on a wave; those of [`all_at_once`] where it has no waves.
 pub(crate) fn wave_of(run: &Run, wave: usize) -> Cow<'_, Wave> {
     match run.strategy.kind {
-        StrategyType::Waves => run.strategy.waves.get(wave).map(Cow::Borrowed),
+        StrategyType::Waves | StrategyType::RollingSync => {
+            run.strategy.waves.get(wave).map(Cow::Borrowed)
+        }
         StrategyType::AllAtOnce => None,
     }
     .unwrap_or_else(|| Cow::Owned(all_at_once()))

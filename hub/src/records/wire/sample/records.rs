@@ -20,7 +20,7 @@ use super::{Dice, Sample};
 use crate::records::{
     AppRecord, AuditHead, AuditRecord, ClusterRecord, DenyRecord, EpochRecord, HoldRecord,
     HomeRecord, MemberRecord, PinRecord, ReissueRecord, Rejection, ReleaseRecord, ReportRecord,
-    RestoredRecord, RunRecord, SetRecord, SourceRecord, TokenRecord, UserRecord,
+    RestoredRecord, RunRecord, SetRecord, SourceRecord, TokenRecord, UserRecord, WavePlanRecord,
 };
 
 impl Sample for EpochRecord {
@@ -107,6 +107,22 @@ impl Sample for SetRecord {
             warnings: dice.some(Dice::text),
             applied_by: dice.text(),
             void_through: dice.number(),
+        }
+    }
+}
+
+impl Sample for WavePlanRecord {
+    fn sample(dice: &mut Dice) -> Self {
+        let strategy = serde_json::to_value(dice.strategy()).unwrap();
+        let document = json!({"apiVersion": tidegate_model::API_VERSION, "kind": "WavePlan",
+            "metadata": {"name": dice.text(), "labels": dice.labels()},
+            "spec": {"project": dice.label(), "strategy": strategy}});
+        Self {
+            project: dice.label(),
+            name: dice.label(),
+            version: dice.number(),
+            document: serde_json::from_value(document).unwrap(),
+            applied_by: dice.text(),
         }
     }
 }
