@@ -71,23 +71,22 @@ impl Clock {
 
     /// The hub's time, in whole milliseconds: what is stored reads back as the same value.
     pub fn now(&self) -> Timestamp {
-        let wall = self.wall();
         let wall = match &self.shift {
-            Some(shift) => shift.apply(wall),
-            None => wall,
+            Some(shift) => shift.apply(wall()),
+            None => wall(),
         };
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         *last = wall.max(*last);
         *last
     }
 
-    /// The time that every other machine knows: what certificates are dated with, which nobody
-    /// judges by this hub's clock. The same as [`Clock::now`] unless a test shifted that, or the
-    /// wall clock was set back.
+    /// What certificates are dated with, which other machines judge: [`Clock::now`], but where a test
+    /// shifted that the time that they all know.
     pub fn wall(&self) -> Timestamp {
-        #[expect(clippy::disallowed_methods, reason = "this is the clock")]
-        let wall = Timestamp::now();
-        Timestamp::from_millisecond(wall.as_millisecond()).unwrap_or(wall)
+        match &self.shift {
+            Some(_) => wall(),
+            None => self.now(),
+        }
     }
 
     /// A new id: version 7, so that ids sort by the time they were made (RFC 9562).
@@ -95,6 +94,12 @@ impl Clock {
         #[expect(clippy::disallowed_methods, reason = "this is the id source")]
         Uuid::now_v7()
     }
+}
+
+fn wall() -> Timestamp {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+    let wall = Timestamp::now();
+    Timestamp::from_millisecond(wall.as_millisecond()).unwrap_or(wall)
 }
 
 impl Shift {

@@ -170,8 +170,8 @@ impl Db {
         self.shared.revision.subscribe()
     }
 
-    /// Notices of changes of what concerns this cluster's agent: of its record, its applications and
-    /// their reports. A large fleet changes all the time, and each session hears only of its own.
+    /// Notices of changes of what this cluster's agent is told: of its record and its applications. A
+    /// large fleet changes all the time, and each session hears only of its own.
     pub fn changes_in(&self, cluster: ClusterUid) -> watch::Receiver<u64> {
         let mut clusters = self.shared.clusters();
         let sender = clusters.entry(cluster);

@@ -13,6 +13,7 @@ use std::{
 use tidegate_model::{
     cluster::Cluster,
     ids::{AppUid, ClusterUid, RunId, SetUid},
+    report::Phase,
     run::MemberId,
     strategy,
 };
@@ -253,13 +254,17 @@ impl State {
         self.touched.version(set.uid)
     }
 
-    /// The cluster whose agent hears of the record at this key or speaks in it.
+    /// The cluster whose agent hears of the record at this key. Of its reports it hears only of those
+    /// that say that a tombstone was carried out: all others are what it said itself.
     pub fn cluster_at(&self, key: &str) -> Option<ClusterUid> {
         let of = |uid| self.app(uid).map(|app| app.app.cluster);
         match key.split('/').nth(3)? {
             ClusterRecord::KIND => Some(self.clusters.get(key)?.record.cluster.uid),
             AppRecord::KIND => Some(self.apps.get(key)?.record.app.cluster),
-            ReportRecord::KIND => of(self.reports.get(key)?.record.report.app),
+            ReportRecord::KIND => {
+                let report = &self.reports.get(key)?.record.report;
+                of(report.app).filter(|_| report.phase == Phase::Removed)
+            }
             RestoredRecord::KIND => of(self.restored.get(key)?.record.app),
             _ => None,
         }

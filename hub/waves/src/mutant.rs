@@ -57,8 +57,6 @@ pub(crate) enum Mutant {
     InvokerIgnored,
     /// A rollback heeds the windows of the way forward.
     RollbackHeedsWindows,
-    /// A broken glass opens every wave of its run.
-    GlassOpensEveryWave,
     // Order and amount.
     /// Who is being verified is taken for settled.
     NextWaveEarly,

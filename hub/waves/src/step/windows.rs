@@ -49,9 +49,7 @@ pub(crate) fn invoker(gates: &[Gate]) -> Invoker {
 /// What keeps members of this wave from being assigned now.
 pub(crate) fn closed(run: &Run, wave: usize, now: Timestamp) -> Option<Closed> {
     let mut broken = run.broken_glass.iter();
-    if broken.any(|it| it.wave == wave || mutant::on(Mutant::GlassOpensEveryWave))
-        || mutant::on(Mutant::WindowsIgnored)
-    {
+    if broken.any(|it| it.wave == wave) || mutant::on(Mutant::WindowsIgnored) {
         return None;
     }
     let spec = wave_of(run, wave);

@@ -44,7 +44,6 @@ const ALL: &[Mutant] = &[
     Mutant::AllowBeatsDeny,
     Mutant::InvokerIgnored,
     Mutant::RollbackHeedsWindows,
-    Mutant::GlassOpensEveryWave,
     Mutant::NextWaveEarly,
     Mutant::UnreachableSettled,
     Mutant::ConcurrencyIgnored,
