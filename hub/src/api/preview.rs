@@ -81,6 +81,12 @@ impl FleetApi {
                 sets.push((object.project, object.name));
             }
         }
+        if sets.is_empty() {
+            return Err(Status::invalid_argument(
+                "the documents hold no application set: a wave plan changes in which order releases \
+                 roll out, and nothing of what they bring",
+            ));
+        }
         if sets.len() > SETS {
             return Err(too_many(sets.len(), "preview fewer files at once"));
         }

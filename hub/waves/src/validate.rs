@@ -108,10 +108,11 @@ fn check_rolling_sync(strategy: &Strategy, found: &mut Found) {
             "type RollingSync has steps; remove the waves or set type: Waves",
         );
     }
-    let steps = strategy.rolling_sync.iter().flat_map(|it| &it.steps);
-    let mut empty = true;
-    for (index, step) in steps.enumerate() {
-        empty = false;
+    let steps = strategy
+        .rolling_sync
+        .as_ref()
+        .map_or(&[][..], |it| &it.steps);
+    for (index, step) in steps.iter().enumerate() {
         let selector = Selector {
             match_expressions: step.match_expressions.clone(),
             ..Selector::default()
@@ -121,7 +122,7 @@ fn check_rolling_sync(strategy: &Strategy, found: &mut Found) {
             found.whole(&field, &error.to_string());
         }
     }
-    if empty {
+    if steps.is_empty() {
         found.whole(
             "rollingSync.steps",
             "type RollingSync needs at least one step; add one or set type: AllAtOnce",

@@ -70,7 +70,6 @@ pub(super) async fn set(hub: &Hub, set: wire::ApplicationSet, now_ms: i64) -> Re
     Ok(sheet)
 }
 
-/// What the user wrote, as YAML.
 pub(super) fn wave_plan(plan: &wire::WavePlan) -> Result<Sheet, Error> {
     let mut sheet = Sheet::new(&plan.name());
     sheet.field("Name", &plan.name);
@@ -83,6 +82,7 @@ pub(super) fn wave_plan(plan: &wire::WavePlan) -> Result<Sheet, Error> {
     Ok(sheet)
 }
 
+/// What the user wrote, as YAML.
 fn spec(document: &str) -> Result<String, Error> {
     if document.is_empty() {
         return Ok(String::new());

@@ -164,3 +164,21 @@ async fn a_plan_goes_when_no_set_names_it() {
         ("ada", "waveplan.delete", "waveplan/standard")
     );
 }
+
+#[tokio::test]
+async fn a_plan_alone_has_no_preview_and_says_so() {
+    let hub = hub().await;
+    let file = wire::SourceFile {
+        name: "plan.yaml".to_owned(),
+        content: plan(&waves(&["dev"], &json!({}))).into(),
+    };
+    let request = wire::PreviewApplyRequest {
+        files: vec![file],
+        filter: None,
+    };
+    refused(
+        hub.api().preview_apply(ada(request)).await,
+        Code::InvalidArgument,
+        &["no application set", "a wave plan changes"],
+    );
+}
