@@ -248,6 +248,7 @@ impl Controller {
                     evidence: &self.evidence,
                     set,
                     entries: &entries,
+                    release,
                     epoch: self.db.epoch(),
                     now,
                 },

@@ -56,6 +56,8 @@ const COMMANDS: &[(&str, &str, Needs)] = &[
     ("run pause", "--set web", Hub),
     ("run resume", "--set web", Hub),
     ("run cancel", "--set web", Hub),
+    ("run retry", "--set web", Hub),
+    ("run skip", "--set web --cluster c", Hub),
     ("rollback", "web --reason x", Hub),
     ("unpin", "web --reason x", Hub),
     ("refresh", "web", Hub),

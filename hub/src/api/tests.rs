@@ -1,9 +1,11 @@
 //! The Fleet API over a hub of real parts.
 
+mod again;
 mod apply;
 mod clusters;
 mod events;
 mod explaining;
+mod going_back;
 mod holding;
 mod listing;
 mod objects;

@@ -181,6 +181,7 @@ impl World {
                     evidence: &evidence,
                     set: state.set("default", "web").unwrap(),
                     entries: &[],
+                    release: None,
                     epoch: self.db.epoch(),
                     now,
                 };
@@ -378,6 +379,7 @@ fn run() -> RunRecord {
         approvals: Vec::new(),
         authors: Vec::new(),
         rollback: None,
+        retry: None,
         clock: RunClock { shows: at, hub: at },
     };
     RunRecord {

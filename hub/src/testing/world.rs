@@ -145,6 +145,7 @@ impl World {
                 evidence: &self.hub.evidence,
                 set,
                 entries: &entries.unwrap_or_default(),
+                release: wanted,
                 epoch: self.hub.db.epoch(),
                 now: clock.now(),
             };

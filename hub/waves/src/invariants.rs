@@ -1,6 +1,6 @@
 //! What must never happen, as named functions over one step.
 //!
-//! Numbers are those of facts/promotion.md §2.4. Written without the code that they judge: they read
+//! Numbers are those of facts/promotion.md §2.4; 42 and 43 speak of what people do to single members. Written without the code that they judge: they read
 //! states, facts and effects only. Called at the end of every step in debug builds, from property
 //! tests, simulations and audits. Not here: 16-18, 24 and 25 (windows,
 //! metrics and alarms, which no strategy can ask for yet) and 37 (the agent's). Beside the
@@ -11,6 +11,7 @@ mod back;
 mod books;
 mod gate;
 mod order;
+mod people;
 
 use std::collections::BTreeMap;
 
@@ -38,6 +39,7 @@ pub use self::{
         i01_wave_order, i04_single_writer, i05_fencing, i09_concurrency, i10_availability,
         i11_breach_stops, i12_bounded_overshoot, i13_strict_budget, i15_total_settlement,
     },
+    people::{i42_retry_is_a_new_attempt, i43_skip_proves_nothing},
 };
 use crate::{Assign, AssignKind, Audit, Effect, Facts, Step};
 
@@ -116,6 +118,8 @@ pub const ALL: &[(&str, Invariant)] = &[
     ("i39_clock_skew", i39_clock_skew),
     ("i40_audit_completeness", i40_audit_completeness),
     ("i41_explainability", i41_explainability),
+    ("i42_retry_is_a_new_attempt", i42_retry_is_a_new_attempt),
+    ("i43_skip_proves_nothing", i43_skip_proves_nothing),
 ];
 
 /// Names of those that judge something else than a step.
@@ -216,5 +220,6 @@ fn settled(member: &Member) -> bool {
 }
 
 fn under_way(member: &Member) -> bool {
-    touched(member) && !member.reached && !settled(member) && !failed(member)
+    let queued = member.state == MemberState::Queued;
+    touched(member) && !member.reached && !settled(member) && !failed(member) && !queued
 }

@@ -31,8 +31,9 @@ pub use self::{
     limits::Limits,
     plan::{Candidate, PlanError, Planned, plan},
     quorum::{Barred, Quorum, approval_gate, may_speak, quorum},
+    rollback::{Turn, back_to, may_go_back, outlook},
     start::{AppStart, Begin, start},
-    step::step,
+    step::{again::may_retry, skip::may_skip, step},
     validate::{StrategyError, StrategyErrors, validate},
 };
 

@@ -77,6 +77,7 @@ pub fn start(begin: &Begin<'_>) -> (Run, BTreeMap<MemberId, Member>) {
         authors: begin.release.authors.clone(),
         approvals: Vec::new(),
         rollback: None,
+        retry: None,
         clock: RunClock {
             shows: begin.now,
             hub: begin.now,

@@ -125,6 +125,8 @@ named!(RequestVerb {
     Resume => "Resume",
     Cancel => "Cancel",
     Rollback => "Rollback",
+    Retry => "Retry",
+    Skip => "Skip",
 });
 
 named!(GatePosition { Before => "Before", After => "After" });

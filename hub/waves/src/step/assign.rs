@@ -68,13 +68,17 @@ pub(crate) fn assign(work: &mut Work<'_>) -> bool {
 }
 
 /// Whether it takes a place of its wave's concurrency: written by this run and never healthy since,
-/// reachable or not. Who failed is not waited for any more.
+/// reachable or not. Who failed is not waited for any more, and who is to be tried again waits for
+/// its turn.
 pub(crate) fn is_under_way(member: &Member) -> bool {
     is_touched(member)
         && !mutant::on(Mutant::ConcurrencyIgnored)
         && !member.reached
         && !member.state.is_failed()
-        && !matches!(member.state, MemberState::Skipped | MemberState::Soaked)
+        && !matches!(
+            member.state,
+            MemberState::Queued | MemberState::Skipped | MemberState::Soaked
+        )
 }
 
 /// Whether it does not work, as far as anybody knows: it is under way, or fresh evidence says so,
@@ -118,6 +122,8 @@ fn forward(work: &Work<'_>, id: &MemberId) -> Option<(Member, Vec<Effect>)> {
             .current
             .as_ref()
             .filter(|current| runs_target(app, current))
+            // Another attempt is another word: what was reported on the former says nothing of it.
+            .filter(|_| !app.touched || mutant::on(Mutant::RetryAdopts))
         {
             app.generation = Some(current.generation);
             app.assignment = Some(current.digest());
