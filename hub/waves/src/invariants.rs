@@ -1,11 +1,11 @@
 //! What must never happen, as named functions over one step.
 //!
-//! Numbers are those of facts/promotion.md §2.4; 42 and 43 speak of what people do to single members. Written without the code that they judge: they read
-//! states, facts and effects only. Called at the end of every step in debug builds, from property
-//! tests, simulations and audits. Not here: 16-18, 24 and 25 (windows,
-//! metrics and alarms, which no strategy can ask for yet) and 37 (the agent's). Beside the
-//! list of those that judge a step stand 8, which judges a plan, 26 and 27, which judge what is
-//! admitted, and 32, which judges where a history comes to rest.
+//! Numbers are those of facts/promotion.md §2.4; 42 and 43 speak of what people do to single
+//! members. Written without the code that they judge: they read states, facts and effects only.
+//! Called at the end of every step in debug builds, from property tests, simulations and audits. Not
+//! here: 16-18, 24 and 25 (windows, metrics and alarms, which no strategy can ask for yet) and 37
+//! (the agent's). Beside the list of those that judge a step stand 8, which judges a plan, 26 and 27,
+//! which judge what is admitted, and 32, which judges where a history comes to rest.
 
 mod back;
 mod books;

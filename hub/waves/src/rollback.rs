@@ -2,8 +2,9 @@
 //!
 //! Owns which members are taken back to what, the pins and denies that make it stick, and when the
 //! rollback is over. A revert is a new generation with old content: it heeds no gate, soak or order
-//! of waves (invariant 30). Members that the run never wrote are never written (invariant 28), and
-//! nothing is ever deleted for want of something to go back to.
+//! of waves (invariant 30). Members that the run never wrote are never written, unless a person
+//! names a release (invariant 28), and nothing is ever deleted for want of something to go back to.
+//! `goal` says whom and to what, `outlook` what would be written.
 
 pub(crate) mod goal;
 mod outlook;

@@ -236,15 +236,15 @@ fn only(
 type Denied = BTreeMap<(Digest, Digest), BTreeSet<Deny>>;
 
 async fn denied(previewer: &Previewer, turns: &[Turn]) -> Result<Denied, Status> {
+    let pairs = |turn: &Turn| -> Vec<_> {
+        let good = turn.to.into_iter();
+        good.flat_map(|good| turn.denied.iter().map(move |bad| (*bad, good)))
+            .collect()
+    };
+    let pairs: BTreeSet<_> = turns.iter().flat_map(pairs).collect();
     let mut all = Denied::new();
-    for turn in turns {
-        let Some(good) = turn.to else { continue };
-        for bad in &turn.denied {
-            if !all.contains_key(&(*bad, good)) {
-                let found = previewer.denied(*bad, good).await?;
-                all.insert((*bad, good), found);
-            }
-        }
+    for (bad, good) in pairs {
+        all.insert((bad, good), previewer.denied(bad, good).await?);
     }
     Ok(all)
 }

@@ -111,7 +111,7 @@ pub fn may_go_back<'a>(
     let meant = members.into_iter().filter(|member| is_meant(way, member));
     let meant: Vec<_> = meant.collect();
     let reverts = |member: &&Member| member.apps.values().any(|app| app.revert.is_some());
-    if way.to.is_some() && meant.iter().any(|member| reverts(member)) {
+    if way.to.is_some() && meant.iter().any(reverts) {
         return Err(
             "some of it went back already, and goes nowhere else in this run; mend or revert the \
              source instead",
