@@ -54,7 +54,7 @@ async fn ask(
     request: wire::RollbackRequest,
 ) -> Result<wire::RollbackResponse, Status> {
     let answer = fleet.api.rollback(ada(request)).await;
-    answer.map(|answer| answer.into_inner())
+    answer.map(tonic::Response::into_inner)
 }
 
 async fn foretold(fleet: &Fleet, request: wire::RollbackRequest) -> Vec<wire::RollbackChange> {

@@ -303,10 +303,7 @@ impl Model {
                     site.ingest(word, now);
                 }
             }
-            Action::Cut => {
-                let site = &mut next.sites[LAGS];
-                (site.cut_since, site.confirmed, site.wire) = (Some(now), None, None);
-            }
+            Action::Cut => cut(&mut next.sites[LAGS], now),
             Action::Back => {
                 let site = &mut next.sites[LAGS];
                 site.cut_since = None;
@@ -327,14 +324,7 @@ impl Model {
             Action::Resume => return self.ask(next, RequestVerb::Resume, Only::default()),
             Action::RollBack => return self.ask(next, RequestVerb::Rollback, Only::default()),
             Action::Retry => return self.ask(next, RequestVerb::Retry, Only::default()),
-            Action::Skip => {
-                let clusters = [crate::tests::fixture::cluster(LAGS as u64)].into();
-                let only = Only {
-                    wave: None,
-                    clusters,
-                };
-                return self.ask(next, RequestVerb::Skip, only);
-            }
+            Action::Skip => return self.ask(next, RequestVerb::Skip, lagging()),
             Action::Publish(content) => self.publish(&mut next, content)?,
             Action::Unpin => {
                 (next.denied, next.taken) = (0, 0);
@@ -523,6 +513,14 @@ fn check_truth(state: &State, wave: u32, content: u8) -> Result<(), String> {
     Ok(())
 }
 
+/// The cluster whose reports lag.
+fn lagging() -> Only {
+    Only {
+        wave: None,
+        clusters: [crate::tests::fixture::cluster(LAGS as u64)].into(),
+    }
+}
+
 fn is_quiet(step: &Step) -> bool {
     let mut causes = step
         .report
@@ -544,6 +542,10 @@ fn tick(state: &mut State) {
     for site in &mut state.sites {
         site.confirmed = site.is_confirmed(now).then_some(now);
     }
+}
+
+fn cut(site: &mut Site, now: i64) {
+    (site.cut_since, site.confirmed, site.wire) = (Some(now), None, None);
 }
 
 fn pull(site: &mut Site) {

@@ -129,15 +129,7 @@ impl Act {
                 world.strict_truth &= secs < 0;
                 world.jump(secs);
             }
-            Self::Flap(n, health) => {
-                let (cluster, app) = (setup.cluster(n), setup.app(n));
-                let truth = world.truth;
-                world
-                    .agents
-                    .get_mut(&cluster)
-                    .unwrap()
-                    .set_health(app, health, truth);
-            }
+            Self::Flap(n, health) => flap(world, setup, n, health),
             Self::Lie(n, back) => world.lie(setup.app(n), back),
             Self::Disconnect(n) => world.disconnect(setup.cluster(n)),
             Self::Reconnect(n) => world.reconnect(setup.cluster(n)),
@@ -176,6 +168,12 @@ impl Act {
             Self::Judge => admitting::judge(world),
         }
     }
+}
+
+fn flap(world: &mut World, setup: &Setup, n: usize, health: Health) {
+    let truth = world.truth;
+    let agent = world.agents.get_mut(&setup.cluster(n)).unwrap();
+    agent.set_health(setup.app(n), health, truth);
 }
 
 fn clusters(setup: &Setup, n: Option<usize>) -> Only {
