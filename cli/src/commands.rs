@@ -145,5 +145,7 @@ async fn run_command(hub: &Hub, command: &RunCommand, output: &mut Output) -> Re
         RunCommand::Resume(options) => runs::control(hub, options, runs::RESUME, output).await,
         RunCommand::Cancel(options) => runs::control(hub, options, runs::CANCEL, output).await,
         RunCommand::BreakGlass(options) => runs::break_glass(hub, options, output).await,
+        RunCommand::Retry(options) => runs::control(hub, options, runs::RETRY, output).await,
+        RunCommand::Skip(options) => runs::skip(hub, options, output).await,
     }
 }

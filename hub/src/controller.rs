@@ -244,6 +244,7 @@ impl Controller {
                     evidence: &self.evidence,
                     set,
                     entries: &entries,
+                    release,
                     epoch: self.db.epoch(),
                     now,
                 },

@@ -68,8 +68,11 @@ macro_rules! stories {
 stories! {
     one_commit_reaches_three_clusters_in_two_waves on [redb => Redb, etcd => Etcd, sandbox => Sandbox]
         => "a-one-commit-two-waves.story",
+    what_failed_is_tried_again_and_who_is_away_is_left_out on [sandbox => Sandbox]
+        => "b-again-and-left-out.story",
     a_bad_image_is_taken_back_and_stays_away on [redb => Redb, etcd => Etcd, sandbox => Sandbox]
         => "b-automatic-rollback.story",
+    a_person_says_how_far_back on [sandbox => Sandbox] => "b-back-to-a-release.story",
     a_person_takes_a_bad_image_back on [redb => Redb, etcd => Etcd, sandbox => Sandbox]
         => "b-rollback-by-a-person.story",
     a_hub_and_an_agent_are_killed_in_the_middle on [redb => Redb, etcd => Etcd, sandbox => Sandbox]

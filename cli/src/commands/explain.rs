@@ -44,6 +44,7 @@ fn text(answer: &wire::ExplainRunResponse, now_ms: i64, screen: Screen) -> Strin
         let told = format!("{} ({})", or_dash(&cause.message), or_dash(&cause.code));
         lines.extend(wrap(&told, width));
     }
+    lines.extend(done_by_people(&run).flat_map(|told| wrap(&told, width)));
     if answer.blocking.is_empty() {
         lines.push(
             if run.terminal {
@@ -97,6 +98,38 @@ fn edge(at_ms: i64) -> String {
         Ok(at) if at_ms != 0 => at.strftime("%Y-%m-%d %H:%MZ").to_string(),
         _ => String::new(),
     }
+}
+
+/// What people did that changes what is waited for: another attempt, and whom they left out.
+fn done_by_people(run: &wire::Run) -> impl Iterator<Item = String> {
+    let attempt = run.retry.as_ref().map(|retry| {
+        let reason = match retry.reason.as_str() {
+            "" => String::new(),
+            reason => format!(": {}", plain(reason)),
+        };
+        format!(
+            "attempt {}, asked for by {}{reason}",
+            retry.attempt,
+            or_dash(&retry.actor)
+        )
+    });
+    let left_out = run.waves.iter().flat_map(|wave| {
+        let skipped = wave.members.iter().filter(|one| one.state == "Skipped");
+        skipped.map(|member| {
+            let cause = member.cause.as_ref().map(|cause| or_dash(&cause.message));
+            format!(
+                "left out: wave {}, cluster {}: {}",
+                plain(&wave.name),
+                plain(&member.cluster),
+                cause.unwrap_or_default()
+            )
+        })
+    });
+    attempt
+        .into_iter()
+        .chain(left_out)
+        .collect::<Vec<_>>()
+        .into_iter()
 }
 
 /// Each reason with its place and what clears it, numbered.

@@ -59,10 +59,18 @@ pub(super) async fn rollback(
         project: options.project.name(),
         set: set.clone(),
         reason: options.reason.reason.clone(),
+        to_release: options.to.unwrap_or_default(),
+        wave: options.wave.clone().unwrap_or_default(),
+        pin_release: options.release.name().to_owned(),
+        dry_run: options.dry_run,
+        ..chosen(options.clusters.as_deref().unwrap_or_default())
     };
     let answer = hub
         .call(async |fleet| fleet.rollback(request).await)
         .await?;
+    if options.dry_run {
+        return output.list(&answer.changes, "nothing would change");
+    }
     let run = answer.run.unwrap_or_default();
     output.answer(&run, &run.name(), || {
         format!(
@@ -71,6 +79,18 @@ pub(super) async fn rollback(
             or_dash(&run.state)
         )
     })
+}
+
+/// Clusters by name, or a selector: no name has a sign of one in it.
+fn chosen(clusters: &str) -> wire::RollbackRequest {
+    let mut request = wire::RollbackRequest::default();
+    if clusters.contains(|c: char| "=!<>( ".contains(c)) {
+        clusters.clone_into(&mut request.selector);
+    } else {
+        let names = clusters.split(',').filter(|name| !name.is_empty());
+        request.clusters = names.map(|name| bare(name, "cluster").to_owned()).collect();
+    }
+    request
 }
 
 pub(super) async fn unpin(hub: &Hub, options: &Unpin, output: &mut Output) -> Result<(), Error> {

@@ -403,6 +403,31 @@ pub(crate) fn explanation() -> wire::ExplainRunResponse {
     }
 }
 
+pub(crate) fn way_back() -> Vec<wire::RollbackChange> {
+    let change = |cluster: &str| wire::RollbackChange {
+        app: format!("web-{cluster}"),
+        cluster: cluster.to_owned(),
+        wave: "prod".to_owned(),
+        from: digest('b'),
+        to: digest('d'),
+        pinned: true,
+        denied: vec![
+            "Deployment.apps shop/web".to_owned(),
+            "ConfigMap shop/settings".to_owned(),
+        ],
+        left: String::new(),
+    };
+    let left = wire::RollbackChange {
+        to: digest('b'),
+        pinned: false,
+        denied: Vec::new(),
+        left: "default/web-new is not in release 5, or was not rendered; what runs was left"
+            .to_owned(),
+        ..change("new")
+    };
+    vec![change("prod-eu-central-1"), change("prod-us-east-2"), left]
+}
+
 pub(crate) fn blocking() -> Vec<wire::Blocking> {
     vec![
         wire::Blocking {

@@ -456,9 +456,11 @@ impl Fleet for Canned {
         &self,
         request: Request<wire::RollbackRequest>,
     ) -> Result<Response<wire::RollbackResponse>, Status> {
+        let dry = request.get_ref().dry_run;
         self.hear(request, |request| &request.set).await?;
         Ok(Response::new(wire::RollbackResponse {
             run: Some(data::run_in("RollingBack", "asked by kim")),
+            changes: if dry { data::way_back() } else { Vec::new() },
         }))
     }
 

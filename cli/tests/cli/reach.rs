@@ -58,6 +58,8 @@ const COMMANDS: &[(&str, &str, Needs)] = &[
     ("run resume", "--set web", Hub),
     ("run cancel", "--set web", Hub),
     ("run break-glass", "--set web --reason x", Hub),
+    ("run retry", "--set web", Hub),
+    ("run skip", "--set web --cluster c", Hub),
     ("rollback", "web --reason x", Hub),
     ("unpin", "web --reason x", Hub),
     ("refresh", "web", Hub),

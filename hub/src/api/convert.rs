@@ -343,6 +343,11 @@ pub(crate) fn run(state: &State, record: &RunRecord) -> wire::Run {
             .map(|id| cluster_name(state, id.cluster))
             .collect(),
         terminal: run.state.is_terminal(),
+        retry: run.retry.as_ref().map(|retry| wire::RunRetry {
+            attempt: retry.attempt,
+            actor: retry.actor.clone(),
+            reason: retry.reason.clone(),
+        }),
         sources: release.map(|row| sources(&row.record)).unwrap_or_default(),
     }
 }

@@ -3,9 +3,12 @@
 //! A request is written into the run's header; the controller's next step carries it out, so a
 //! hub that dies in between loses nothing.
 
+mod back;
+mod members;
+
 use jiff::Timestamp;
 use tidegate_model::{
-    run::{Approval, GatePosition, Request, RequestVerb, Run, RunState, Verdict},
+    run::{Approval, GatePosition, Request, RequestVerb, Run, RunState, Verdict, WayBack},
     strategy::{Gate, Gates},
 };
 use tidegate_proto::v1 as wire;
@@ -138,18 +141,39 @@ impl FleetApi {
             wire::RunVerb::Pause => (RequestVerb::Pause, "run.pause"),
             wire::RunVerb::Resume => (RequestVerb::Resume, "run.resume"),
             wire::RunVerb::Cancel => (RequestVerb::Cancel, "run.cancel"),
+            wire::RunVerb::Retry => (RequestVerb::Retry, "run.retry"),
+            wire::RunVerb::Skip => (RequestVerb::Skip, "run.skip"),
             wire::RunVerb::Unspecified => {
                 return Err(Status::invalid_argument(
-                    "the request names no verb: pause, resume or cancel",
+                    "the request names no verb: pause, resume, cancel, retry or skip",
                 ));
             }
         };
         self.write(|state| {
             let row = find(state, &named)?;
-            open(&row.record.run)?;
-            fits(&row.record.run, verb)?;
             let set = set_of(state, &row.record.run)?;
-            Ok(((), ask(set, row, verb, action, actor, &request.reason)?))
+            let way = match verb {
+                RequestVerb::Retry => members::fits_retry(state, set, row)?,
+                RequestVerb::Skip => {
+                    open(&row.record.run)?;
+                    match members::named(state, row, &request.cluster)? {
+                        Some(way) => way,
+                        None => return Ok(((), Changes::default())),
+                    }
+                }
+                _ => {
+                    open(&row.record.run)?;
+                    fits(&row.record.run, verb)?;
+                    WayBack::default()
+                }
+            };
+            let asked = Request {
+                verb,
+                actor: actor.to_owned(),
+                reason: request.reason.clone(),
+                way,
+            };
+            Ok(((), ask(set, row, action, asked)?))
         })
         .await?;
         self.show(&named)
@@ -174,43 +198,14 @@ impl FleetApi {
                     "the open wave has no window; `tidegate run explain` says what the run waits for",
                 ));
             }
+            let asked = Request {
+                verb: RequestVerb::BreakGlass,
+                actor: actor.to_owned(),
+                reason: reason.clone(),
+                way: WayBack::default(),
+            };
             let set = set_of(state, run)?;
-            let (verb, action) = (RequestVerb::BreakGlass, "run.break-glass");
-            Ok(((), ask(set, row, verb, action, actor, &reason)?))
-        })
-        .await?;
-        self.show(&named)
-    }
-
-    pub(super) async fn go_back(
-        &self,
-        actor: &str,
-        request: &wire::RollbackRequest,
-    ) -> Result<wire::Run, Status> {
-        let reason = super::required_reason(&request.reason, "a rollback")?;
-        let named = wire::GetRunRequest {
-            project: request.project.clone(),
-            set: request.set.clone(),
-            run_id: String::new(),
-        };
-        self.write(|state| {
-            let row = find(state, &named)?;
-            let set = set_of(state, &row.record.run)?;
-            match row.record.run.state {
-                RunState::RollingBack => Ok(((), Changes::default())),
-                RunState::RolledBack | RunState::RollbackFailed => {
-                    let state = convert::run_state(row.record.run.state);
-                    Err(Status::failed_precondition(format!(
-                        "the last run of set {} is {state} already; `tidegate get pins` shows what it is pinned to",
-                        set.name
-                    )))
-                }
-                RunState::Superseded => Err(Status::failed_precondition(format!(
-                    "a newer release of set {} took over: roll that one back once its run began",
-                    set.name
-                ))),
-                _ => Ok(((), ask(set, row, RequestVerb::Rollback, "run.rollback", actor, &reason)?)),
-            }
+            Ok(((), ask(set, row, "run.break-glass", asked)?))
         })
         .await?;
         self.show(&named)
@@ -332,10 +327,8 @@ fn fits(run: &Run, verb: RequestVerb) -> Result<(), Status> {
 fn ask(
     set: &SetRecord,
     row: &Row<RunRecord>,
-    verb: RequestVerb,
     action: &str,
-    actor: &str,
-    reason: &str,
+    asked: Request,
 ) -> Result<Changes, Status> {
     let mut record = RunRecord::clone(&row.record);
     if let Some(request) = &record.run.request {
@@ -344,20 +337,11 @@ fn ask(
             request.actor, request.verb
         )));
     }
-    record.run.request = Some(Request {
-        verb,
-        actor: actor.to_owned(),
-        reason: reason.to_owned(),
-    });
+    let (actor, reason) = (asked.actor.clone(), asked.reason.clone());
+    let subject = format!("set/{} run/{}", set.name, record.run.id);
+    record.run.request = Some(asked);
     let mut changes = Changes::default();
     changes.update(row, &record);
-    let subject = format!("set/{} run/{}", set.name, record.run.id);
-    changes.decide(Decision::by(
-        actor,
-        &set.project,
-        action,
-        subject,
-        reason.to_owned(),
-    ));
+    changes.decide(Decision::by(&actor, &set.project, action, subject, reason));
     Ok(changes)
 }

@@ -239,8 +239,9 @@ impl Fleet for FleetApi {
         request: Request<wire::RollbackRequest>,
     ) -> Answer<wire::RollbackResponse> {
         let actor = actor(&request)?;
-        let run = self.go_back(&actor, request.get_ref()).await?;
-        Ok(Response::new(wire::RollbackResponse { run: Some(run) }))
+        self.go_back(&actor, request.get_ref())
+            .await
+            .map(Response::new)
     }
 
     async fn unpin(&self, request: Request<wire::UnpinRequest>) -> Answer<wire::UnpinResponse> {

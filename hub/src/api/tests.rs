@@ -1,10 +1,12 @@
 //! The Fleet API over a hub of real parts.
 
+mod again;
 mod apply;
 mod clusters;
 mod events;
 mod explaining;
 mod freezing;
+mod going_back;
 mod holding;
 mod listing;
 mod objects;

@@ -28,6 +28,12 @@ const ACTIONS: &[(&str, &str, bool, &str)] = &[
         true,
         "a member is left out",
     ),
+    (
+        "run.retry-begun",
+        "RunRetried",
+        false,
+        "what failed is tried again",
+    ),
     ("run.paused", "RunPaused", true, "the run stands"),
     ("run.resumed", "RunResumed", false, "the run goes on"),
     ("run.breach", "RunHalted", true, "too much failed"),

@@ -15,7 +15,7 @@ use tidegate_model::{
 };
 use tidegate_store::{BlobId, blob};
 
-use crate::{publish::pass::ENTRIES_TAG, records::SetRecord, state::State};
+use crate::{promote, publish::pass::ENTRIES_TAG, records::SetRecord, state::State};
 
 /// Releases of a set whose content stays, besides the one of its open run (design, §4).
 pub const RELEASES: u64 = 10;
@@ -51,12 +51,14 @@ fn is_waiting(state: &State, set: &SetRecord, number: u64) -> bool {
         && latest.is_none_or(|run| run.record.run.release_number < number)
 }
 
-/// Releases that runs of the set still bring out.
+/// Releases that runs of the set still bring out, or go back to.
 fn open_releases(state: &State, set: &SetRecord) -> BTreeSet<u64> {
     let runs = state.runs_of(set).map(|row| &row.record.run);
-    runs.filter(|run| !run.state.is_terminal())
-        .map(|run| run.release_number)
-        .collect()
+    runs.flat_map(|run| {
+        let forward = (!run.state.is_terminal()).then_some(run.release_number);
+        forward.into_iter().chain(promote::goes_back_to(run))
+    })
+    .collect()
 }
 
 impl Roots {

@@ -314,6 +314,7 @@ fn run(id: RunId, set: SetUid, release_number: u64, state: RunState) -> Run {
         broken_glass: Vec::new(),
         authors: Vec::new(),
         rollback: None,
+        retry: None,
         clock: RunClock { shows: at, hub: at },
     }
 }

@@ -39,6 +39,7 @@ pub(super) fn gather(
         epoch,
         newer_release: (set.last_release > run.release_number).then_some(set.last_release),
         newer_run: set.latest_run != Some(run.id),
+        back: None,
         clusters,
     }
 }

@@ -8,8 +8,8 @@ use prost::Message as _;
 use tidegate_model::{
     ids::{ClusterUid, Epoch},
     run::{
-        Approval, BrokenGlass, MemberId, Paused, Plan, PlannedWave, Request, RollbackBy, Run,
-        RunClock, SoakClock, Verdict,
+        Approval, BrokenGlass, MemberId, Only, Paused, Plan, PlannedWave, Request, Retry,
+        RollbackBy, Run, RunClock, SoakClock, Verdict, WayBack,
     },
 };
 use tidegate_proto::storage::v1;
@@ -68,6 +68,7 @@ fn store_run(run: &Run) -> v1::Run {
         gate,
         rollback,
         broken_glass,
+        retry,
         clock,
     } = run;
     v1::Run {
@@ -97,6 +98,7 @@ fn store_run(run: &Run) -> v1::Run {
         broken_glass: broken_glass.iter().map(store_glass).collect(),
         clock: Some(store_clock(*clock)),
         authors: authors.clone(),
+        retry: retry.as_ref().map(store_retry),
     }
 }
 
@@ -125,6 +127,7 @@ fn read_run(reader: Reader<'_>, stored: v1::Run) -> Result<Run, Error> {
         broken_glass,
         clock,
         authors,
+        retry,
     } = stored;
     let v1::WaitClock {
         done,
@@ -155,8 +158,9 @@ fn read_run(reader: Reader<'_>, stored: v1::Run) -> Result<Run, Error> {
         authors,
         approvals: reader.each(approvals, read_approval)?,
         gate: reader.maybe(gate, |reader, gate| reader.name("gate", &gate))?,
-        rollback: rollback.map(read_rollback),
+        rollback: reader.maybe(rollback, read_rollback)?,
         broken_glass: reader.each(broken_glass, read_glass)?,
+        retry: retry.map(read_retry),
         clock: read_clock(reader, reader.present("clock", clock)?)?,
     })
 }
@@ -222,11 +226,13 @@ fn store_request(request: &Request) -> v1::Request {
         verb,
         actor,
         reason,
+        way,
     } = request;
     v1::Request {
         verb: verb.stored().to_owned(),
         actor: actor.clone(),
         reason: reason.clone(),
+        way: store_way(way),
     }
 }
 
@@ -235,11 +241,48 @@ fn read_request(reader: Reader<'_>, stored: v1::Request) -> Result<Request, Erro
         verb,
         actor,
         reason,
+        way,
     } = stored;
     Ok(Request {
         verb: reader.name("request.verb", &verb)?,
         actor,
         reason,
+        way: reader.maybe(way, read_way)?.unwrap_or_default(),
+    })
+}
+
+/// Absent where it says nothing.
+fn store_way(way: &WayBack) -> Option<v1::WayBack> {
+    let WayBack {
+        only: Only { wave, clusters },
+        to,
+        pin,
+    } = way;
+    (*way != WayBack::default()).then(|| v1::WayBack {
+        wave: *wave,
+        clusters: clusters.iter().map(ToString::to_string).collect(),
+        to: *to,
+        pin: pin.map(|pin| pin.stored().to_owned()),
+    })
+}
+
+fn read_way(reader: Reader<'_>, stored: v1::WayBack) -> Result<WayBack, Error> {
+    let v1::WayBack {
+        wave,
+        clusters,
+        to,
+        pin,
+    } = stored;
+    let read = |reader: Reader<'_>, cluster: String| -> Result<ClusterUid, Error> {
+        reader.parse("way.clusters", &cluster)
+    };
+    Ok(WayBack {
+        only: Only {
+            wave,
+            clusters: reader.each(clusters, read)?,
+        },
+        to,
+        pin: reader.maybe(pin, |reader, pin| reader.name("way.pin", &pin))?,
     })
 }
 
@@ -300,24 +343,58 @@ fn store_rollback(rollback: &RollbackBy) -> v1::RollbackBy {
         by_person,
         actor,
         reason,
-    } = rollback.clone();
+        way,
+    } = rollback;
     v1::RollbackBy {
-        by_person,
-        actor,
-        reason,
+        by_person: *by_person,
+        actor: actor.clone(),
+        reason: reason.clone(),
+        way: store_way(way),
     }
 }
 
-fn read_rollback(stored: v1::RollbackBy) -> RollbackBy {
+fn read_rollback(reader: Reader<'_>, stored: v1::RollbackBy) -> Result<RollbackBy, Error> {
     let v1::RollbackBy {
         by_person,
         actor,
         reason,
+        way,
     } = stored;
-    RollbackBy {
+    Ok(RollbackBy {
         by_person,
         actor,
         reason,
+        way: reader.maybe(way, read_way)?.unwrap_or_default(),
+    })
+}
+
+fn store_retry(retry: &Retry) -> v1::Retry {
+    let Retry {
+        attempt,
+        actor,
+        reason,
+        pending,
+    } = retry.clone();
+    v1::Retry {
+        attempt,
+        actor,
+        reason,
+        pending,
+    }
+}
+
+fn read_retry(stored: v1::Retry) -> Retry {
+    let v1::Retry {
+        attempt,
+        actor,
+        reason,
+        pending,
+    } = stored;
+    Retry {
+        attempt,
+        actor,
+        reason,
+        pending,
     }
 }
 

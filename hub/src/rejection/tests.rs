@@ -181,6 +181,7 @@ impl World {
                     evidence: &evidence,
                     set: state.set("default", "web").unwrap(),
                     entries: &[],
+                    release: None,
                     epoch: self.db.epoch(),
                     now,
                 };
@@ -379,6 +380,7 @@ fn run() -> RunRecord {
         broken_glass: Vec::new(),
         authors: Vec::new(),
         rollback: None,
+        retry: None,
         clock: RunClock { shows: at, hub: at },
     };
     RunRecord {

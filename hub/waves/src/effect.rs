@@ -130,9 +130,13 @@ pub enum Action {
     Assign,
     /// A member counts as failed.
     FailMember,
-    /// A member was left out: its cluster or applications are gone, or nothing is known to go back
-    /// to.
+    /// A member was left out: a person said so, its cluster or applications are gone, or nothing is
+    /// known to go back to.
     SkipMember,
+    /// Another attempt at what failed begins.
+    Retry,
+    /// A member that failed is back in the queue.
+    RetryMember,
     /// A wave is done.
     FinishWave,
     /// The run was paused.
@@ -167,6 +171,8 @@ impl Action {
             Self::Assign => "run.assign",
             Self::FailMember => "run.fail-member",
             Self::SkipMember => "run.skip-member",
+            Self::Retry => "run.retry-begun",
+            Self::RetryMember => "run.retry-member",
             Self::FinishWave => "run.finish-wave",
             Self::Pause => "run.paused",
             Self::BreakGlass => "run.glass-broken",

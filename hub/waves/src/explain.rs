@@ -168,8 +168,9 @@ impl Explainer<'_> {
             RunState::Soaking if !mutant::on(Mutant::SoakUnexplained) => vec![self.soak()],
             RunState::RollingBack => {
                 let members = self.work.members();
+                let way = rollback::way(self.run);
                 members
-                    .filter(|member| step::member::is_touched(member))
+                    .filter(|member| rollback::goal::is_meant(&way, member))
                     .filter(|member| !rollback::is_over(member))
                     .filter_map(|member| self.taking_back(member).or_else(|| self.member(member)))
                     .collect()

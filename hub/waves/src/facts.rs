@@ -10,6 +10,7 @@ use tidegate_model::{
     assignment::Assignment,
     ids::{AppUid, ClusterUid, Epoch, Generation},
     report::Report,
+    run::LastGood,
 };
 
 /// What a step knows of the world, all read at the same store revision as the run.
@@ -22,6 +23,9 @@ pub struct Facts {
     pub newer_release: Option<u64>,
     /// A newer run of this set was made: this one may write nothing any more.
     pub newer_run: bool,
+    /// What the applications of the release that a rollback goes back to ran there; `None` where it
+    /// goes to no release, and while its content is not read.
+    pub back: Option<BTreeMap<AppUid, LastGood>>,
     /// Every cluster that is a member. One that is missing here counts as not known, which is
     /// neither healthy nor removed.
     pub clusters: BTreeMap<ClusterUid, ClusterFacts>,

@@ -1,16 +1,17 @@
 //! What must never happen, as named functions over one step.
 //!
-//! Numbers are those of facts/promotion.md §2.4. Written without the code that they judge: they read
-//! states, facts and effects only. Called at the end of every step in debug builds, from property
-//! tests, simulations and audits. Not here: 24 and 25 (metrics and alarms, which no strategy can ask
-//! for yet) and 37 (the agent's). Beside the
-//! list of those that judge a step stand 8, which judges a plan, 26 and 27, which judge what is
-//! admitted, and 32, which judges where a history comes to rest.
+//! Numbers are those of facts/promotion.md §2.4; 42 and 43 speak of what people do to single
+//! members. Written without the code that they judge: they read states, facts and effects only.
+//! Called at the end of every step in debug builds, from property tests, simulations and audits. Not
+//! here: 24 and 25 (metrics and alarms, which no strategy can ask for yet) and 37 (the agent's).
+//! Beside the list of those that judge a step stand 8, which judges a plan, 26 and 27, which judge
+//! what is admitted, and 32, which judges where a history comes to rest.
 
 mod back;
 mod books;
 mod gate;
 mod order;
+mod people;
 pub(crate) mod window;
 
 use std::collections::BTreeMap;
@@ -39,6 +40,7 @@ pub use self::{
         i01_wave_order, i04_single_writer, i05_fencing, i09_concurrency, i10_availability,
         i11_breach_stops, i12_bounded_overshoot, i13_strict_budget, i15_total_settlement,
     },
+    people::{i42_retry_is_a_new_attempt, i43_skip_proves_nothing},
     window::{i16_windows, i17_window_zone, i18_closing_edge},
 };
 use crate::{Assign, AssignKind, Audit, Effect, Facts, Step};
@@ -121,6 +123,8 @@ pub const ALL: &[(&str, Invariant)] = &[
     ("i39_clock_skew", i39_clock_skew),
     ("i40_audit_completeness", i40_audit_completeness),
     ("i41_explainability", i41_explainability),
+    ("i42_retry_is_a_new_attempt", i42_retry_is_a_new_attempt),
+    ("i43_skip_proves_nothing", i43_skip_proves_nothing),
 ];
 
 /// Names of those that judge something else than a step.
@@ -221,5 +225,7 @@ fn settled(member: &Member) -> bool {
 }
 
 fn under_way(member: &Member) -> bool {
-    touched(member) && !member.reached && !settled(member) && !failed(member)
+    let written = |app: &MemberApp| app.touched && app.generation.is_some();
+    let written = member.apps.values().any(written);
+    written && !member.reached && !settled(member) && !failed(member)
 }

@@ -34,8 +34,9 @@ pub use self::{
     outlook::{WaveWindows, outlook},
     plan::{Candidate, PlanError, Planned, plan},
     quorum::{Barred, Quorum, approval_gate, may_speak, quorum},
+    rollback::{Turn, back_to, may_go_back, turns},
     start::{AppStart, Begin, start},
-    step::{has_windows, step},
+    step::{again::may_retry, has_windows, skip::may_skip, step},
     validate::{StrategyError, StrategyErrors, validate},
 };
 

@@ -105,6 +105,10 @@ pub(crate) enum Mutant {
     RollbackSkipsHealthy,
     /// A rollback writes applications that the run did not write.
     RollbackWritesUntouched,
+    /// A rollback of some takes everybody back.
+    ScopeIgnored,
+    /// A rollback to a release goes to the last known good.
+    ReleaseIgnored,
     /// A rollback is over before everybody is back.
     RollbackOverEarly,
     /// A member is back once its last known good is applied, healthy or not.
@@ -117,6 +121,29 @@ pub(crate) enum Mutant {
     DenyIgnored,
     /// A pin holds nothing.
     PinIgnored,
+    // Another attempt, and members that are left out.
+    /// Another attempt takes the former assignment for its own.
+    RetryAdopts,
+    /// Another attempt forgets what the run wrote.
+    RetryForgetsWritten,
+    /// Another attempt begins in the open wave, whatever wave failed.
+    RetryKeepsWave,
+    /// Another attempt leaves one behind who failed.
+    RetryForgetsOne,
+    /// A run that went back is tried again.
+    RetryAfterRollback,
+    /// Who is tried again has no record.
+    RetryUnrecorded,
+    /// Whom a person leaves out counts as healthy.
+    SkipIsHealth,
+    /// A person may leave a whole wave out.
+    SkipEmptiesWave,
+    /// Who failed may be left out.
+    SkipForgives,
+    /// Who was left out has no record.
+    SkipUnrecorded,
+    /// A rollback leaves out whom a person left out on the way forward.
+    SkippedStaysBehind,
     // Books and words.
     /// What ran well is not recorded.
     LastGoodForgotten,

@@ -78,6 +78,7 @@ pub fn start(begin: &Begin<'_>) -> (Run, BTreeMap<MemberId, Member>) {
         approvals: Vec::new(),
         broken_glass: Vec::new(),
         rollback: None,
+        retry: None,
         clock: RunClock {
             shows: begin.now,
             hub: begin.now,

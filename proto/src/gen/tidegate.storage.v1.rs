@@ -402,6 +402,22 @@ pub struct Request {
     pub actor: ::prost::alloc::string::String,
     #[prost(string, tag = "3")]
     pub reason: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "4")]
+    pub way: ::core::option::Option<WayBack>,
+}
+/// Whom a request is about, and for a rollback where it goes; absent where it says nothing.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WayBack {
+    #[prost(uint32, optional, tag = "1")]
+    pub wave: ::core::option::Option<u32>,
+    #[prost(string, repeated, tag = "2")]
+    pub clusters: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Number of the release to go back to.
+    #[prost(uint64, optional, tag = "3")]
+    pub to: ::core::option::Option<u64>,
+    /// What opens the pins.
+    #[prost(string, optional, tag = "4")]
+    pub pin: ::core::option::Option<::prost::alloc::string::String>,
 }
 /// How much of a wait is done, and since when it runs; absent while it stands.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -480,6 +496,8 @@ pub struct Run {
     pub authors: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(message, repeated, tag = "23")]
     pub broken_glass: ::prost::alloc::vec::Vec<BrokenGlass>,
+    #[prost(message, optional, tag = "24")]
+    pub retry: ::core::option::Option<Retry>,
 }
 /// A person opened the windows of a wave for this run.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -492,6 +510,18 @@ pub struct BrokenGlass {
     pub reason: ::prost::alloc::string::String,
     #[prost(int64, tag = "4")]
     pub at: i64,
+}
+/// Another attempt at what failed.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Retry {
+    #[prost(uint32, tag = "1")]
+    pub attempt: u32,
+    #[prost(string, tag = "2")]
+    pub actor: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    #[prost(bool, tag = "4")]
+    pub pending: bool,
 }
 /// The run's own clock: what it shows, and what the hub's clock showed then.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -510,6 +540,8 @@ pub struct RollbackBy {
     pub actor: ::prost::alloc::string::String,
     #[prost(string, tag = "3")]
     pub reason: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "4")]
+    pub way: ::core::option::Option<WayBack>,
 }
 /// A member of a run; set and run are in its key.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -1781,6 +1781,20 @@ pub struct Run {
     pub approvals: ::prost::alloc::vec::Vec<RunApproval>,
     #[prost(message, repeated, tag = "15")]
     pub broken_glass: ::prost::alloc::vec::Vec<RunBrokenGlass>,
+    /// The latest attempt that a person asked for.
+    #[prost(message, optional, tag = "16")]
+    pub retry: ::core::option::Option<RunRetry>,
+}
+/// Another attempt at what failed, at the same content.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RunRetry {
+    /// The first that a person asks for is the second.
+    #[prost(uint32, tag = "1")]
+    pub attempt: u32,
+    #[prost(string, tag = "2")]
+    pub actor: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListRunsResponse {
@@ -1906,6 +1920,9 @@ pub struct ControlRunRequest {
     pub verb: i32,
     #[prost(string, tag = "3")]
     pub reason: ::prost::alloc::string::String,
+    /// The cluster's name, for RUN_VERB_SKIP.
+    #[prost(string, tag = "4")]
+    pub cluster: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RollbackRequest {
@@ -1915,11 +1932,56 @@ pub struct RollbackRequest {
     pub set: ::prost::alloc::string::String,
     #[prost(string, tag = "3")]
     pub reason: ::prost::alloc::string::String,
+    /// Number of an earlier release whose content everybody goes back to; 0 for what each last ran
+    /// healthy.
+    #[prost(uint64, tag = "4")]
+    pub to_release: u64,
+    /// Only this wave of the latest run.
+    #[prost(string, tag = "5")]
+    pub wave: ::prost::alloc::string::String,
+    /// Only these clusters.
+    #[prost(string, repeated, tag = "6")]
+    pub clusters: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Only clusters with such labels, as kubectl writes selectors.
+    #[prost(string, tag = "7")]
+    pub selector: ::prost::alloc::string::String,
+    /// What opens the pins: converged (when empty), changed or manual.
+    #[prost(string, tag = "8")]
+    pub pin_release: ::prost::alloc::string::String,
+    /// Says what would change, and writes nothing.
+    #[prost(bool, tag = "9")]
+    pub dry_run: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RollbackResponse {
     #[prost(message, optional, tag = "1")]
     pub run: ::core::option::Option<Run>,
+    /// Of a dry run.
+    #[prost(message, repeated, tag = "2")]
+    pub changes: ::prost::alloc::vec::Vec<RollbackChange>,
+}
+/// What a rollback would do to one application.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RollbackChange {
+    #[prost(string, tag = "1")]
+    pub app: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub cluster: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub wave: ::prost::alloc::string::String,
+    /// Bundles.
+    #[prost(string, tag = "4")]
+    pub from: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub to: ::prost::alloc::string::String,
+    #[prost(bool, tag = "6")]
+    pub pinned: bool,
+    /// Objects whose present content no release may bring again, by kind, namespace and name.
+    #[prost(string, repeated, tag = "7")]
+    pub denied: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Why it would be left as it is.
+    #[prost(string, tag = "8")]
+    pub left: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Pin {
@@ -2669,6 +2731,10 @@ pub enum RunVerb {
     Pause = 1,
     Resume = 2,
     Cancel = 3,
+    /// Tries the members that failed again, at the same content.
+    Retry = 4,
+    /// Waits for the members of one cluster no longer.
+    Skip = 5,
 }
 impl RunVerb {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -2681,6 +2747,8 @@ impl RunVerb {
             Self::Pause => "RUN_VERB_PAUSE",
             Self::Resume => "RUN_VERB_RESUME",
             Self::Cancel => "RUN_VERB_CANCEL",
+            Self::Retry => "RUN_VERB_RETRY",
+            Self::Skip => "RUN_VERB_SKIP",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -2690,6 +2758,8 @@ impl RunVerb {
             "RUN_VERB_PAUSE" => Some(Self::Pause),
             "RUN_VERB_RESUME" => Some(Self::Resume),
             "RUN_VERB_CANCEL" => Some(Self::Cancel),
+            "RUN_VERB_RETRY" => Some(Self::Retry),
+            "RUN_VERB_SKIP" => Some(Self::Skip),
             _ => None,
         }
     }

@@ -61,6 +61,7 @@ fn run_calls() -> Calls {
                     run: Some(latest()),
                     verb: wire::RunVerb::Pause.into(),
                     reason: text("why"),
+                    cluster: String::new(),
                 }
             ),
         ),

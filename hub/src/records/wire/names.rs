@@ -126,6 +126,8 @@ named!(RequestVerb {
     Cancel => "Cancel",
     Rollback => "Rollback",
     BreakGlass => "BreakGlass",
+    Retry => "Retry",
+    Skip => "Skip",
 });
 
 named!(GatePosition { Before => "Before", After => "After" });

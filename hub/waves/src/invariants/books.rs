@@ -140,9 +140,10 @@ pub fn i35_removed_member(step: &Transition<'_>) -> Verdict {
         problems.push("a removal became the run's cause".to_owned());
     }
     let back = step.run.rollback.is_some() || step.after.run.rollback.is_some();
+    let again = step.run.retry.as_ref().is_some_and(|retry| retry.pending);
     let forgiven = step
         .moved()
-        .filter(|(before, after)| !back && failed(before) && !failed(after));
+        .filter(|(before, after)| !back && !again && failed(before) && !failed(after));
     problems.extend(forgiven.map(|(before, _)| format!("{:?} was forgiven", before.id)));
     Verdict::of(cut, problems.into_iter())
 }
@@ -215,6 +216,12 @@ pub fn i40_audit_completeness(step: &Transition<'_>) -> Verdict {
             members(|s| matches!(s, MemberState::Failed | MemberState::TimedOut)),
         ),
         (Action::Breach, entered(RunState::Breached)),
+        (
+            Action::RetryMember,
+            step.moved()
+                .filter(|(before, after)| failed(before) && after.state == MemberState::Queued)
+                .count(),
+        ),
     ];
     if step.run.request.is_none() {
         rows.push((Action::Pause, entered(RunState::Paused)));

@@ -211,9 +211,11 @@ pub fn i10_availability(step: &Transition<'_>) -> Verdict {
     Verdict::of(taken > 0 && down == most, problem.into_iter())
 }
 
-/// 11: with more failures than the budget allows nothing moves forward.
+/// 11: with more failures than the budget allows nothing moves forward. What failed in a wave that
+/// another attempt has yet to come to is that wave's.
 pub fn i11_breach_stops(step: &Transition<'_>) -> Verdict {
-    let failure = (0..step.run.plan.waves.len()).any(|wave| {
+    let last = step.run.plan.waves.len().saturating_sub(1);
+    let failure = (0..=step.run.wave.min(last)).any(|wave| {
         step.wave(wave).filter(|member| failed(member)).count() > allowed(step, wave).0
     });
     let forward = step

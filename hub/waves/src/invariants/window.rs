@@ -5,7 +5,7 @@
 
 use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZoneDatabase};
 use tidegate_model::{
-    run::{MemberState, Run, RunState},
+    run::{Member, MemberState, Run, RunState},
     strategy::{Gate, Invoker, Window, WindowAction, WindowKind},
 };
 
@@ -70,6 +70,8 @@ pub fn i18_closing_edge(step: &Transition<'_>) -> Verdict {
         use MemberState::{Queued, Reverted, Reverting};
         matches!(state, Queued | Reverted | Reverting)
     };
+    let tried_again = |member: &Member| after.retry.is_some() && member.state.is_failed();
+    let touched = |member: &Member| touched(member) && !tried_again(member);
     for (before, after) in step.moved().filter(|(before, _)| touched(before)) {
         let known = step.alive(before).all(|(_, app)| app.generation.is_some());
         if known && !back(before.state) && back(after.state) {

@@ -75,9 +75,11 @@ pub(crate) fn assign(work: &mut Work<'_>) -> bool {
 }
 
 /// Whether it takes a place of its wave's concurrency: written by this run and never healthy since,
-/// reachable or not. Who failed is not waited for any more.
+/// reachable or not. Who failed is not waited for any more, and who is to be tried again waits for
+/// its turn: it has no generation of this attempt yet.
 pub(crate) fn is_under_way(member: &Member) -> bool {
-    is_touched(member)
+    let written = |app: &MemberApp| app.touched && app.generation.is_some();
+    member.apps.values().any(written)
         && !mutant::on(Mutant::ConcurrencyIgnored)
         && !member.reached
         && !member.state.is_failed()
@@ -125,6 +127,8 @@ fn forward(work: &Work<'_>, id: &MemberId) -> Option<(Member, Vec<Effect>)> {
             .current
             .as_ref()
             .filter(|current| runs_target(app, current))
+            // Another attempt is another word: what was reported on the former says nothing of it.
+            .filter(|_| !app.touched || mutant::on(Mutant::RetryAdopts))
         {
             app.generation = Some(current.generation);
             app.assignment = Some(current.digest());

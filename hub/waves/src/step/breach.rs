@@ -5,7 +5,7 @@
 //! failures and keep nobody waiting.
 
 use tidegate_model::{
-    run::{Cause, CauseCode, Member, MemberState, RollbackBy, RunState},
+    run::{Cause, CauseCode, Member, MemberState, RollbackBy, RunState, WayBack},
     strategy::RollbackOn,
 };
 
@@ -112,6 +112,7 @@ pub(crate) fn answer(work: &mut Work<'_>) {
             by_person: false,
             actor: SYSTEM.to_owned(),
             reason,
+            way: WayBack::default(),
         },
     );
 }

@@ -302,6 +302,6 @@ fn go_on(work: &mut Work<'_>) {
     work.run.cause = None;
     work.decide(
         Action::Resume,
-        "every member of the earlier waves is healthy again",
+        "nobody in the earlier waves is unwell any more",
     );
 }

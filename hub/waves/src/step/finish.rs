@@ -4,7 +4,7 @@
 
 use tidegate_model::run::{Cause, CauseCode, RunState};
 
-use super::work::Work;
+use super::{again, work::Work};
 use crate::{Action, SYSTEM};
 
 /// Ends the run.
@@ -14,6 +14,7 @@ pub(crate) fn finish(work: &mut Work<'_>, state: RunState, cause: Option<Cause>,
     work.run.gate = None;
     work.run.soak.running_since = None;
     work.run.finished_at = Some(work.hub_now);
+    again::drop_rest(work);
     if cause.is_some() {
         work.run.cause = cause;
     }

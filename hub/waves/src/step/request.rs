@@ -7,7 +7,7 @@ use tidegate_model::run::{
     BrokenGlass, Cause, CauseCode, Paused, Request, RequestVerb, RollbackBy, RunState,
 };
 
-use super::{finish, windows, work::Work};
+use super::{again, finish, skip, windows, work::Work};
 use crate::{Action, rollback};
 
 /// Carries the request out and removes it; says whether there was one.
@@ -21,6 +21,8 @@ pub(crate) fn carry_out(work: &mut Work<'_>) -> bool {
         RequestVerb::Cancel => cancel(work, &request),
         RequestVerb::Rollback => roll_back(work, &request),
         RequestVerb::BreakGlass => break_glass(work, &request),
+        RequestVerb::Retry => again::begin(work, &request),
+        RequestVerb::Skip => skip::leave_out(work, &request),
     };
     if let Err(problem) = refused {
         let reason = format!("{:?} ({}): {problem}", request.verb, request.reason);
@@ -90,17 +92,17 @@ fn cancel(work: &mut Work<'_>, request: &Request) -> Result<(), &'static str> {
 }
 
 fn roll_back(work: &mut Work<'_>, request: &Request) -> Result<(), &'static str> {
-    match work.run.state {
-        RunState::RollingBack => return Err("the run is going back already"),
-        RunState::RolledBack | RunState::RollbackFailed => return Err("the run went back already"),
-        RunState::Superseded => return Err("a newer release took over; roll that one back"),
-        _ if work.facts.newer_run => return Err("a newer run began; roll that one back"),
-        _ => {}
-    }
+    rollback::may_go_back(
+        &work.run,
+        work.members(),
+        work.facts.newer_run,
+        &request.way,
+    )?;
     let by = RollbackBy {
         by_person: true,
         actor: request.actor.clone(),
         reason: request.reason.clone(),
+        way: request.way.clone(),
     };
     work.run.cause = Some(asked(request, "rolled back"));
     rollback::begin(work, by);
@@ -128,9 +130,13 @@ fn break_glass(work: &mut Work<'_>, request: &Request) -> Result<(), &'static st
     Ok(())
 }
 
-fn asked(request: &Request, what: &str) -> Cause {
+pub(super) fn asked(request: &Request, what: &str) -> Cause {
+    let mut message = format!("{what} by {}", request.actor);
+    if !request.reason.is_empty() {
+        message = format!("{message}: {}", request.reason);
+    }
     Cause {
         code: CauseCode::Requested,
-        message: format!("{what} by {}: {}", request.actor, request.reason),
+        message,
     }
 }

@@ -19,7 +19,7 @@ use indexmap::IndexSet;
 use tidegate_model::{
     duration::Span,
     run::RunState,
-    strategy::{Amount, ApprovalGate, BudgetMode, FailureBudget, Gate, Strategy},
+    strategy::{Amount, ApprovalGate, BudgetMode, FailureBudget, Gate, RollbackOn, Strategy},
 };
 
 use self::{
@@ -284,10 +284,23 @@ fn deny() -> Model {
     )
 }
 
+/// Nothing goes back by itself: what failed is tried again, left out, or taken back by a person.
+fn again() -> Model {
+    let mut strategy = strategy();
+    strategy.rollback.on = vec![RollbackOn::Manual];
+    Model::new(
+        strategy,
+        Extras {
+            may: &[May::Retry, May::Skip, May::RollBack, May::Cut],
+            publish: &[],
+        },
+    )
+}
+
 /// Looks for a fault in so many states of each model at most; says in how many it was found.
 pub(crate) fn hunt(most: usize) -> Option<(usize, String)> {
     let mut before = 0;
-    for model in [base(), budget(), fast(), deny()] {
+    for model in [base(), budget(), fast(), deny(), again()] {
         match search(&model, most) {
             Ok(seen) => before += seen.states,
             Err(found) => return Some((before + found.states, found.problem)),
@@ -389,4 +402,18 @@ fn every_state_after_rollbacks_is_sound() {
         "Succeeded",
     ];
     check("deny", &deny(), &meets);
+}
+
+#[test]
+fn every_state_of_another_attempt_is_sound() {
+    let meets = [
+        "Retry",
+        "Skip",
+        "Cut",
+        "RollBack",
+        "Failed",
+        "Succeeded",
+        "RolledBack",
+    ];
+    check("retry and skip", &again(), &meets);
 }

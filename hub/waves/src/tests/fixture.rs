@@ -252,6 +252,7 @@ pub(crate) fn world(strategy: &Strategy, rows: &[Row]) -> World {
         kinds: rows.iter().map(|row| (target(row), row.kind)).collect(),
         newer_release: None,
         newer_run: false,
+        back: rows.iter().filter_map(earlier).collect(),
         pins: Vec::new(),
         denies: Vec::new(),
         audits: Vec::new(),
@@ -266,6 +267,17 @@ pub(crate) fn world(strategy: &Strategy, rows: &[Row]) -> World {
     };
     populate(&mut world, rows);
     world
+}
+
+/// What the release before the last one that ran well brought; it had no application 5.
+fn earlier(row: &Row) -> Option<(AppUid, LastGood)> {
+    let good = LastGood {
+        bundle: bundle(&format!("older {}", row.app)),
+        policy: Policy::default(),
+        namespace: "shop".to_owned(),
+        release: 2,
+    };
+    (row.app != 5).then(|| (app(row.app), good))
 }
 
 /// The hub's records, and agents that have long since applied what ran before.

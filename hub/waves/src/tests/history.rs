@@ -25,7 +25,10 @@ use crate::{
     invariants::{self, i08_determinism, i32_no_starvation},
 };
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
-use tidegate_model::{assignment::Assignment, run::RunState};
+use tidegate_model::{
+    assignment::Assignment,
+    run::{Member, MemberState, RunState},
+};
 
 use self::{
     acts::{Act, any_acts},
@@ -175,7 +178,8 @@ fn check_books(world: &World) {
     assert_eq!(written, world.assigned.len(), "books: records");
     assert_eq!(records("run.pin"), world.pins.len(), "books: pins");
     if world.run.state == RunState::Succeeded {
-        let members = world.members.values().filter(|m| !m.state.is_failed());
+        let left_behind = |m: &&Member| m.state.is_failed() || m.state == MemberState::Skipped;
+        let members = world.members.values().filter(|m| !left_behind(m));
         let apps = members.flat_map(|member| &member.apps);
         for (uid, app) in apps.filter(|(uid, _)| !world.apps[uid].removed) {
             let known = &world.apps[uid];

@@ -20,8 +20,8 @@ use tidegate_model::{
     ids::{AppUid, ClusterUid, Epoch, Generation},
     report::{Phase, Report},
     run::{
-        Approval, GatePosition, LastGood, Member, MemberId, MemberState, Request, RequestVerb, Run,
-        RunState, Verdict as Answer,
+        Approval, GatePosition, LastGood, Member, MemberId, MemberState, Only, Request,
+        RequestVerb, Run, RunState, Verdict as Answer, WayBack,
     },
 };
 
@@ -65,6 +65,8 @@ pub(crate) struct World {
     pub(crate) kinds: BTreeMap<Digest, Kind>,
     pub(crate) newer_release: Option<u64>,
     pub(crate) newer_run: bool,
+    /// What an earlier release brought.
+    pub(crate) back: BTreeMap<AppUid, LastGood>,
     pub(crate) pins: Vec<Pin>,
     pub(crate) denies: Vec<(Digest, Digest)>,
     pub(crate) audits: Vec<Audit>,
@@ -108,6 +110,7 @@ impl World {
             epoch: Epoch(7),
             newer_release: self.newer_release,
             newer_run: self.newer_run,
+            back: Some(self.back.clone()),
             clusters: clusters.collect(),
         }
     }
@@ -443,10 +446,25 @@ impl World {
     }
 
     pub(crate) fn ask(&mut self, verb: RequestVerb) {
+        self.ask_of(verb, Only::default());
+    }
+
+    /// Asks for something about these members.
+    pub(crate) fn ask_of(&mut self, verb: RequestVerb, only: Only) {
+        let way = WayBack {
+            only,
+            ..WayBack::default()
+        };
+        self.ask_way(verb, way);
+    }
+
+    /// Asks for something that goes this way.
+    pub(crate) fn ask_way(&mut self, verb: RequestVerb, way: WayBack) {
         let request = Request {
             verb,
             actor: "ada".to_owned(),
             reason: "because".to_owned(),
+            way,
         };
         self.run.request = Some(request);
     }

@@ -6,12 +6,12 @@ use tidegate_model::{
     application::{Application, InputVersion, Provenance},
     cluster::Cluster,
     deny::{Deny, Pin},
-    ids::{Epoch, Generation},
+    ids::{ClusterUid, Epoch, Generation},
     release::SourceCommit,
     report::{DriftItem, HeldPrune, Problem, Report},
     run::{
-        Approval, BrokenGlass, Member, Paused, Plan, PlannedWave, ProgressClock, Request,
-        RollbackBy, Run, RunClock, SoakClock,
+        Approval, BrokenGlass, Member, Only, Paused, Plan, PlannedWave, ProgressClock, Request,
+        Retry, RollbackBy, Run, RunClock, SoakClock, WayBack,
     },
     source::{Directory, Source},
 };
@@ -244,6 +244,33 @@ impl Sample for ReleaseRecord {
     }
 }
 
+impl Dice {
+    fn approval(&mut self) -> Approval {
+        Approval {
+            wave: self.index(),
+            position: self.one_of(),
+            content: self.digest(),
+            verdict: self.one_of(),
+            groups: self.some(Dice::text),
+            actor: self.text(),
+            reason: self.text(),
+            at: self.time(),
+        }
+    }
+
+    fn way(&mut self) -> WayBack {
+        let clusters: Vec<ClusterUid> = self.some(Self::id);
+        WayBack {
+            only: Only {
+                wave: self.maybe(|d| u32::try_from(d.index()).unwrap_or_default()),
+                clusters: clusters.into_iter().collect(),
+            },
+            to: self.maybe(Self::number),
+            pin: self.maybe(Self::one_of),
+        }
+    }
+}
+
 impl Sample for RunRecord {
     fn sample(dice: &mut Dice) -> Self {
         let waves = dice.some(|d| PlannedWave {
@@ -271,6 +298,7 @@ impl Sample for RunRecord {
                 by_person: d.flag(),
                 actor: d.text(),
                 reason: d.text(),
+                way: d.way(),
             }),
             broken_glass: dice.some(broken_glass),
             clock: RunClock {
@@ -285,22 +313,20 @@ impl Sample for RunRecord {
                 verb: d.one_of(),
                 actor: d.text(),
                 reason: d.text(),
+                way: d.way(),
+            }),
+            retry: dice.maybe(|d| Retry {
+                attempt: u32::try_from(d.index()).unwrap_or_default(),
+                actor: d.text(),
+                reason: d.text(),
+                pending: d.flag(),
             }),
             soak: SoakClock {
                 done: dice.span(),
                 running_since: dice.maybe(Dice::time),
             },
             authors: dice.some(Dice::text),
-            approvals: dice.some(|d| Approval {
-                wave: d.index(),
-                position: d.one_of(),
-                content: d.digest(),
-                verdict: d.one_of(),
-                groups: d.some(Dice::text),
-                actor: d.text(),
-                reason: d.text(),
-                at: d.time(),
-            }),
+            approvals: dice.some(Dice::approval),
         };
         Self {
             project: dice.label(),

@@ -23,6 +23,9 @@ pub(crate) enum Action {
     Pause,
     Resume,
     RollBack,
+    /// A person tries what failed again, or leaves the cluster out whose reports lag.
+    Retry,
+    Skip,
     /// The sources bring this content.
     Publish(u8),
     Unpin,
@@ -48,6 +51,10 @@ pub(crate) enum May {
     Pause,
     /// A person rolls back.
     RollBack,
+    /// A person tries what failed again, once a run.
+    Retry,
+    /// A person leaves the cluster out whose reports lag.
+    Skip,
     /// The first cluster falls back once after it was healthy.
     Fall,
     /// A person unpins.

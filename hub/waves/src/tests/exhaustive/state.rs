@@ -165,6 +165,7 @@ impl State {
             epoch: Epoch(7),
             newer_release: self.newer.map(|_| 5),
             newer_run: false,
+            back: None,
             clusters: sites
                 .map(|(n, site)| (cluster(n), site.facts(n, self.now)))
                 .collect(),
@@ -232,6 +233,11 @@ impl State {
             .paused
             .map(|paused| paused.from as u64 * 2 + u64::from(paused.by_person));
         let by_person = run.rollback.as_ref().map(|by| by.by_person);
+        print.put(
+            run.retry
+                .as_ref()
+                .map_or(9, |retry| u64::from(retry.pending)),
+        );
         print.put(paused.unwrap_or(99) | by_person.map_or(2, u64::from) << 8);
         let running = run
             .soak

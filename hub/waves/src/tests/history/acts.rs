@@ -6,8 +6,9 @@ use proptest::{
     sample::select,
 };
 use tidegate_model::{
+    deny::PinRelease,
     health::Health,
-    run::{GatePosition, RequestVerb, Verdict},
+    run::{GatePosition, Only, RequestVerb, Verdict, WayBack},
 };
 
 use super::{admitting, clearing, setup::Setup};
@@ -35,6 +36,10 @@ pub(crate) enum Act {
     RemoveCluster(usize),
     RemoveApp(usize),
     Ask(RequestVerb),
+    /// A person leaves a cluster out.
+    Skip(usize),
+    /// A person takes one cluster or all back, to an earlier release or to what ran well.
+    Back(Option<usize>, Option<u64>),
     Approve(bool, GatePosition),
     ApproveAll,
     /// One person's word on a gate of the open wave.
@@ -89,6 +94,10 @@ fn any_act() -> impl Strategy<Value = Act> {
         1 => n().prop_map(Act::RemoveApp),
         2 => verb.prop_map(Act::Ask),
         2 => Just(Act::Ask(RequestVerb::BreakGlass)),
+        9 => Just(Act::Ask(RequestVerb::Retry)),
+        3 => n().prop_map(Act::Skip),
+        2 => (proptest::option::of(n()), proptest::option::of(Just(2)))
+            .prop_map(|(only, to)| Act::Back(only, to)),
         2 => (any::<bool>(), position).prop_map(|(right, position)| Act::Approve(right, position)),
         3 => Just(Act::ApproveAll),
         6 => (select(vec!["grace", "kim", "ada"]), proptest::bool::weighted(0.6), select(vec![GatePosition::Before, GatePosition::After]))
@@ -121,15 +130,7 @@ impl Act {
                 world.strict_truth &= secs < 0;
                 world.jump(secs);
             }
-            Self::Flap(n, health) => {
-                let (cluster, app) = (setup.cluster(n), setup.app(n));
-                let truth = world.truth;
-                world
-                    .agents
-                    .get_mut(&cluster)
-                    .unwrap()
-                    .set_health(app, health, truth);
-            }
+            Self::Flap(n, health) => flap(world, setup, n, health),
             Self::Lie(n, back) => world.lie(setup.app(n), back),
             Self::Disconnect(n) => world.disconnect(setup.cluster(n)),
             Self::Reconnect(n) => world.reconnect(setup.cluster(n)),
@@ -138,6 +139,11 @@ impl Act {
             }
             Self::RemoveApp(n) => world.apps.get_mut(&setup.app(n)).unwrap().removed = true,
             Self::Ask(verb) => world.ask(verb),
+            Self::Skip(n) => world.ask_of(RequestVerb::Skip, clusters(setup, Some(n))),
+            Self::Back(n, to) => {
+                let (only, pin) = (clusters(setup, n), to.map(|_| PinRelease::Manual));
+                world.ask_way(RequestVerb::Rollback, WayBack { only, to, pin });
+            }
             Self::Approve(right, position) => {
                 let content = if right {
                     world.run.content
@@ -162,6 +168,19 @@ impl Act {
             Self::Clear => clearing::check(world),
             Self::Judge => admitting::judge(world),
         }
+    }
+}
+
+fn flap(world: &mut World, setup: &Setup, n: usize, health: Health) {
+    let truth = world.truth;
+    let agent = world.agents.get_mut(&setup.cluster(n)).unwrap();
+    agent.set_health(setup.app(n), health, truth);
+}
+
+fn clusters(setup: &Setup, n: Option<usize>) -> Only {
+    Only {
+        wave: None,
+        clusters: n.map(|n| setup.cluster(n)).into_iter().collect(),
     }
 }
 

@@ -98,6 +98,10 @@ impl Told {
                 Phase::Paused(from) => *from,
                 other => other,
             },
+            Action::Retry => match phase {
+                Phase::Paused(_) => Phase::Paused(Box::new(Phase::Closed)),
+                _ => Phase::Closed,
+            },
             Action::Breach => Phase::Breached,
             Action::Rollback => Phase::Back,
             Action::Finish => {
@@ -110,6 +114,7 @@ impl Told {
         match audit.action {
             Action::FailMember => self.failed.extend(member),
             Action::SkipMember => self.skipped.extend(member),
+            Action::RetryMember => self.failed.retain(|known| Some(known) != member.as_ref()),
             _ => {}
         }
     }
