@@ -25,6 +25,7 @@ use crate::{
     identity::{self, Authority, tls::ServerKey},
     layout::Layout,
     link::Sessions,
+    measure::{self, Measurer},
     poller::Poller,
     settled::Settled,
     standby, storage,
@@ -79,6 +80,9 @@ pub enum Error {
     /// The repositories.
     #[error(transparent)]
     Git(#[from] git::Error),
+    /// The client that asks for samples.
+    #[error(transparent)]
+    Measure(#[from] measure::Error),
     /// The gRPC server.
     #[error("failed to serve")]
     Serve(#[from] tonic::transport::Error),
@@ -231,6 +235,7 @@ async fn work(
     let heartbeat = options.heartbeat_interval.0;
     let evidence = Evidence::new(sessions.clone(), clock, heartbeat);
     let (poller, poller_handle) = Poller::new(db.clone(), git, options.git_poll_interval.0);
+    let measurer = Measurer::new(db.clone(), evidence.measured().clone())?;
     let doors = Doors {
         db,
         evidence,
@@ -250,6 +255,7 @@ async fn work(
         &inner,
         &cancel,
     );
+    tasks.spawn(measure(measurer, inner.clone()));
     tasks.spawn(renew(
         doors.key.clone(),
         Arc::clone(&doors.authority),
@@ -357,6 +363,12 @@ async fn watchdog(
     };
     cancel.cancel();
     Err(db::Error::Following(why))
+}
+
+/// Measures while the hub works.
+async fn measure(measurer: Measurer, cancel: CancellationToken) -> Result<(), db::Error> {
+    measurer.run(cancel).await;
+    Ok(())
 }
 
 /// Renews the listener's certificate while the hub runs; the authority decides when it is time.

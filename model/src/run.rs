@@ -3,11 +3,14 @@
 //! Owns the nouns of the state machine: header, frozen plan, members, their states and causes.
 //! Never moves them: `tidegate-waves` does. A run is stored as a header plus one record per member.
 
+mod analysis;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use self::analysis::{Analysing, Sample, SampleVerdict, Tally};
 use crate::{
     deny::PinRelease,
     digest::Digest,
@@ -57,6 +60,8 @@ pub struct Run {
     pub request: Option<Request>,
     /// Soak of the open wave.
     pub soak: SoakClock,
+    /// What was measured in the latest soak; `None` before the first of a wave with an analysis.
+    pub analysing: Option<Analysing>,
     /// Who made the release, as far as is known: their words do not open gates that ask for a
     /// separation of duties.
     pub authors: Vec<String>,
@@ -378,6 +383,8 @@ pub enum CauseCode {
     NotHealthy,
     /// The agent holds back a prune until a person approves it.
     PruneHeld,
+    /// A sample of an analysis failed.
+    AnalysisFailed,
 }
 
 /// A paused run.
@@ -481,6 +488,8 @@ pub struct Approval {
     pub reason: String,
     /// When, by the hub's clock.
     pub at: Timestamp,
+    /// At [`GatePosition::Analysis`], the soak whose samples it speaks of; zero at others.
+    pub soak: u32,
 }
 
 /// Yes or no.
@@ -500,4 +509,6 @@ pub enum GatePosition {
     Before,
     /// After its soak.
     After,
+    /// In its soak, when an analysis said nothing too often.
+    Analysis,
 }

@@ -4,6 +4,7 @@
 //! so they are refused instead of ignored. Never plans: `tidegate-waves` does.
 
 mod amount;
+mod analysis;
 mod budget;
 mod gate;
 mod rolling_sync;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     amount::Amount,
+    analysis::{Analysis, Comparator, Condition, HttpCheck, PrometheusQuery},
     budget::{BudgetMode, FailureBudget},
     gate::{ApprovalGate, Approver, Gate, Gates},
     rolling_sync::{RollingStep, RollingSync},
@@ -137,6 +139,9 @@ pub struct Wave {
     /// Time that the whole wave must stay healthy before the next opens.
     #[serde(default)]
     pub soak: Soak,
+    /// What is measured while it soaks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub analysis: Vec<Analysis>,
     /// What else must be given before and after.
     #[serde(default)]
     pub gates: Gates,
@@ -158,6 +163,7 @@ impl Wave {
             unreachable: Unreachable::default(),
             health_window: thirty_seconds(),
             soak: Soak::default(),
+            analysis: Vec::new(),
             gates: Gates::default(),
         }
     }
@@ -252,6 +258,14 @@ pub struct Soak {
     /// How long in all.
     #[serde(default)]
     pub time: Span,
+    /// So many samples of each analysis must pass, whatever its own count.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub min_samples: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_zero(value: &u32) -> bool {
+    *value == 0
 }
 
 /// What happens to members that no wave picks.
@@ -316,7 +330,11 @@ fn is_yes(value: &bool) -> bool {
 }
 
 fn automatic() -> Vec<RollbackOn> {
-    vec![RollbackOn::Budget, RollbackOn::Deadline]
+    vec![
+        RollbackOn::Budget,
+        RollbackOn::Analysis,
+        RollbackOn::Deadline,
+    ]
 }
 
 impl Default for Rollback {
@@ -334,6 +352,8 @@ impl Default for Rollback {
 pub enum RollbackOn {
     /// More members failed than the wave's failure budget allows.
     Budget,
+    /// A sample of an analysis failed.
+    Analysis,
     /// A wave came to its end with too few healthy members.
     MinHealthy,
     /// A member ran into its progress deadline, beyond the failure budget.
@@ -358,7 +378,11 @@ mod tests {
         let strategy = Strategy::default();
         assert_eq!(
             strategy.rollback.on,
-            [RollbackOn::Budget, RollbackOn::Deadline]
+            [
+                RollbackOn::Budget,
+                RollbackOn::Analysis,
+                RollbackOn::Deadline
+            ]
         );
         assert_eq!(strategy.unmatched, Unmatched::Error);
     }

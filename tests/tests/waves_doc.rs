@@ -7,7 +7,8 @@ use std::{fs, path::Path, process::Command};
 use tidegate_model::{
     duration::Span,
     strategy::{
-        Amount, ApprovalGate, Approver, Invoker, Limit, Wave, Window, WindowAction, WindowKind,
+        Amount, Analysis, ApprovalGate, Approver, Condition, HttpCheck, Invoker, Limit,
+        PrometheusQuery, Wave, Window, WindowAction, WindowKind,
     },
 };
 use tidegate_tests::story::product;
@@ -113,6 +114,10 @@ fn what_the_page_says_is_refused_is_refused() {
             "  strategy: {type: Waves, waves: [{name: a, gates: {after: [{window: {kind: deny, tz: UTC, cron: 0 0 * * *, duration: 1h}}]}}]}\n",
             "gates.after",
         ),
+        (
+            "  strategy: {type: Waves, waves: [{name: a, analysis: [{name: n, http: {url: 'http://me:pw@h/'}, pass: '< 1'}]}]}\n",
+            "credentials for providers are not supported yet",
+        ),
     ] {
         let (taken, told) = expand(strategy);
         assert!(!taken && told.contains(why), "{strategy}: {told}");
@@ -194,6 +199,26 @@ fn window() -> Window {
     }
 }
 
+/// An analysis with all that one can have, though none has all of it.
+fn analysis() -> Analysis {
+    Analysis {
+        name: "n".to_owned(),
+        prometheus: Some(PrometheusQuery {
+            server: "http://p".to_owned(),
+            query: "up".to_owned(),
+        }),
+        http: Some(HttpCheck {
+            url: "http://h".to_owned(),
+            value: String::new(),
+        }),
+        pass: Condition::parse("< 1").ok(),
+        fail: Condition::parse("> 1").ok(),
+        interval: Span::secs(1),
+        count: 1,
+        inconclusive_limit: 0,
+    }
+}
+
 /// A field that the page does not name is one that nobody finds.
 #[test]
 fn every_field_of_a_wave_is_on_the_page() {
@@ -202,6 +227,7 @@ fn every_field_of_a_wave_is_on_the_page() {
         limit: Some(Limit::default()),
         max_concurrency: Some(Amount::Count(1)),
         max_unavailable: Some(Amount::Count(1)),
+        analysis: vec![analysis()],
         ..Wave::named("x")
     };
     let approver = Approver {
@@ -217,6 +243,7 @@ fn every_field_of_a_wave_is_on_the_page() {
     };
     for (title, fields) in [
         ("Fields of a wave", keys(&wave)),
+        ("Fields of `analysis`", keys(&analysis())),
         ("Fields of `approval`", keys(&gate)),
         ("Fields of `window`", keys(&window())),
     ] {

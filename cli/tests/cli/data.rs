@@ -273,6 +273,7 @@ pub(crate) fn wave(name: &str, state: &str, members: Vec<wire::RunMember>) -> wi
         state: state.to_owned(),
         members,
         concurrency: 1,
+        analyses: Vec::new(),
     }
 }
 

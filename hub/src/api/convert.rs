@@ -2,6 +2,8 @@
 //!
 //! Pure. Never the other way round: what comes in is checked where it is used.
 
+mod analysis;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -313,6 +315,7 @@ pub(crate) fn run(state: &State, record: &RunRecord) -> wire::Run {
                 .collect(),
             // What its strict failure budget risks, if that is less than its concurrency.
             concurrency: count(Limits::of(run, index).places(0)),
+            analyses: analysis::analyses(run, index),
         });
     let release = set.and_then(|set| state.release(set, run.release_number));
     wire::Run {

@@ -105,6 +105,7 @@ impl FleetApi {
                     .unwrap_or_default(),
                 reason: request.reason.clone(),
                 at: now,
+                soak: soak_of(&record.run, position),
             };
             if let Some(gate) = approval_gate(&record.run, wave, position) {
                 may_speak(gate, &record.run, actor, &word.groups)
@@ -236,10 +237,18 @@ impl FleetApi {
     }
 }
 
+/// The soak that a word on this gate speaks of.
+fn soak_of(run: &Run, position: GatePosition) -> u32 {
+    match (position, &run.analysing) {
+        (GatePosition::Analysis, Some(known)) => known.soak,
+        _ => 0,
+    }
+}
+
 /// Whether a word says anything that the same person's latest on that gate does not: the same request
 /// again changes nothing (facts/promotion.md §2.4, 21), unless it renews a yes that is too old.
 fn is_news(run: &Run, word: &Approval) -> bool {
-    let gate = |word: &Approval| (word.wave, word.position, word.content);
+    let gate = |word: &Approval| (word.wave, word.position, word.content, word.soak);
     let mut known = run.approvals.iter().rev();
     let latest = known.find(|known| gate(known) == gate(word) && known.actor == word.actor);
     let expired = quorum(run, word.wave, word.position, word.at)
@@ -274,6 +283,9 @@ fn waiting_gate(run: &Run, name: &str, now: Timestamp) -> Result<(usize, GatePos
         return Err(Status::failed_precondition(
             "that wave is done: there is nothing to approve",
         ));
+    }
+    if wave == run.wave && run.gate == Some(GatePosition::Analysis) {
+        return Ok((wave, GatePosition::Analysis));
     }
     let gates = run.strategy.waves.get(wave).map(|wave| &wave.gates);
     let asks = |list: fn(&Gates) -> &[Gate]| {

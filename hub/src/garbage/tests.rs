@@ -310,6 +310,7 @@ fn run(id: RunId, set: SetUid, release_number: u64, state: RunState) -> Run {
             done: Span::default(),
             running_since: None,
         },
+        analysing: None,
         approvals: Vec::new(),
         broken_glass: Vec::new(),
         authors: Vec::new(),

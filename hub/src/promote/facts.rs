@@ -40,6 +40,7 @@ pub(super) fn gather(
         newer_release: (set.last_release > run.release_number).then_some(set.last_release),
         newer_run: set.latest_run != Some(run.id),
         back: None,
+        measured: evidence.measured().of(run.id),
         clusters,
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Never moves a run.
 
+mod analysis;
 mod member;
 
 use prost::Message as _;
@@ -70,6 +71,7 @@ fn store_run(run: &Run) -> v1::Run {
         broken_glass,
         retry,
         clock,
+        analysing,
     } = run;
     v1::Run {
         id: id.to_string(),
@@ -99,6 +101,7 @@ fn store_run(run: &Run) -> v1::Run {
         clock: Some(store_clock(*clock)),
         authors: authors.clone(),
         retry: retry.as_ref().map(store_retry),
+        analysing: analysing.as_ref().map(analysis::store),
     }
 }
 
@@ -128,6 +131,7 @@ fn read_run(reader: Reader<'_>, stored: v1::Run) -> Result<Run, Error> {
         clock,
         authors,
         retry,
+        analysing,
     } = stored;
     let v1::WaitClock {
         done,
@@ -155,6 +159,7 @@ fn read_run(reader: Reader<'_>, stored: v1::Run) -> Result<Run, Error> {
             done: reader.span("soak.done", done)?,
             running_since: reader.time_opt("soak.running_since", running_since)?,
         },
+        analysing: reader.maybe(analysing, analysis::read)?,
         authors,
         approvals: reader.each(approvals, read_approval)?,
         gate: reader.maybe(gate, |reader, gate| reader.name("gate", &gate))?,
@@ -296,6 +301,7 @@ fn store_approval(approval: &Approval) -> v1::Approval {
         groups,
         reason,
         at,
+        soak,
     } = approval;
     v1::Approval {
         wave: *wave as u64,
@@ -306,6 +312,7 @@ fn store_approval(approval: &Approval) -> v1::Approval {
         at: millis(*at),
         verdict: verdict.stored().to_owned(),
         groups: groups.clone(),
+        soak: *soak,
     }
 }
 
@@ -319,6 +326,7 @@ fn read_approval(reader: Reader<'_>, stored: v1::Approval) -> Result<Approval, E
         at,
         verdict,
         groups,
+        soak,
     } = stored;
     // What was stored before there was a no is a yes.
     let verdict = if verdict.is_empty() {
@@ -329,6 +337,7 @@ fn read_approval(reader: Reader<'_>, stored: v1::Approval) -> Result<Approval, E
     Ok(Approval {
         verdict,
         groups,
+        soak,
         wave: reader.index("approvals.wave", wave)?,
         position: reader.name("approvals.position", &position)?,
         content: reader.parse("approvals.content", &content)?,

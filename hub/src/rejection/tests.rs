@@ -376,6 +376,7 @@ fn run() -> RunRecord {
         paused: None,
         request: None,
         soak: SoakClock::default(),
+        analysing: None,
         approvals: Vec::new(),
         broken_glass: Vec::new(),
         authors: Vec::new(),

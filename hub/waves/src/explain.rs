@@ -4,6 +4,7 @@
 //! would clear it. For a run that is not over the answer is never empty, and clearing exactly what
 //! it names lets a step happen (invariant 41). Never moves a run.
 
+mod analysis;
 mod approval;
 mod member;
 mod turn;
@@ -18,10 +19,8 @@ use tidegate_model::{
 };
 
 use crate::{
-    Facts,
-    mutant::{self, Mutant},
-    quorum, rollback,
-    step::{self, Work, advance, decide::is_settled, same_but_clock, work::elapsed},
+    Facts, quorum, rollback,
+    step::{self, Work, advance, decide::is_settled, same_but_clock},
 };
 
 /// What kind of cause blocks a run.
@@ -39,6 +38,8 @@ pub enum BlockCode {
     Window,
     /// The wave soaks.
     Soak,
+    /// An analysis of the soaking wave needs more samples that pass.
+    Analysis,
     /// A member is healthy and must stay so for the health window.
     HealthWindow,
     /// A member's agent has not said that it is healthy at the run's content.
@@ -65,6 +66,7 @@ impl BlockCode {
             Self::Approval => "Approval",
             Self::Window => "Window",
             Self::Soak => "Soak",
+            Self::Analysis => "Analysis",
             Self::HealthWindow => "HealthWindow",
             Self::NotHealthy => "NotHealthy",
             Self::PruneHeld => "PruneHeld",
@@ -165,7 +167,7 @@ impl Explainer<'_> {
                     .chain(self.assigning())
                     .collect()
             }
-            RunState::Soaking if !mutant::on(Mutant::SoakUnexplained) => vec![self.soak()],
+            RunState::Soaking => self.soaking(),
             RunState::RollingBack => {
                 let members = self.work.members();
                 let way = rollback::way(self.run);
@@ -192,10 +194,10 @@ impl Explainer<'_> {
 
     fn approval(&self) -> Blocking {
         let position = self.run.gate.unwrap_or(GatePosition::Before);
-        let when = if position == GatePosition::Before {
-            "before"
-        } else {
-            "after"
+        let when = match position {
+            GatePosition::Before => "before",
+            GatePosition::After => "after",
+            GatePosition::Analysis => "in the soak of",
         };
         let name = self.wave_name(self.run.wave);
         let quorum = quorum(self.run, self.run.wave, position, self.work.hub_now);
@@ -204,10 +206,11 @@ impl Explainer<'_> {
             || "an approval".to_owned(),
             |quorum| approval::clears(&quorum),
         );
+        let why = self.silence(position);
         let mut said = self.say(
             BlockCode::Approval,
             &format!(
-                "the gate {when} wave {name} {needs} for content {}",
+                "the gate {when} wave {name} {needs} for content {}{why}",
                 self.run.content.short()
             ),
             &format!("{who} of run {} {when} wave {name}", self.run.id),
@@ -218,18 +221,7 @@ impl Explainer<'_> {
 
     fn soak(&self) -> Blocking {
         let time = self.work.spec(self.run.wave).soak.time;
-        let running = self
-            .run
-            .soak
-            .running_since
-            .map(|since| elapsed(since, self.work.now));
-        let done = self
-            .run
-            .soak
-            .done
-            .0
-            .saturating_add(running.unwrap_or_default())
-            .min(time.0);
+        let done = self.soaked().min(time.0);
         let done = tidegate_model::duration::Span(std::time::Duration::from_secs(done.as_secs()));
         self.say(
             BlockCode::Soak,

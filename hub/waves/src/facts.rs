@@ -13,6 +13,8 @@ use tidegate_model::{
     run::LastGood,
 };
 
+use crate::{Outcome, SampleId};
+
 /// What a step knows of the world, all read at the same store revision as the run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
@@ -26,6 +28,9 @@ pub struct Facts {
     /// What the applications of the release that a rollback goes back to ran there; `None` where it
     /// goes to no release, and while its content is not read.
     pub back: Option<BTreeMap<AppUid, LastGood>>,
+    /// What was measured. Answers to what is not asked any more do no harm, however often they are
+    /// given.
+    pub measured: BTreeMap<SampleId, Outcome>,
     /// Every cluster that is a member. One that is missing here counts as not known, which is
     /// neither healthy nor removed.
     pub clusters: BTreeMap<ClusterUid, ClusterFacts>,

@@ -14,6 +14,7 @@ mod explain;
 mod facts;
 pub mod invariants;
 mod limits;
+mod measure;
 mod mutant;
 mod outlook;
 mod plan;
@@ -31,12 +32,13 @@ pub use self::{
     explain::{BlockCode, Blocking, explain},
     facts::{AppFacts, ClusterFacts, Evidence, Facts},
     limits::Limits,
+    measure::{Measure, Outcome, SampleId, due},
     outlook::{WaveWindows, outlook},
     plan::{Candidate, PlanError, Planned, plan},
     quorum::{Barred, Quorum, approval_gate, may_speak, quorum},
     rollback::{Turn, back_to, may_go_back, turns},
     start::{AppStart, Begin, start},
-    step::{again::may_retry, has_windows, skip::may_skip, step},
+    step::{again::may_retry, analysis::samples_needed, has_windows, skip::may_skip, step},
     validate::{StrategyError, StrategyErrors, validate},
 };
 

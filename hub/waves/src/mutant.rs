@@ -42,6 +42,29 @@ pub(crate) enum Mutant {
     SoakWhileUnwell,
     /// A wave is done without having soaked.
     SoakSkipped,
+    // Analysis.
+    /// No data is a pass.
+    NoDataPasses,
+    /// A sample that failed stops nothing.
+    FailIgnored,
+    /// A run goes on however often an analysis said nothing.
+    InconclusiveAdvances,
+    /// A soak begins with the samples of the one before.
+    SamplesCarriedOver,
+    /// What was measured in another soak counts.
+    StaleSampleCounts,
+    /// One answer is taken for every sample.
+    SampleTwice,
+    /// A sample is taken whenever there is an answer.
+    IntervalIgnored,
+    /// A wave is done when it has soaked, whatever was measured.
+    TimeAlonePasses,
+    /// What the soak asks of every analysis is not looked at.
+    MinSamplesIgnored,
+    /// Who went on with the silence of one soak went on with that of every other.
+    AnalysisApprovalReused,
+    /// A soaking run does not say what it must measure.
+    AnalysisUnexplained,
     // Windows.
     /// No window holds anybody back.
     WindowsIgnored,

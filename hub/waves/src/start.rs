@@ -74,6 +74,7 @@ pub fn start(begin: &Begin<'_>) -> (Run, BTreeMap<MemberId, Member>) {
         paused: None,
         request: None,
         soak: SoakClock::default(),
+        analysing: None,
         authors: begin.release.authors.clone(),
         approvals: Vec::new(),
         broken_glass: Vec::new(),

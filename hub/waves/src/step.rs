@@ -5,6 +5,7 @@
 //! then a decision; at most one change of the run's state a step. Never writes; the caller commits all of it or nothing.
 
 pub(crate) mod again;
+pub(crate) mod analysis;
 pub(crate) mod assign;
 mod breach;
 pub(crate) mod decide;

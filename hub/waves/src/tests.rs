@@ -12,6 +12,7 @@
 mod admitting;
 mod again;
 mod agent;
+mod analysing;
 mod approving;
 mod clock;
 mod crowd;
@@ -20,6 +21,7 @@ mod failing;
 mod fixture;
 mod going_back;
 mod history;
+mod measuring;
 mod mutants;
 mod planning;
 mod requests;

@@ -3,6 +3,7 @@
 //! Owns the rules that a strategy must keep, for the moment when a set is written and again before
 //! it is planned. Never plans.
 
+mod analysis;
 mod gates;
 
 use std::{collections::BTreeSet, fmt};
@@ -172,6 +173,7 @@ fn check_wave(index: usize, wave: &Wave, strategy: &Strategy, found: &mut Found)
             ),
         );
     }
+    analysis::check(index, wave, found);
     gates::check(index, wave, strategy, found);
 }
 

@@ -445,6 +445,9 @@ pub struct Approval {
     pub verdict: ::prost::alloc::string::String,
     #[prost(string, repeated, tag = "8")]
     pub groups: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The soak whose samples it accepts, at an Analysis gate.
+    #[prost(uint32, tag = "9")]
+    pub soak: u32,
 }
 /// A header; members have keys of their own.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -498,6 +501,53 @@ pub struct Run {
     pub broken_glass: ::prost::alloc::vec::Vec<BrokenGlass>,
     #[prost(message, optional, tag = "24")]
     pub retry: ::core::option::Option<Retry>,
+    #[prost(message, optional, tag = "25")]
+    pub analysing: ::core::option::Option<Analysing>,
+}
+/// The samples of the latest soak.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Analysing {
+    #[prost(uint32, tag = "1")]
+    pub soak: u32,
+    #[prost(uint64, tag = "2")]
+    pub wave: u64,
+    /// By the run's clock.
+    #[prost(int64, tag = "3")]
+    pub since: i64,
+    #[prost(bool, tag = "4")]
+    pub accepted: bool,
+    #[prost(message, repeated, tag = "5")]
+    pub tallies: ::prost::alloc::vec::Vec<Tally>,
+}
+/// The samples of one analysis: how many, and the latest.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Tally {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub passed: u32,
+    #[prost(uint32, tag = "3")]
+    pub inconclusive: u32,
+    #[prost(uint32, tag = "4")]
+    pub failed: u32,
+    #[prost(message, repeated, tag = "5")]
+    pub samples: ::prost::alloc::vec::Vec<AnalysisSample>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AnalysisSample {
+    #[prost(uint32, tag = "1")]
+    pub number: u32,
+    #[prost(int64, tag = "2")]
+    pub at: i64,
+    /// The same by the run's clock.
+    #[prost(int64, tag = "3")]
+    pub shows: i64,
+    #[prost(string, optional, tag = "4")]
+    pub value: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, tag = "5")]
+    pub reason: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub verdict: ::prost::alloc::string::String,
 }
 /// A person opened the windows of a wave for this run.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -1748,6 +1748,47 @@ pub struct RunWave {
     pub members: ::prost::alloc::vec::Vec<RunMember>,
     #[prost(uint32, tag = "4")]
     pub concurrency: u32,
+    /// What was measured in its latest soak; of the wave that soaked last.
+    #[prost(message, repeated, tag = "5")]
+    pub analyses: ::prost::alloc::vec::Vec<RunAnalysis>,
+}
+/// One analysis of a wave and its samples in the latest soak.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RunAnalysis {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub passed: u32,
+    #[prost(uint32, tag = "3")]
+    pub inconclusive: u32,
+    #[prost(uint32, tag = "4")]
+    pub failed: u32,
+    /// So many must pass.
+    #[prost(uint32, tag = "5")]
+    pub needed: u32,
+    /// A person goes on although it said nothing too often.
+    #[prost(bool, tag = "6")]
+    pub accepted: bool,
+    /// The latest, oldest first.
+    #[prost(message, repeated, tag = "7")]
+    pub samples: ::prost::alloc::vec::Vec<RunSample>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RunSample {
+    /// Counted from 1 in each soak.
+    #[prost(uint32, tag = "1")]
+    pub number: u32,
+    #[prost(int64, tag = "2")]
+    pub at_ms: i64,
+    /// As the provider wrote it; absent where there was none.
+    #[prost(string, optional, tag = "3")]
+    pub value: ::core::option::Option<::prost::alloc::string::String>,
+    /// Why it did not pass.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+    /// Pass, Inconclusive or Fail.
+    #[prost(string, tag = "5")]
+    pub verdict: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Run {
@@ -1897,7 +1938,7 @@ pub struct ApproveRunRequest {
 pub struct RunApproval {
     #[prost(string, tag = "1")]
     pub wave: ::prost::alloc::string::String,
-    /// Before or After.
+    /// Before, After or Analysis.
     #[prost(string, tag = "2")]
     pub position: ::prost::alloc::string::String,
     /// Approve or Reject.

@@ -8,7 +8,7 @@ use tidegate_model::{
     health::Health,
     policy::Drift,
     report::Phase,
-    run::{CauseCode, GatePosition, MemberState, RequestVerb, RunState, Verdict},
+    run::{CauseCode, GatePosition, MemberState, RequestVerb, RunState, SampleVerdict, Verdict},
 };
 
 use crate::records::{HoldKind, Role};
@@ -118,6 +118,7 @@ named!(CauseCode {
     ApplicationRemoved => "ApplicationRemoved",
     NotHealthy => "NotHealthy",
     PruneHeld => "PruneHeld",
+    AnalysisFailed => "AnalysisFailed",
 });
 
 named!(RequestVerb {
@@ -130,7 +131,9 @@ named!(RequestVerb {
     Skip => "Skip",
 });
 
-named!(GatePosition { Before => "Before", After => "After" });
+named!(GatePosition { Before => "Before", After => "After", Analysis => "Analysis" });
+
+named!(SampleVerdict { Pass => "Pass", Inconclusive => "Inconclusive", Fail => "Fail" });
 
 #[cfg(test)]
 mod tests {
@@ -157,5 +160,6 @@ mod tests {
         distinct::<CauseCode>();
         distinct::<RequestVerb>();
         distinct::<GatePosition>();
+        distinct::<SampleVerdict>();
     }
 }

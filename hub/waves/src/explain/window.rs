@@ -6,14 +6,17 @@ use super::{BlockCode, Blocking, Explainer};
 use crate::{
     quorum::quorum,
     rollback::is_begun,
-    step::windows::{self, Closed},
+    step::{
+        windows::{self, Closed},
+        work::is_opened,
+    },
 };
 
 impl Explainer<'_> {
     /// Everything that keeps the gate of the open wave closed.
     pub(super) fn gate(&self) -> Vec<Blocking> {
         let wave = self.run.wave;
-        if self.run.gate == Some(GatePosition::After) {
+        if is_opened(self.run) {
             return vec![self.approval()];
         }
         let quorum = quorum(self.run, wave, GatePosition::Before, self.work.hub_now);

@@ -224,7 +224,8 @@ pub fn i31_supersede_safety(step: &Transition<'_>) -> Verdict {
 
 fn stands_before_a_wave(run: &Run) -> bool {
     let state = run.paused.map_or(run.state, |paused| paused.from);
-    state == RunState::WaitingGate && run.gate != Some(GatePosition::After)
+    let after = [Some(GatePosition::After), Some(GatePosition::Analysis)];
+    state == RunState::WaitingGate && !after.contains(&run.gate)
 }
 
 /// 32: where everything that comes by itself has come, a newer release does not wait behind this

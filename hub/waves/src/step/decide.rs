@@ -8,12 +8,13 @@
 use std::time::Duration;
 
 use tidegate_model::{
+    duration::Span,
     run::{Cause, CauseCode, GatePosition, Member, MemberState, Paused, RunState, SoakClock},
     strategy::SupersedeWhen,
 };
 
 use super::{
-    assign, breach, finish, member, windows,
+    analysis, assign, breach, finish, member, windows,
     work::{Work, elapsed, is_opened},
 };
 use crate::{
@@ -139,7 +140,7 @@ fn roll(work: &mut Work<'_>) {
     let wave = work.run.wave;
     if work.wave_members(wave).all(is_settled) {
         work.run.state = RunState::Soaking;
-        work.run.soak.running_since = Some(work.now);
+        analysis::begin(work);
         return;
     }
     let assigned = assign::assign(work);
@@ -172,10 +173,21 @@ fn soak(work: &mut Work<'_>) {
         return;
     }
     if work.run.soak.running_since.is_none() {
-        work.run.soak.running_since = Some(work.now);
+        analysis::begin(work);
+    }
+    analysis::take_in(work);
+    if let Some(cause) = analysis::failed(work) {
+        return breach::begin(work, cause);
+    }
+    if let Some(why) = analysis::says_too_little(work) {
+        work.run.soak = SoakClock {
+            done: Span(soaked(work)),
+            running_since: None,
+        };
+        return close_gate(work, GatePosition::Analysis, &why);
     }
     let soaks = soaked(work) < work.spec(wave).soak.time.0 && !mutant::on(Mutant::SoakSkipped);
-    if work.is_truncated() || soaks {
+    if work.is_truncated() || soaks || analysis::lacks(work) {
         return;
     }
     if pass(work, GatePosition::After) {
@@ -197,10 +209,25 @@ fn after_gate(work: &mut Work<'_>) {
     if work.is_truncated() {
         return;
     }
-    if pass(work, GatePosition::After) {
-        finish_wave(work);
-    } else if let Some(newer) = takes_over(work) {
+    if work.run.gate == Some(GatePosition::Analysis) {
+        if pass(work, GatePosition::Analysis) {
+            return soak_on(work);
+        }
+    } else if pass(work, GatePosition::After) {
+        return finish_wave(work);
+    }
+    if let Some(newer) = takes_over(work) {
         finish::supersede(work, newer);
+    }
+}
+
+/// A person goes on with what is not known: the rest of the soak is the same one's.
+fn soak_on(work: &mut Work<'_>) {
+    work.run.state = RunState::Soaking;
+    work.run.gate = None;
+    work.run.soak.running_since = Some(work.now);
+    if let Some(known) = work.run.analysing.as_mut() {
+        known.accepted = true;
     }
 }
 

@@ -225,7 +225,9 @@ pub(crate) fn is_opened(run: &Run) -> bool {
     };
     match state {
         RunState::Planned => false,
-        RunState::WaitingGate => run.gate == Some(GatePosition::After),
+        RunState::WaitingGate => {
+            matches!(run.gate, Some(GatePosition::After | GatePosition::Analysis))
+        }
         _ => true,
     }
 }

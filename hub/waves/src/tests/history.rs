@@ -34,7 +34,10 @@ use self::{
     acts::{Act, any_acts},
     setup::{Setup, any_setup},
 };
-use crate::tests::{fixture::candidates, world::World};
+use crate::tests::{
+    fixture::candidates,
+    world::{Meter, World},
+};
 
 /// Every invariant's premise must be true so often, or nothing is proven.
 const LEAST: u64 = 1000;
@@ -126,6 +129,7 @@ fn play(setup: &Setup, acts: &[Act]) -> Met {
 /// Clusters come back, agents work, heartbeats arrive, nobody asks for anything: the run ends, or
 /// waits for nothing but people.
 fn rest(world: &mut World) {
+    world.provider = Some(Meter::Good);
     let clusters: Vec<_> = world.sessions.keys().copied().collect();
     for cluster in clusters {
         world.reconnect(cluster);

@@ -6,8 +6,8 @@ use std::{
 };
 
 use crate::{
-    Action, AppFacts, AssignKind, Audit, Blocking, ClusterFacts, Effect, Evidence, Facts, Step,
-    explain,
+    Action, AppFacts, AssignKind, Audit, Blocking, ClusterFacts, Effect, Evidence, Facts, Outcome,
+    SampleId, Step, due, explain,
     invariants::{self, Transition, Verdict},
     step::unjudged,
 };
@@ -65,6 +65,10 @@ pub(crate) struct World {
     pub(crate) kinds: BTreeMap<Digest, Kind>,
     pub(crate) newer_release: Option<u64>,
     pub(crate) newer_run: bool,
+    /// Every answer that a provider ever gave.
+    pub(crate) measured: BTreeMap<SampleId, Outcome>,
+    /// What the provider says now; nothing at all while it is `None`.
+    pub(crate) provider: Option<Meter>,
     /// What an earlier release brought.
     pub(crate) back: BTreeMap<AppUid, LastGood>,
     pub(crate) pins: Vec<Pin>,
@@ -82,6 +86,28 @@ pub(crate) struct World {
     /// True time for which the open wave really was healthy at the run's content.
     pub(crate) true_soak: Duration,
     pub(crate) strict_truth: bool,
+}
+
+/// What a provider says, of which analyses here hold less than 10 for good and more than 20 for bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Meter {
+    Good,
+    Bad,
+    Between,
+    NotANumber,
+    Nothing,
+}
+
+impl Meter {
+    pub(crate) fn outcome(self) -> Outcome {
+        match self {
+            Self::Good => Ok("1.5".to_owned()),
+            Self::Bad => Ok("30".to_owned()),
+            Self::Between => Ok("15".to_owned()),
+            Self::NotANumber => Ok("NaN".to_owned()),
+            Self::Nothing => Err("the query gives nothing".to_owned()),
+        }
+    }
 }
 
 /// A heartbeat's confirmation is good for so long, in seconds.
@@ -111,6 +137,7 @@ impl World {
             newer_release: self.newer_release,
             newer_run: self.newer_run,
             back: Some(self.back.clone()),
+            measured: self.measured.clone(),
             clusters: clusters.collect(),
         }
     }
@@ -426,7 +453,17 @@ impl World {
                 self.heartbeat(*cluster);
             }
         }
+        if let Some(meter) = self.provider {
+            self.measure(meter);
+        }
         self.settle();
+    }
+
+    /// The provider answers all that is due.
+    pub(crate) fn measure(&mut self, meter: Meter) {
+        for measure in due(&self.run, self.now) {
+            self.measured.insert(measure.id, meter.outcome());
+        }
     }
 
     /// Rounds until `wanted`, at most so many.
@@ -495,6 +532,10 @@ impl World {
             groups: sre.into_iter().collect(),
             reason: "a word".to_owned(),
             at: self.now,
+            soak: match position {
+                GatePosition::Analysis => self.run.analysing.as_ref().map_or(0, |known| known.soak),
+                _ => 0,
+            },
         });
     }
 

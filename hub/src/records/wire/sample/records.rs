@@ -10,8 +10,8 @@ use tidegate_model::{
     release::SourceCommit,
     report::{DriftItem, HeldPrune, Problem, Report},
     run::{
-        Approval, BrokenGlass, Member, Only, Paused, Plan, PlannedWave, ProgressClock, Request,
-        Retry, RollbackBy, Run, RunClock, SoakClock, WayBack,
+        self, Analysing, Approval, BrokenGlass, Member, Only, Paused, Plan, PlannedWave,
+        ProgressClock, Request, Retry, RollbackBy, Run, RunClock, SoakClock, Tally, WayBack,
     },
     source::{Directory, Source},
 };
@@ -255,6 +255,7 @@ impl Dice {
             actor: self.text(),
             reason: self.text(),
             at: self.time(),
+            soak: u32::try_from(self.index()).unwrap_or_default(),
         }
     }
 
@@ -325,6 +326,7 @@ impl Sample for RunRecord {
                 done: dice.span(),
                 running_since: dice.maybe(Dice::time),
             },
+            analysing: dice.maybe(analysing),
             authors: dice.some(Dice::text),
             approvals: dice.some(Dice::approval),
         };
@@ -333,6 +335,33 @@ impl Sample for RunRecord {
             run,
         }
     }
+}
+
+fn analysing(dice: &mut Dice) -> Analysing {
+    Analysing {
+        soak: count(dice),
+        wave: dice.index(),
+        since: dice.time(),
+        accepted: dice.flag(),
+        tallies: dice.some(|d| Tally {
+            name: d.text(),
+            passed: count(d),
+            inconclusive: count(d),
+            failed: count(d),
+            samples: d.some(|d| run::Sample {
+                number: count(d),
+                at: d.time(),
+                shows: d.time(),
+                value: d.maybe(Dice::text),
+                reason: d.text(),
+                verdict: d.one_of(),
+            }),
+        }),
+    }
+}
+
+fn count(dice: &mut Dice) -> u32 {
+    u32::try_from(dice.index()).unwrap_or_default()
 }
 
 fn broken_glass(dice: &mut Dice) -> BrokenGlass {

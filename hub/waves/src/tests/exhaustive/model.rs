@@ -578,5 +578,6 @@ fn approval(wave: usize, position: GatePosition, content: Digest) -> Approval {
         groups: Vec::new(),
         reason: "looks good".to_owned(),
         at: at(0),
+        soak: 0,
     }
 }

@@ -166,6 +166,7 @@ impl State {
             newer_release: self.newer.map(|_| 5),
             newer_run: false,
             back: None,
+            measured: BTreeMap::new(),
             clusters: sites
                 .map(|(n, site)| (cluster(n), site.facts(n, self.now)))
                 .collect(),

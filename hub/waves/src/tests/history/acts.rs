@@ -12,7 +12,11 @@ use tidegate_model::{
 };
 
 use super::{admitting, clearing, setup::Setup};
-use crate::tests::{agent::Kind, fixture::bundle, world::World};
+use crate::tests::{
+    agent::Kind,
+    fixture::bundle,
+    world::{Meter, World},
+};
 
 /// One thing that happens.
 #[derive(Clone, Debug)]
@@ -50,6 +54,14 @@ pub(crate) enum Act {
     HubDown(i64),
     /// A person approves a prune: same content, new word.
     ApprovePrune(usize),
+    /// The provider answers what is due.
+    Measure(Meter),
+    /// What it says from now on, when it is asked in rounds.
+    Provider(Option<Meter>),
+    /// An answer to the next sample of each analysis, due or not.
+    Early(Meter),
+    /// Somebody goes on with what was not known in the soak before.
+    OldWord,
     /// The sources bring content again: what a rollback took back, what it went to, or new.
     Judge,
     /// Everything the run waits for is cleared in a copy of the world: it must move.
@@ -76,7 +88,11 @@ fn any_act() -> impl Strategy<Value = Act> {
         RequestVerb::Cancel,
         RequestVerb::Rollback,
     ]);
-    let position = select(vec![GatePosition::Before, GatePosition::After]);
+    let position = select(vec![
+        GatePosition::Before,
+        GatePosition::After,
+        GatePosition::Analysis,
+    ]);
     prop_oneof![
         20 => Just(Act::Step),
         3 => Just(Act::Crash),
@@ -98,9 +114,9 @@ fn any_act() -> impl Strategy<Value = Act> {
         3 => n().prop_map(Act::Skip),
         2 => (proptest::option::of(n()), proptest::option::of(Just(2)))
             .prop_map(|(only, to)| Act::Back(only, to)),
-        2 => (any::<bool>(), position).prop_map(|(right, position)| Act::Approve(right, position)),
+        2 => (any::<bool>(), position.clone()).prop_map(|(right, position)| Act::Approve(right, position)),
         3 => Just(Act::ApproveAll),
-        6 => (select(vec!["grace", "kim", "ada"]), proptest::bool::weighted(0.6), select(vec![GatePosition::Before, GatePosition::After]))
+        6 => (select(vec!["grace", "kim", "ada"]), proptest::bool::weighted(0.6), position.clone())
             .prop_map(|(who, yes, position)| Act::Say(who, yes, position)),
         2 => Just(Act::NewerRelease),
         1 => Just(Act::NewerRun),
@@ -108,6 +124,28 @@ fn any_act() -> impl Strategy<Value = Act> {
         2 => n().prop_map(Act::ApprovePrune),
         1 => Just(Act::Clear),
         2 => Just(Act::Judge),
+        12 => any_measuring(),
+    ]
+}
+
+/// What providers say, and what people say of their silence.
+fn any_measuring() -> impl Strategy<Value = Act> {
+    let meters = vec![
+        Meter::Good,
+        Meter::Good,
+        Meter::Good,
+        Meter::Good,
+        Meter::Bad,
+        Meter::Between,
+        Meter::NotANumber,
+        Meter::Nothing,
+    ];
+    let meter = || select(meters.clone());
+    prop_oneof![
+        4 => meter().prop_map(Act::Measure),
+        3 => proptest::option::weighted(0.9, meter()).prop_map(Act::Provider),
+        2 => meter().prop_map(Act::Early),
+        3 => Just(Act::OldWord),
     ]
 }
 
@@ -166,6 +204,10 @@ impl Act {
             Self::HubDown(secs) => hub_down(world, secs),
             Self::ApprovePrune(n) => approve_prune(world, setup, n),
             Self::Clear => clearing::check(world),
+            Self::Measure(meter) => world.measure(meter),
+            Self::Provider(meter) => world.provider = meter,
+            Self::OldWord => old_word(world),
+            Self::Early(meter) => early(world, meter),
             Self::Judge => admitting::judge(world),
         }
     }
@@ -175,6 +217,24 @@ fn flap(world: &mut World, setup: &Setup, n: usize, health: Health) {
     let truth = world.truth;
     let agent = world.agents.get_mut(&setup.cluster(n)).unwrap();
     agent.set_health(setup.app(n), health, truth);
+}
+
+fn old_word(world: &mut World) {
+    let first = world.run.approvals.len();
+    world.approve(world.run.wave, GatePosition::Analysis, world.run.content);
+    for word in &mut world.run.approvals[first..] {
+        word.soak = word.soak.saturating_sub(1);
+    }
+}
+
+fn early(world: &mut World, meter: Meter) {
+    let Some(known) = world.run.analysing.clone() else {
+        return;
+    };
+    for tally in &known.tallies {
+        let id = crate::measure::next(&known, tally);
+        world.measured.insert(id, meter.outcome());
+    }
 }
 
 fn clusters(setup: &Setup, n: Option<usize>) -> Only {
@@ -189,6 +249,7 @@ fn approve_all(world: &mut World) {
     for wave in 0..world.run.plan.waves.len() {
         world.approve(wave, GatePosition::Before, content);
         world.approve(wave, GatePosition::After, content);
+        world.approve(wave, GatePosition::Analysis, content);
     }
 }
 

@@ -8,7 +8,7 @@ use proptest::{
 use tidegate_model::{
     duration::Span,
     strategy::{
-        Amount, ApprovalGate, Approver, BudgetMode, FailureBudget, Gate, Invoker, Limit,
+        Amount, Analysis, ApprovalGate, Approver, BudgetMode, FailureBudget, Gate, Invoker, Limit,
         RollbackOn, Strategy as Waves, SupersedeWhen, Unmatched, UnreachableThen, Wave,
         WindowAction, WindowKind,
     },
@@ -16,7 +16,7 @@ use tidegate_model::{
 
 use crate::tests::{
     agent::Kind,
-    fixture::{Before, Row, app, at, cluster, waves, world},
+    fixture::{Before, Row, analysis, app, at, cluster, waves, world},
     world::World,
 };
 use crate::window::tests::recurring;
@@ -214,6 +214,37 @@ fn any_approval() -> impl Strategy<Value = ApprovalGate> {
     )
 }
 
+/// What a wave measures, in half of the waves nothing.
+fn any_analyses() -> impl Strategy<Value = (Vec<Analysis>, u32)> {
+    let seconds = select(vec![5, 10, 30]).prop_map(Span::secs);
+    let shape = select(vec![
+        (true, true),
+        (true, true),
+        (true, false),
+        (false, true),
+    ]);
+    let one = (1..3_u32, seconds, 0..3_u32, shape).prop_map(
+        |(count, interval, inconclusive_limit, (pass, fail))| {
+            let known = analysis("errors");
+            Analysis {
+                pass: known.pass.filter(|_| pass),
+                fail: known.fail.filter(|_| fail),
+                interval,
+                count,
+                inconclusive_limit,
+                ..known
+            }
+        },
+    );
+    let few = proptest::collection::vec(one, 1..3).prop_map(|mut all| {
+        for (n, analysis) in all.iter_mut().enumerate() {
+            analysis.name = format!("errors-{n}");
+        }
+        all
+    });
+    proptest::option::weighted(0.4, (few, 0..4_u32)).prop_map(Option::unwrap_or_default)
+}
+
 fn any_wave() -> impl Strategy<Value = Wave> {
     let limit = proptest::option::weighted(0.2, 1..3_u32);
     let concurrency = proptest::option::of(prop_oneof![
@@ -233,13 +264,14 @@ fn any_wave() -> impl Strategy<Value = Wave> {
             proptest::option::weighted(0.25, any_approval()),
             proptest::option::weighted(0.2, any_approval()),
             any_windows(),
+            any_analyses(),
         ),
     )
         .prop_map(
             |(
                 (limit, concurrency, tolerance),
                 (deadline, grace, window, soak),
-                (before, after, windows),
+                (before, after, windows, (analysis, min_samples)),
             )| {
                 let mut wave = Wave::named("x");
                 wave.limit = limit.map(|count| Limit {
@@ -252,6 +284,8 @@ fn any_wave() -> impl Strategy<Value = Wave> {
                 wave.unreachable.grace = grace;
                 wave.health_window = window;
                 wave.soak.time = soak;
+                wave.soak.min_samples = min_samples;
+                wave.analysis = analysis;
                 wave.gates.before = before.into_iter().map(Gate::Approval).collect();
                 wave.gates.before.extend(windows);
                 wave.gates.after = after.into_iter().map(Gate::Approval).collect();
@@ -274,7 +308,11 @@ fn share_windows(strategy: &mut Waves) {
 fn any_strategy() -> impl Strategy<Value = Waves> {
     let on = select(vec![
         vec![RollbackOn::Budget, RollbackOn::Deadline],
-        vec![RollbackOn::Budget, RollbackOn::Deadline],
+        vec![
+            RollbackOn::Budget,
+            RollbackOn::Analysis,
+            RollbackOn::Deadline,
+        ],
         vec![RollbackOn::Budget, RollbackOn::MinHealthy],
         vec![RollbackOn::Manual],
     ]);
