@@ -74,11 +74,10 @@ $ tidegate rollback web --clusters edge --reason no 2>&1
 
 # A look before.
 $ tidegate rollback web --wave prod --dry-run --reason look
-> APP…CLUSTER…WAVE…FROM…TO…PINNED…DENIED…
-> web-prod-1  prod-1   prod  …  yes     Deployment.apps…
-> web-prod-2  prod-2   prod  …  yes     Deployment.apps…
-$ tidegate rollback web --wave prod --dry-run --reason look -o json | jq -r '[.items[].denied[]] | unique | @csv'
-> "Deployment.apps web"
+> APP         CLUSTER  WAVE  FROM          TO            PINNED  DENIED
+> web-prod-1  prod-1   prod  …  yes     1
+> web-prod-2  prod-2   prod  …  yes     1
+> would be denied in 2 applications: Deployment.apps web
 $ tidegate rollback web --to 1 --clusters 'env=dev' --dry-run --reason look -o name
 > application/web-dev-1
 $ tidegate rollback web --to 1 --dry-run --reason look -o json | jq -r '[.items[] | select(.from != .to and .pinned)] | length'

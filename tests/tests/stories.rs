@@ -94,4 +94,16 @@ stories! {
     a_freeze_ends_with_the_wall_clock_or_a_broken_glass on [redb => Redb, sandbox => Sandbox]
         => "l-freeze-window.story",
     the_former_certificate_is_refused on [sandbox => Sandbox] => "l-rotation.story",
+    what_does_not_render_keeps_what_it_runs on [redb => Redb]
+        => "m-does-not-render.story",
+    clusters_join_and_leave_under_a_run on [redb => Redb]
+        => "m-joins-and-leaves.story",
+    newer_commits_take_over_as_the_policy_says on [redb => Redb]
+        => "m-newer-commits.story",
+    a_region_is_away_for_a_wave on [redb => Redb]
+        => "m-region-away.story",
+    a_run_brings_what_its_release_says_within_the_second_of_a_commit on [redb => Redb]
+        => "m-same-second.story",
+    two_people_at_once_are_heard_in_some_order on [redb => Redb]
+        => "m-two-at-once.story",
 }

@@ -1,9 +1,11 @@
 //! Commands on a set: `delete`, `rollback`, `unpin`, `refresh`, `sync`, and `hold approve`.
 
+use std::collections::BTreeMap;
+
 use tidegate_proto::v1 as wire;
 
 use crate::{
-    args::{Delete, DeleteWavePlan, HoldApprove, Refresh, Rollback, Sync, Unpin, bare},
+    args::{Delete, DeleteWavePlan, Format, HoldApprove, Refresh, Rollback, Sync, Unpin, bare},
     connect::Hub,
     error::Error,
     output::{
@@ -69,7 +71,13 @@ pub(super) async fn rollback(
         .call(async |fleet| fleet.rollback(request).await)
         .await?;
     if options.dry_run {
-        return output.list(&answer.changes, "nothing would change");
+        output.list(&answer.changes, "nothing would change")?;
+        if output.format() == Format::Table {
+            for line in details(&answer.changes) {
+                output.line(&line)?;
+            }
+        }
+        return Ok(());
     }
     let run = answer.run.unwrap_or_default();
     output.answer(&run, &run.name(), || {
@@ -79,6 +87,34 @@ pub(super) async fn rollback(
             or_dash(&run.state)
         )
     })
+}
+
+/// What the table of a dry run has no room for: the objects that would be denied, and why something
+/// would be left as it is.
+fn details(changes: &[wire::RollbackChange]) -> Vec<String> {
+    let mut denied: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut left: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for change in changes {
+        for object in &change.denied {
+            *denied.entry(object).or_default() += 1;
+        }
+        if !change.left.is_empty() {
+            left.entry(&change.left).or_default().push(&change.app);
+        }
+    }
+    let apps = |n: usize| match n {
+        1 => "1 application".to_owned(),
+        n => format!("{n} applications"),
+    };
+    let denied = denied.into_iter().map(|(object, n)| {
+        let object = plain(object);
+        format!("would be denied in {}: {object}", apps(n))
+    });
+    let left = left.into_iter().map(|(why, of)| {
+        let (count, of, why) = (apps(of.len()), plain(&of.join(", ")), plain(why));
+        format!("would be left as they are, {count} ({of}): {why}")
+    });
+    denied.chain(left).collect()
 }
 
 /// Clusters by name, or a selector: no name has a sign of one in it.

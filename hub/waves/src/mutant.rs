@@ -119,6 +119,10 @@ pub(crate) enum Mutant {
     ZombieAssigns,
     /// A newer release takes over while members are under way.
     SupersedeMidFlight,
+    /// A newer release takes over although the strategy lets every run come to its end.
+    SupersedeUnasked,
+    /// A newer release waits for the wave although the strategy says at once.
+    SupersedeLate,
     /// A run stands at a gate although a newer release waits.
     NewerReleaseIgnored,
     // Rollback, pins and denies.

@@ -128,7 +128,7 @@ impl Row for wire::RollbackChange {
         column("FROM"),
         column("TO"),
         column("PINNED"),
-        flexible("DENIED"),
+        column("DENIED"),
     ];
 
     fn name(&self) -> String {
@@ -136,11 +136,6 @@ impl Row for wire::RollbackChange {
     }
 
     fn cells(&self, _: i64) -> Vec<String> {
-        let last = if self.left.is_empty() {
-            or_dash(&self.denied.join(", "))
-        } else {
-            format!("left: {}", plain(&self.left))
-        };
         vec![
             or_dash(&self.app),
             or_dash(&self.cluster),
@@ -148,7 +143,7 @@ impl Row for wire::RollbackChange {
             or_dash(&short(&self.from)),
             or_dash(&short(&self.to)),
             if self.pinned { "yes" } else { "no" }.to_owned(),
-            last,
+            self.denied.len().to_string(),
         ]
     }
 }

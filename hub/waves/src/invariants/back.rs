@@ -190,11 +190,12 @@ pub fn i30_rollback_is_no_promotion(step: &Transition<'_>) -> Verdict {
 }
 
 /// 31: a newer release takes over only where the strategy lets it, and only between two assignments:
-/// nobody in the open wave is under way, except who is cut off, or where it takes over at once.
+/// nobody in the open wave is under way, except who is cut off, or where it takes over at once. There
+/// nobody is assigned any more once it is known.
 pub fn i31_supersede_safety(step: &Transition<'_>) -> Verdict {
     let superseded = step.after.run.state == RunState::Superseded;
     if !superseded || step.run.state == RunState::Superseded || step.facts.newer_run {
-        return Verdict::Idle;
+        return late(step);
     }
     let when = step.run.strategy.supersede.newer;
     let at_once = when == SupersedeWhen::Immediately;
@@ -220,6 +221,18 @@ pub fn i31_supersede_safety(step: &Transition<'_>) -> Verdict {
         problems.push("there is no newer release".to_owned());
     }
     Verdict::of(true, problems.into_iter())
+}
+
+/// Whether nobody sets out for what a newer release replaces at once.
+fn late(step: &Transition<'_>) -> Verdict {
+    let at_once = step.run.strategy.supersede.newer == SupersedeWhen::Immediately;
+    let Some(newer) = step.facts.newer_release.filter(|_| at_once) else {
+        return Verdict::Idle;
+    };
+    let late = step
+        .forward()
+        .map(|assign| format!("{:?} is assigned, release {newer} is newer", assign.member));
+    Verdict::of(!step.run.state.is_terminal(), late)
 }
 
 fn stands_before_a_wave(run: &Run) -> bool {

@@ -36,6 +36,7 @@ pub(crate) fn decide(work: &mut Work<'_>) {
     }
     if work.run.strategy.supersede.newer == SupersedeWhen::Immediately
         && let Some(newer) = work.facts.newer_release
+        && !mutant::on(Mutant::SupersedeLate)
     {
         return finish::supersede(work, newer);
     }
@@ -60,7 +61,10 @@ pub(crate) fn decide(work: &mut Work<'_>) {
 fn takes_over(work: &Work<'_>) -> Option<u64> {
     match work.run.strategy.supersede.newer {
         SupersedeWhen::FinishWave | SupersedeWhen::Immediately => work.facts.newer_release,
-        SupersedeWhen::Queue | SupersedeWhen::Never => None,
+        SupersedeWhen::Queue | SupersedeWhen::Never => work
+            .facts
+            .newer_release
+            .filter(|_| mutant::on(Mutant::SupersedeUnasked)),
     }
 }
 

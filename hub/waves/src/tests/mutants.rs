@@ -73,6 +73,8 @@ const ALL: &[Mutant] = &[
     Mutant::NewerRunIgnored,
     Mutant::ZombieAssigns,
     Mutant::SupersedeMidFlight,
+    Mutant::SupersedeUnasked,
+    Mutant::SupersedeLate,
     Mutant::NewerReleaseIgnored,
     Mutant::RollbackToRelease,
     Mutant::RollbackSkipsHealthy,
