@@ -235,7 +235,6 @@ async fn work(
     let heartbeat = options.heartbeat_interval.0;
     let evidence = Evidence::new(sessions.clone(), clock, heartbeat);
     let (poller, poller_handle) = Poller::new(db.clone(), git, options.git_poll_interval.0);
-    let measurer = Measurer::new(db.clone(), evidence.measured().clone())?;
     let doors = Doors {
         db,
         evidence,
@@ -254,8 +253,7 @@ async fn work(
         sweep_interval,
         &inner,
         &cancel,
-    );
-    tasks.spawn(measure(measurer, inner.clone()));
+    )?;
     tasks.spawn(renew(
         doors.key.clone(),
         Arc::clone(&doors.authority),
@@ -309,7 +307,7 @@ fn background(
     sweep_interval: Duration,
     inner: &CancellationToken,
     cancel: &CancellationToken,
-) -> JoinSet<Result<(), db::Error>> {
+) -> Result<JoinSet<Result<(), db::Error>>, Error> {
     let (db, evidence) = (doors.db.clone(), doors.evidence.clone());
     let controller = Controller::new(
         db.clone(),
@@ -319,7 +317,9 @@ fn background(
         doors.settled.clone(),
     );
     let sweeper = garbage::Sweeper::new(db.clone(), controller.content(), sweep_interval);
+    let measurer = Measurer::new(db.clone(), evidence.measured().clone())?;
     let mut tasks = JoinSet::new();
+    tasks.spawn(measure(measurer, inner.clone()));
     let (control, ended) = (inner.clone(), cancel.clone());
     tasks.spawn(async move {
         let outcome = controller.run(control).await;
@@ -346,7 +346,7 @@ fn background(
         let failed = |error| db::Error::Following(format!("the health port failed: {error}"));
         health.await.map_err(failed)
     });
-    tasks
+    Ok(tasks)
 }
 
 /// Cancels `cancel` when the view can no longer follow the store: what such a hub showed would be

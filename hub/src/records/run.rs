@@ -133,10 +133,6 @@ fn read_run(reader: Reader<'_>, stored: v1::Run) -> Result<Run, Error> {
         retry,
         analysing,
     } = stored;
-    let v1::WaitClock {
-        done,
-        running_since,
-    } = reader.present("soak", soak)?;
     let waves = reader.each(waves, read_wave)?;
     let excluded = reader.each(excluded, read_member_id)?;
     Ok(Run {
@@ -155,10 +151,7 @@ fn read_run(reader: Reader<'_>, stored: v1::Run) -> Result<Run, Error> {
         wave: reader.index("wave", wave)?,
         paused: reader.maybe(paused, read_paused)?,
         request: reader.maybe(request, read_request)?,
-        soak: SoakClock {
-            done: reader.span("soak.done", done)?,
-            running_since: reader.time_opt("soak.running_since", running_since)?,
-        },
+        soak: read_soak(reader, reader.present("soak", soak)?)?,
         analysing: reader.maybe(analysing, analysis::read)?,
         authors,
         approvals: reader.each(approvals, read_approval)?,
@@ -167,6 +160,17 @@ fn read_run(reader: Reader<'_>, stored: v1::Run) -> Result<Run, Error> {
         broken_glass: reader.each(broken_glass, read_glass)?,
         retry: retry.map(read_retry),
         clock: read_clock(reader, reader.present("clock", clock)?)?,
+    })
+}
+
+fn read_soak(reader: Reader<'_>, stored: v1::WaitClock) -> Result<SoakClock, Error> {
+    let v1::WaitClock {
+        done,
+        running_since,
+    } = stored;
+    Ok(SoakClock {
+        done: reader.span("soak.done", done)?,
+        running_since: reader.time_opt("soak.running_since", running_since)?,
     })
 }
 
