@@ -28,7 +28,7 @@ const PERIOD: Duration = Duration::from_millis(250);
 const CONCURRENCY: usize = 16;
 
 /// A sample of some run.
-type Key = (RunId, SampleId);
+pub(crate) type Key = (RunId, SampleId);
 
 /// What was measured and is not taken in yet. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -48,7 +48,7 @@ impl Measurements {
         known.contains_key(key)
     }
 
-    fn put(&self, key: Key, outcome: Outcome) {
+    pub(crate) fn put(&self, key: Key, outcome: Outcome) {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         known.insert(key, outcome);
     }

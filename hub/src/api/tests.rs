@@ -1,6 +1,7 @@
 //! The Fleet API over a hub of real parts.
 
 mod again;
+mod analysing;
 mod apply;
 mod clusters;
 mod events;
