@@ -126,7 +126,8 @@ $ cat > bin/killed <<'END'
 |   # Killed when only its mark was left to be removed.
 |   grep -q 'there is one already' told && break
 |   cat told
-|   test -e hub || continue
+|   # Killed before its mark was there: nothing has begun.
+|   ls -A hub 2> /dev/null | grep -qv '^\.tidegate-' || continue
 |   test ! -e hub/store.redb || break
 |   # Killed before it let hubs start: the etcd says so itself.
 |   test ! -e hub/store.etcd || continue

@@ -44,7 +44,11 @@ fn text(answer: &wire::ExplainRunResponse, now_ms: i64, screen: Screen) -> Strin
         let told = format!("{} ({})", or_dash(&cause.message), or_dash(&cause.code));
         lines.extend(wrap(&told, width));
     }
-    lines.extend(done_by_people(&run).flat_map(|told| wrap(&told, width)));
+    lines.extend(
+        done_by_people(&run)
+            .iter()
+            .flat_map(|told| wrap(told, width)),
+    );
     if answer.blocking.is_empty() {
         lines.push(
             if run.terminal {
@@ -101,7 +105,7 @@ fn edge(at_ms: i64) -> String {
 }
 
 /// What people did that changes what is waited for: another attempt, and whom they left out.
-fn done_by_people(run: &wire::Run) -> impl Iterator<Item = String> {
+fn done_by_people(run: &wire::Run) -> Vec<String> {
     let attempt = run.retry.as_ref().map(|retry| {
         let reason = match retry.reason.as_str() {
             "" => String::new(),
@@ -125,11 +129,7 @@ fn done_by_people(run: &wire::Run) -> impl Iterator<Item = String> {
             )
         })
     });
-    attempt
-        .into_iter()
-        .chain(left_out)
-        .collect::<Vec<_>>()
-        .into_iter()
+    attempt.into_iter().chain(left_out).collect()
 }
 
 /// Each reason with its place and what clears it, numbered.

@@ -256,28 +256,25 @@ fn is_news(run: &Run, word: &Approval) -> bool {
     latest.is_none_or(|latest| latest.verdict != word.verdict) || expired
 }
 
+fn wave_named(run: &Run, name: &str) -> Result<usize, Status> {
+    let waves = &run.plan.waves;
+    waves
+        .iter()
+        .position(|wave| wave.name == name)
+        .ok_or_else(|| {
+            let names: Vec<_> = waves.iter().map(|wave| wave.name.as_str()).collect();
+            let names = names.join(", ");
+            Status::not_found(format!("the run has no wave {name}; it has {names}"))
+        })
+}
+
 /// The gate that an approval without a position means: the one that the named or open wave has and
 /// has not passed.
 fn waiting_gate(run: &Run, name: &str, now: Timestamp) -> Result<(usize, GatePosition), Status> {
     let wave = if name.is_empty() {
         run.wave
     } else {
-        run.plan
-            .waves
-            .iter()
-            .position(|wave| wave.name == name)
-            .ok_or_else(|| {
-                let names: Vec<_> = run
-                    .plan
-                    .waves
-                    .iter()
-                    .map(|wave| wave.name.as_str())
-                    .collect();
-                Status::not_found(format!(
-                    "the run has no wave {name}; it has {}",
-                    names.join(", ")
-                ))
-            })?
+        wave_named(run, name)?
     };
     if wave < run.wave {
         return Err(Status::failed_precondition(

@@ -16,7 +16,7 @@ use tidegate_proto::v1 as wire;
 use tidegate_waves::{Turn, may_go_back};
 use tonic::Status;
 
-use super::{ask, find, set_of};
+use super::{ask, find, members, set_of, wave_named};
 use crate::{
     api::{FleetApi, convert, list::find_set, required_reason},
     changes::Changes,
@@ -180,29 +180,17 @@ fn only(
     let run = &row.record.run;
     let mut only = Only::default();
     if !request.wave.is_empty() {
-        let waves = &run.plan.waves;
-        let found = waves.iter().position(|wave| wave.name == request.wave);
-        let Some(index) = found else {
-            let names: Vec<_> = waves.iter().map(|wave| wave.name.as_str()).collect();
-            return Err(Status::not_found(format!(
-                "the run has no wave {}; it has {}",
-                request.wave,
-                names.join(", ")
-            )));
-        };
+        let index = wave_named(run, &request.wave)?;
         only.wave = u32::try_from(index).ok();
     }
-    let members: Vec<_> = state
+    let all: Vec<_> = state
         .members_of(&row.record)
         .map(|row| &row.record.member)
         .collect();
     for name in &request.clusters {
-        let mut named = members.iter().filter(|one| one.cluster_name == *name);
+        let mut named = all.iter().filter(|one| one.cluster_name == *name);
         let Some(member) = named.next() else {
-            return Err(Status::not_found(format!(
-                "cluster {name} is not in run {}; `tidegate describe run {}` shows who is",
-                run.id, run.id
-            )));
+            return Err(members::not_in(run, name));
         };
         only.clusters.insert(member.id.cluster);
     }
@@ -216,7 +204,7 @@ fn only(
                 .cluster(uid)
                 .map(|row| row.record.cluster.labels.clone())
         };
-        let picked: BTreeSet<_> = members
+        let picked: BTreeSet<_> = all
             .iter()
             .map(|member| member.id.cluster)
             .filter(|uid| labels(*uid).is_some_and(|labels| selector.matches(&labels)))

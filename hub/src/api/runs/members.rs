@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use tidegate_model::run::{Member, MemberState, Only, WayBack};
+use tidegate_model::run::{Member, MemberState, Only, Run, WayBack};
 use tidegate_waves::{may_retry, may_skip};
 use tonic::Status;
 
@@ -32,6 +32,14 @@ pub(super) fn fits_retry(
     Ok(WayBack::default())
 }
 
+/// What is said of a cluster that the run knows nothing of.
+pub(super) fn not_in(run: &Run, cluster: &str) -> Status {
+    Status::not_found(format!(
+        "cluster {cluster} is not in run {}; `tidegate describe run {}` shows who is",
+        run.id, run.id
+    ))
+}
+
 /// Who is meant by the name of a cluster; `None` when it is left out already.
 pub(super) fn named(
     state: &State,
@@ -52,10 +60,7 @@ pub(super) fn named(
         .filter(|member| member.cluster_name == cluster)
         .peekable();
     let Some(uid) = named.peek().map(|member| member.id.cluster) else {
-        return Err(Status::not_found(format!(
-            "cluster {cluster} is not in run {}; `tidegate describe run {}` shows who is",
-            row.record.run.id, row.record.run.id
-        )));
+        return Err(not_in(&row.record.run, cluster));
     };
     if named.all(|member| member.state == MemberState::Skipped) {
         return Ok(None);

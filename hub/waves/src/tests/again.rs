@@ -29,17 +29,18 @@ fn only(n: u64) -> Only {
     }
 }
 
+/// Two canaries, of which the second fails, and one in prod.
+fn one_fails() -> [Row; 3] {
+    let fails = Row {
+        kind: Kind::Degrades,
+        ..row(2, "dev")
+    };
+    [row(1, "dev"), fails, row(3, "prod")]
+}
+
 /// Content that fails at first in dev, and works when it is tried again.
 fn failed() -> World {
-    let rows = [
-        row(1, "dev"),
-        Row {
-            kind: Kind::Degrades,
-            ..row(2, "dev")
-        },
-        row(3, "prod"),
-    ];
-    let mut world = world(&by_hand(), &rows);
+    let mut world = world(&by_hand(), &one_fails());
     world.rounds_until(100, |world| world.run.state == RunState::Failed);
     assert_eq!(world.state(0, cluster(2)), MemberState::Failed);
     world
@@ -137,15 +138,7 @@ fn a_retry_of_a_paused_run_waits_for_it_to_be_resumed() {
     strategy.waves[0].failure_budget.max = Amount::Count(1);
     strategy.waves[0].min_healthy = Amount::Percent(50);
     strategy.waves[1].gates.before = crate::tests::fixture::approval();
-    let rows = [
-        row(1, "dev"),
-        Row {
-            kind: Kind::Degrades,
-            ..row(2, "dev")
-        },
-        row(3, "prod"),
-    ];
-    let mut world = world(&strategy, &rows);
+    let mut world = world(&strategy, &one_fails());
     world.rounds_until(100, |world| world.run.gate.is_some());
     world.ask(RequestVerb::Retry);
     world.settle();
