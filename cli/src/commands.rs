@@ -82,6 +82,9 @@ async fn ask(hub: &Hub, command: &Command, output: &mut Output) -> Result<(), Er
         Command::Get(options) => get::get(hub, options, output).await,
         Command::Describe(options) => describe::describe(hub, options, output).await,
         Command::Delete(DeleteCommand::Set(options)) => sets::delete(hub, options, output).await,
+        Command::Delete(DeleteCommand::WavePlan(options)) => {
+            sets::delete_plan(hub, options, output).await
+        }
         Command::Run(command) => run_command(hub, command, output).await,
         Command::Why(options) => why::why(hub, options, output).await,
         Command::Tree(options) => tree::tree(hub, options, output).await,
@@ -141,5 +144,8 @@ async fn run_command(hub: &Hub, command: &RunCommand, output: &mut Output) -> Re
         RunCommand::Pause(options) => runs::control(hub, options, runs::PAUSE, output).await,
         RunCommand::Resume(options) => runs::control(hub, options, runs::RESUME, output).await,
         RunCommand::Cancel(options) => runs::control(hub, options, runs::CANCEL, output).await,
+        RunCommand::BreakGlass(options) => runs::break_glass(hub, options, output).await,
+        RunCommand::Retry(options) => runs::control(hub, options, runs::RETRY, output).await,
+        RunCommand::Skip(options) => runs::skip(hub, options, output).await,
     }
 }

@@ -17,6 +17,7 @@ use tidegate_model::{
     digest::Digest,
     ids::ClusterUid,
     manifest::{self, Limits},
+    written::Written,
 };
 use tidegate_proto::v1 as wire;
 use tidegate_render::tree::{self, DirectoryTree, SourceTree as _};
@@ -180,14 +181,19 @@ pub fn sets(files: &[wire::SourceFile]) -> Result<Vec<ApplicationSet>, Error> {
             }
         };
         for document in documents {
-            match ApplicationSet::from_document(&document, &file.name) {
-                Ok(set) => {
-                    if let Err(error) = tidegate_waves::validate(&set.spec.strategy) {
-                        let line = document.line_of("/spec/strategy");
-                        problems.push(format!("{}:{line}: spec.strategy: {error}", file.name));
-                    }
-                    sets.push(set);
+            let mut check = |strategy| {
+                if let Err(error) = tidegate_waves::validate(strategy) {
+                    let line = document.line_of("/spec/strategy");
+                    problems.push(format!("{}:{line}: spec.strategy: {error}", file.name));
                 }
+            };
+            match Written::from_document(&document, &file.name) {
+                Ok(Written::Set(set)) => {
+                    check(&set.spec.strategy);
+                    sets.push(*set);
+                }
+                // It makes no application.
+                Ok(Written::Plan(plan)) => check(&plan.spec.strategy),
                 Err(errors) => problems.extend(errors.iter().map(ToString::to_string)),
             }
         }

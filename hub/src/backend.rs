@@ -133,8 +133,8 @@ impl LinkBackend for Backend {
         state.cluster(cluster)?.record.renew_before
     }
 
-    fn changes(&self, _: ClusterUid) -> watch::Receiver<u64> {
-        self.db.changes()
+    fn changes(&self, cluster: ClusterUid) -> watch::Receiver<u64> {
+        self.db.changes_in(cluster)
     }
 
     fn kubernetes_uid(&self, cluster: ClusterUid) -> Option<String> {

@@ -205,6 +205,10 @@ pub struct ServeOptions {
     /// row found it.
     #[arg(long, env = "TIDEGATE_HUB_BLOB_SWEEP_INTERVAL", value_name = "DURATION", default_value = "1h", value_parser = period)]
     pub blob_sweep_interval: Span,
+    /// For tests: how far the hub's clock is from the wall clock, in a file that is looked at again
+    /// and again. Certificates are dated by the wall clock all the same.
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub test_clock_file: Option<PathBuf>,
     /// Let sets name file:// repositories, which the hub reads with its own rights.
     #[arg(long, env = "TIDEGATE_HUB_ALLOW_FILE_SOURCES")]
     pub allow_file_sources: bool,

@@ -1,19 +1,22 @@
 //! The loop that makes things happen: for every set, publish, promote, retire.
 //!
 //! Level-triggered and idempotent (design, decision 10): woken by changes of the store and of
-//! sessions, with a period as a net. The next pass is the retry, so an error of one set is noted
-//! and never stops another. Decides nothing: the passes do.
+//! sessions, with a period as a net; of many sets only those are looked at that a change concerns
+//! (`turn`). The next pass is the retry, so an error of one set is noted and never stops another.
+//! Decides nothing: the passes do.
+
+mod turn;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::Duration,
 };
 
 use tidegate_model::ids::SetUid;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::turn::{Due, Turns};
 use crate::{
     changes::Changes,
     db::{self, Db},
@@ -28,11 +31,6 @@ use crate::{
     telemetry::{content, metrics::Metrics},
 };
 
-/// How long nothing may happen while runs are open: their clocks (windows, soaks, deadlines) need
-/// looking at.
-const TICK: Duration = Duration::from_millis(250);
-/// How long nothing may happen at all.
-const PERIOD: Duration = Duration::from_secs(10);
 /// Passes over one set in a row before the others get their turn.
 const BURST: usize = 64;
 
@@ -56,6 +54,7 @@ pub struct Controller {
     settled: Settled,
     gatherer: Arc<publish::gather::Gatherer>,
     published: BTreeMap<SetUid, publish::gather::Inputs>,
+    turns: Turns,
 }
 
 impl Controller {
@@ -77,6 +76,7 @@ impl Controller {
             settled,
             gatherer: Arc::new(gatherer),
             published: BTreeMap::new(),
+            turns: Turns::default(),
         }
     }
 
@@ -91,65 +91,61 @@ impl Controller {
         let mut sessions = self.sessions.changes();
         loop {
             let seen = *changes.borrow_and_update();
-            sessions.borrow_and_update();
-            let sets: Vec<_> = self
-                .db
-                .read()
-                .sets
-                .iter()
-                .map(|set| (set.project.clone(), set.name.clone()))
-                .collect();
-            for (project, name) in sets {
-                self.settle(&project, &name, &cancel).await?;
+            let live = *sessions.borrow_and_update();
+            let due = self.turns.due(&self.db.read(), live, Instant::now());
+            for Due { set, project, name } in due {
+                let looked = self.settle(&project, &name, &cancel).await?;
+                if let Some(version) = looked {
+                    self.turns.looked(set, version, live, Instant::now());
+                }
             }
             self.settled.note(seen);
-            let wait = if self.db.read().has_open_runs() {
-                TICK
-            } else {
-                PERIOD
-            };
+            let wake = self.turns.wake(&self.db.read(), Instant::now());
             tokio::select! {
                 () = cancel.cancelled() => return Ok(()),
                 changed = changes.changed() => if changed.is_err() { return Ok(()) },
                 changed = sessions.changed() => if changed.is_err() { return Ok(()) },
-                () = tokio::time::sleep(wait) => {}
+                () = tokio::time::sleep_until(wake) => {}
             }
         }
     }
 
-    /// Passes over one set until there is nothing more to do for it now.
+    /// Passes over one set until there is nothing more to do for it now, or a pass failed: the version
+    /// of it at which that was so. `None` when another write was in the way, or others get their turn
+    /// first: then it is due again.
     async fn settle(
         &mut self,
         project: &str,
         name: &str,
         cancel: &CancellationToken,
-    ) -> Result<(), db::Error> {
+    ) -> Result<Option<u64>, db::Error> {
         for _ in 0..BURST {
             if cancel.is_cancelled() {
-                return Ok(());
+                return Ok(None);
             }
             let begun = Instant::now();
+            let version = self.snapshot(project, name, |state, set| state.version(&set.record));
             let outcome = self.pass(project, name).await;
             let seconds = begun.elapsed().as_secs_f64();
             let failed = outcome.is_err();
             self.metrics.pass(seconds, failed);
             match outcome {
                 Ok(true) => {}
-                Ok(false) => return Ok(()),
+                Ok(false) => return Ok(version),
                 Err(Error::Db(error)) if error.is_retryable() => {
                     tracing::debug!(set = name, project, %error, "the next pass tries again");
-                    return Ok(());
+                    return Ok(None);
                 }
                 Err(Error::Db(error @ (db::Error::Fenced { .. } | db::Error::Following(_)))) => {
                     return Err(error);
                 }
                 Err(error) => {
                     tracing::error!(set = name, project, %error, "a pass failed; the next one tries again");
-                    return Ok(());
+                    return Ok(version);
                 }
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// One pass; says whether it changed anything.
@@ -248,6 +244,7 @@ impl Controller {
                     evidence: &self.evidence,
                     set,
                     entries: &entries,
+                    release,
                     epoch: self.db.epoch(),
                     now,
                 },

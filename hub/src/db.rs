@@ -8,12 +8,12 @@
 mod follow;
 
 use std::{
-    collections::BTreeMap,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
 };
 
 use jiff::Timestamp;
-use tidegate_model::ids::Epoch;
+use tidegate_model::ids::{ClusterUid, Epoch};
 use tidegate_store::{BlobStore, Range, Store, Txn};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -80,8 +80,29 @@ pub struct Db {
 struct Shared {
     state: RwLock<State>,
     revision: watch::Sender<u64>,
+    /// Who waits for news of a cluster.
+    clusters: Mutex<BTreeMap<ClusterUid, watch::Sender<u64>>>,
     failed: watch::Sender<Option<String>>,
     events: Log,
+}
+
+impl Shared {
+    fn clusters(&self) -> MutexGuard<'_, BTreeMap<ClusterUid, watch::Sender<u64>>> {
+        self.clusters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells whoever waits for news of these clusters.
+    fn tell(&self, touched: &BTreeSet<ClusterUid>, revision: u64) {
+        let mut clusters = self.clusters();
+        for uid in touched {
+            let unheard = clusters
+                .get(uid)
+                .is_some_and(|sender| sender.send(revision).is_err());
+            if unheard {
+                clusters.remove(uid);
+            }
+        }
+    }
 }
 
 impl std::fmt::Debug for Db {
@@ -114,6 +135,7 @@ impl Db {
         let shared = Arc::new(Shared {
             events,
             revision: watch::Sender::new(state.revision),
+            clusters: Mutex::default(),
             state: RwLock::new(state),
             failed: watch::Sender::new(None),
         });
@@ -146,6 +168,14 @@ impl Db {
     /// Notices of changes: the revision up to which the view is complete.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.shared.revision.subscribe()
+    }
+
+    /// Notices of changes of what this cluster's agent is told: of its record and its applications. A
+    /// large fleet changes all the time, and each session hears only of its own.
+    pub fn changes_in(&self, cluster: ClusterUid) -> watch::Receiver<u64> {
+        let mut clusters = self.shared.clusters();
+        let sender = clusters.entry(cluster);
+        sender.or_insert_with(|| watch::Sender::new(0)).subscribe()
     }
 
     /// Becomes `Some` when the view can no longer follow the store; the hub must stop then.

@@ -141,12 +141,13 @@ impl EnrollBackend for Enroll {
         let fingerprint = self.authority.fingerprint();
         // Signed before the token is spent: a bad request must not cost the token.
         let probe = ClusterUid(self.db.clock().id());
-        self.sign(&order.csr, probe, now)?;
+        let signed_at = self.db.clock().wall();
+        self.sign(&order.csr, probe, signed_at)?;
         let (cluster, name) = self
             .commit(|state| trade(state, &fingerprint, &order, now))
             .await?
             .map_err(EnrollError::Refused)?;
-        let certificate = self.sign(&order.csr, cluster, now)?;
+        let certificate = self.sign(&order.csr, cluster, signed_at)?;
         tracing::info!(cluster = name, uid = %cluster, "a cluster joined");
         Ok(Joined {
             cluster,
@@ -156,8 +157,8 @@ impl EnrollBackend for Enroll {
     }
 
     async fn renew(&self, cluster: ClusterUid, csr: Vec<u8>) -> Result<Certificate, EnrollError> {
-        let now = self.db.clock().now();
-        let certificate = self.sign(&csr, cluster, now)?;
+        let signed_at = self.db.clock().wall();
+        let certificate = self.sign(&csr, cluster, signed_at)?;
         self.commit(|state| {
             let mut changes = Changes::default();
             let Some(row) = state.cluster(cluster) else {

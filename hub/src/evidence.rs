@@ -7,7 +7,9 @@
 use jiff::{SignedDuration, Timestamp};
 use tidegate_model::{health::Health, ids::ClusterUid, report::Phase};
 
-use crate::{clock::Clock, link::Sessions, records::AppRecord, state::State};
+use crate::{
+    clock::Clock, link::Sessions, measure::Measurements, records::AppRecord, state::State,
+};
 
 /// Live facts about a cluster's session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +42,7 @@ pub struct Evidence {
     good_for: SignedDuration,
     /// When this process began to listen: before, nobody can have been heard.
     started: Timestamp,
+    measured: Measurements,
 }
 
 impl Evidence {
@@ -53,12 +56,18 @@ impl Evidence {
             clock,
             good_for,
             started,
+            measured: Measurements::default(),
         }
     }
 
     /// When this hub began to listen.
     pub fn started(&self) -> Timestamp {
         self.started
+    }
+
+    /// What was measured for soaking waves.
+    pub fn measured(&self) -> &Measurements {
+        &self.measured
     }
 
     /// Ends the session of a cluster that may no longer speak.

@@ -27,6 +27,7 @@ pub mod identity;
 pub mod init;
 pub mod layout;
 pub mod link;
+pub mod measure;
 pub mod migrate;
 mod moving;
 pub mod poller;

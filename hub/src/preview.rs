@@ -14,6 +14,7 @@ use std::{
 
 use tidegate_model::{
     bundle::Bundle,
+    deny::Deny,
     digest::Digest,
     ids::Epoch,
     release::{ReleaseEntry, SourceCommit},
@@ -123,6 +124,14 @@ impl Previewer {
     /// [`Error::Content`].
     pub async fn entries(&self, digest: Digest) -> Result<Vec<ReleaseEntry>, Error> {
         Ok(self.content.entries(digest).await?)
+    }
+
+    /// What going back from one bundle to another denies.
+    ///
+    /// # Errors
+    /// [`Error::Content`].
+    pub async fn denied(&self, bad: Digest, good: Digest) -> Result<BTreeSet<Deny>, Error> {
+        Ok(self.content.denied(bad, Some(good)).await?)
     }
 
     /// Bundles of these releases' entries, as sides to compare.

@@ -19,12 +19,12 @@ use tidegate_model::{
     digest::Digest,
     ids::{AppUid, ClusterUid, Epoch, RunId},
     release::{Release, ReleaseEntry},
-    run::{MemberId, Run},
+    run::{MemberId, Request, Run},
     strategy::{SupersedeWhen, Unmatched},
 };
 use tidegate_proto::v1 as wire;
 use tidegate_store::txn::MAX_BYTES;
-use tidegate_waves::{AppStart, Begin, Candidate, PlanError, Planned};
+use tidegate_waves::{AppStart, Begin, Candidate, Facts, PlanError, Planned, Turn};
 use uuid::Uuid;
 
 pub use self::effects::{DenyOrder, Stick, with_denies};
@@ -47,6 +47,8 @@ pub struct View<'a> {
     pub set: &'a Row<SetRecord>,
     /// Entries of [`wanted_release`], empty when there is none.
     pub entries: &'a [ReleaseEntry],
+    /// Which those are, as [`wanted_release`] said when they were read.
+    pub release: Option<Digest>,
     /// The hub's term.
     pub epoch: Epoch,
     /// The hub's time.
@@ -114,7 +116,7 @@ fn next<'a>(state: &'a State, set: &SetRecord) -> Next<'a> {
 
 /// Number of the release whose turn it is: the newest, or where they queue the first that had none.
 fn next_number(state: &State, set: &SetRecord, latest: Option<&Run>) -> u64 {
-    if set.document.spec.strategy.supersede.newer != SupersedeWhen::Queue {
+    if state.strategy(set).supersede.newer != SupersedeWhen::Queue {
         return set.last_release;
     }
     let had = latest.map_or(0, |run| run.release_number);
@@ -128,35 +130,64 @@ fn next_number(state: &State, set: &SetRecord, latest: Option<&Run>) -> u64 {
 pub fn wanted_release(state: &State, set: &Row<SetRecord>) -> Option<Digest> {
     match next(state, &set.record) {
         Next::Complete(_, release) | Next::Begin(release) => Some(release.entries),
-        Next::Step(_) | Next::Nothing => None,
+        Next::Step(row) => back_release(state, &set.record, &row.record.run).map(|(_, at)| at),
+        Next::Nothing => None,
     }
+}
+
+/// Whether a run of the set that is over still owes something to somebody.
+pub fn owes(state: &State, set: &SetRecord) -> bool {
+    !debts::owing(state, set).is_empty()
+}
+
+/// Number of the release that a run goes back to, or is asked to.
+pub fn goes_back_to(run: &Run) -> Option<u64> {
+    let asked = run.request.as_ref().and_then(|request| request.way.to);
+    let open = !run.state.is_terminal();
+    let begun = run.rollback.as_ref().filter(|_| open);
+    asked.or_else(|| begun.and_then(|by| by.way.to))
+}
+
+/// That release and the blob with its entries.
+fn back_release(state: &State, set: &SetRecord, run: &Run) -> Option<(u64, Digest)> {
+    let number = goes_back_to(run)?;
+    let release = state.release(set, number)?;
+    Some((number, release.record.entries))
 }
 
 /// Moves a set's promotion on by one transaction.
 pub fn pass(view: &View<'_>, id: &mut dyn FnMut() -> Uuid) -> Pass {
     // Debts first: a newer run waits where one stands (`debts`).
     for row in debts::owing(view.state, &view.set.record) {
-        let pass = step(view, row);
+        let facts = gather(view, row);
+        if !debts::may_move(view.state, &row.record, &facts) {
+            continue;
+        }
+        let pass = step(view, row, facts);
         if !pass.changes.is_empty() {
             return pass;
         }
     }
+    // Members are made from entries: those of what was next a moment ago would be others.
+    let read = |release: &ReleaseRecord| view.release == Some(release.entries);
     match next(view.state, &view.set.record) {
-        Next::Nothing => Pass::default(),
-        Next::Step(row) => step(view, row),
-        Next::Complete(row, release) => complete(view, row, release),
-        Next::Begin(release) => begin(view, release, RunId(id())),
+        Next::Step(row) => step(view, row, gather(view, row)),
+        Next::Complete(row, release) if read(release) => complete(view, row, release),
+        Next::Begin(release) if read(release) => begin(view, release, RunId(id())),
+        Next::Nothing | Next::Complete(..) | Next::Begin(_) => Pass::default(),
     }
 }
 
-fn step(view: &View<'_>, row: &Row<RunRecord>) -> Pass {
-    let facts = facts::gather(
-        view.state,
-        view.evidence,
-        &view.set.record,
-        &row.record,
-        view.epoch,
-    );
+fn gather(view: &View<'_>, row: &Row<RunRecord>) -> Facts {
+    let set = &view.set.record;
+    facts::gather(view.state, view.evidence, set, &row.record, view.epoch)
+}
+
+fn step(view: &View<'_>, row: &Row<RunRecord>, mut facts: Facts) -> Pass {
+    // Those of another release were read for what was next a moment ago.
+    facts.back = back_release(view.state, &view.set.record, &row.record.run)
+        .filter(|(_, at)| view.release == Some(*at))
+        .map(|(number, _)| tidegate_waves::back_to(number, view.entries));
     let rows: BTreeMap<_, _> = view
         .state
         .members_of(&row.record)
@@ -187,6 +218,27 @@ pub fn explain(
         .map(|row| (row.record.member.id.clone(), row.record.member.clone()));
     let blocking = tidegate_waves::explain(&record.run, &members.collect(), &facts, now);
     blocking.into_iter().map(effects::blocking).collect()
+}
+
+/// What a rollback that is asked for now would write; `entries` are those of the release that it
+/// names.
+pub fn turns(
+    view: &View<'_>,
+    record: &RunRecord,
+    request: Request,
+) -> Result<Vec<Turn>, &'static str> {
+    let set = &view.set.record;
+    // Asked, so that the facts are those of everybody, also of a run that is over and owes.
+    let mut asked = record.clone();
+    asked.run.request = Some(request.clone());
+    let mut facts = facts::gather(view.state, view.evidence, set, &asked, view.epoch);
+    let to = request.way.to;
+    facts.back = to.map(|number| tidegate_waves::back_to(number, view.entries));
+    let members = view
+        .state
+        .members_of(record)
+        .map(|row| (row.record.member.id.clone(), row.record.member.clone()));
+    tidegate_waves::turns(&record.run, &members.collect(), &facts, request, view.now)
 }
 
 /// What a plan is made over, from applications that have no record yet.
@@ -232,7 +284,7 @@ fn candidates(view: &View<'_>) -> Vec<Candidate> {
 fn plan(view: &View<'_>) -> Result<(Planned, Option<PlanError>), PlanError> {
     let set = &view.set.record;
     let candidates = candidates(view);
-    let strategy = &set.document.spec.strategy;
+    let strategy = view.state.strategy(set);
     match tidegate_waves::plan(strategy, &candidates, seed(set)) {
         Ok(planned) => Ok((planned, None)),
         // An error when the set is written; a member that shows up later is left out and named
@@ -385,7 +437,7 @@ fn start(
         epoch,
         now,
         release: &release,
-        strategy: &set.document.spec.strategy,
+        strategy: view.state.strategy(set),
         planned,
         apps: &apps.collect(),
     })

@@ -3,7 +3,7 @@
 //! Owns keys and the passage to and from `tidegate.storage.v1`. Never decides anything.
 //!
 //! Everything that must survive a restart is here, because a restarted hub may know nothing else:
-//! who may speak (users, clusters, tokens), what was asked (sets), what it became (applications,
+//! who may speak (users, clusters, tokens), what was asked (sets, wave plans), what it became (applications,
 //! releases), how far it got (runs, members), on which evidence (reports), what is held back and
 //! why (pins, denies, holds), and the record of every decision (audit). Sessions, last-seen times
 //! and the freshness of evidence live in memory: after a restart they are unknown until the agents
@@ -19,6 +19,7 @@ mod rollback;
 mod run;
 mod set;
 mod source;
+mod wave_plan;
 pub(crate) mod wire;
 
 use jiff::Timestamp;
@@ -34,6 +35,7 @@ use tidegate_model::{
     report::Report,
     run::{LastGood, Member, Run},
     source::RepoRevision,
+    wave_plan::WavePlan,
 };
 
 /// The end of a chain. Key: `<project>/head`.
@@ -182,6 +184,21 @@ pub struct SetRecord {
     /// their run then were made before its denies and pins, so they never get one: what they bring is
     /// looked at again, and is another release if nothing holds it.
     pub void_through: u64,
+}
+
+/// A strategy that many sets name. Key: `<project>/<name>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WavePlanRecord {
+    /// Its project.
+    pub project: String,
+    /// Its name.
+    pub name: String,
+    /// Rises with every accepted change of the document.
+    pub version: u64,
+    /// The document.
+    pub document: WavePlan,
+    /// Who applied the document as it is.
+    pub applied_by: String,
 }
 
 /// An application of a set. Key: `<project>/<set uid>/<uid>`.

@@ -107,31 +107,39 @@ pub async fn run(options: &RestoreOptions) -> Result<Made, Error> {
         move || prepare(&from, least)
     })
     .await?;
-    check_directory(&layout, contents.digest)?;
     let ours = Move {
         source: format!("backup {}", contents.digest),
         command: command(options),
     };
     let same = |found: &Move| found.source == ours.source;
-    if options.store.store == StoreKind::Etcd {
+    let on_etcd = options.store.store == StoreKind::Etcd;
+    if !(on_etcd && may_be_unfinished(&layout, contents.digest)) {
+        check_directory(&layout, contents.digest)?;
+    }
+    if on_etcd {
         // Before anything is written: where the etcd is in use, the directory is left as it is, too.
         let etcd = storage::connect_etcd(&options.store.etcd).await?;
-        moving::check_free(&etcd, same).await?;
+        check_etcd(&layout, contents.digest, &etcd, same).await?;
     }
     begin(&layout, contents.digest)?;
     write_identity(&layout, &contents.identity)?;
     write_blobs(&layout, from).await?;
     let target = target(&layout, options).await?;
     moving::fill(&*target, &ours, same, &records).await?;
-    moving::end(&*target).await?;
-    // Closes the file.
-    drop(target);
     match options.store.store {
         StoreKind::Redb => {
+            moving::end(&*target).await?;
+            // Closes the file.
+            drop(target);
             let store = layout.store();
             files::rename(&layout.store_unfinished(), &store).map_err(failed(&store))?;
         }
-        StoreKind::Etcd => storage::mark_etcd(&layout, &options.store.etcd)?,
+        StoreKind::Etcd => {
+            // The other way round, a restore that is killed in between would take its own records for
+            // those of another hub.
+            storage::mark_etcd(&layout, &options.store.etcd)?;
+            moving::end(&*target).await?;
+        }
     }
     let mark = layout.restore_mark();
     files::remove(&mark).map_err(failed(&mark))?;
@@ -164,6 +172,29 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     spawn_blocking(work).await.unwrap_or(Err(Error::Ending))
+}
+
+/// Refuses an etcd that holds anything but what the same restore left, and a finished hub.
+async fn check_etcd(
+    layout: &Layout,
+    backup: Digest,
+    etcd: &dyn Store,
+    same: impl Fn(&Move) -> bool,
+) -> Result<(), Error> {
+    let mark = moving::mark(etcd).await.map_err(moving::Error::from)?;
+    if mark.is_none() || !may_be_unfinished(layout, backup) {
+        check_directory(layout, backup)?;
+    }
+    moving::check_free(etcd, same).await?;
+    Ok(())
+}
+
+/// Whether the directory of a hub on etcd can be what the same restore left, killed just before it let
+/// hubs start: then the etcd still has its mark.
+fn may_be_unfinished(layout: &Layout, backup: Digest) -> bool {
+    let mark = fs::read_to_string(layout.restore_mark());
+    storage::made_with(layout) == Some(StoreKind::Etcd)
+        && mark.is_ok_and(|found| found == format!("{backup}\n"))
 }
 
 /// Refuses a directory that holds anything but what the same restore left.

@@ -11,7 +11,7 @@ use tokio::{net::TcpListener, signal::unix, sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    clock::Clock,
+    clock::{self, Clock},
     config::ServeOptions,
     controller::Controller,
     db::{self, Db},
@@ -25,6 +25,7 @@ use crate::{
     identity::{self, Authority, tls::ServerKey},
     layout::Layout,
     link::Sessions,
+    measure::{self, Measurer},
     poller::Poller,
     settled::Settled,
     standby, storage,
@@ -49,6 +50,9 @@ pub enum Error {
     /// Signals cannot be received.
     #[error("failed to wait for signals")]
     Signals(#[source] io::Error),
+    /// The clock of a test.
+    #[error(transparent)]
+    Clock(#[from] clock::Error),
     /// Certificates.
     #[error(transparent)]
     Identity(#[from] identity::Error),
@@ -76,6 +80,9 @@ pub enum Error {
     /// The repositories.
     #[error(transparent)]
     Git(#[from] git::Error),
+    /// The client that asks for samples.
+    #[error(transparent)]
+    Measure(#[from] measure::Error),
     /// The gRPC server.
     #[error("failed to serve")]
     Serve(#[from] tonic::transport::Error),
@@ -125,8 +132,8 @@ pub async fn serve_on(
     storage::check_made(&layout, &options.store)?;
     // What a flag can have wrong is found before a standby waits.
     let git = Git::new(git_options(&options, &layout))?;
-    let clock = Clock::default();
-    let authority = Authority::load(&layout.identity(), clock.now())?;
+    let clock = clock(&options)?;
+    let authority = Authority::load(&layout.identity(), clock.wall())?;
     let holder = format!("hub/{}", clock.id());
     let ready = Ready {
         options,
@@ -174,6 +181,15 @@ pub async fn serve_on(
     outcome
 }
 
+/// The wall clock, unless a test says otherwise.
+fn clock(options: &ServeOptions) -> Result<Clock, clock::Error> {
+    let Some(file) = &options.test_clock_file else {
+        return Ok(Clock::default());
+    };
+    tracing::warn!(file = %file.display(), "the hub's clock is moved by a file, as a test wants it");
+    Clock::shifted(file)
+}
+
 /// What a hub has before it leads.
 struct Ready {
     options: ServeOptions,
@@ -206,7 +222,7 @@ async fn work(
     let authority = Arc::new(authority);
     let key = ServerKey::new(
         &authority,
-        &authority.server_certificate(&layout.identity(), clock.now())?,
+        &authority.server_certificate(&layout.identity(), clock.wall())?,
     )?;
     // Components outlive the doors: what a last call writes is still followed and recorded.
     let inner = CancellationToken::new();
@@ -237,7 +253,7 @@ async fn work(
         sweep_interval,
         &inner,
         &cancel,
-    );
+    )?;
     tasks.spawn(renew(
         doors.key.clone(),
         Arc::clone(&doors.authority),
@@ -291,7 +307,7 @@ fn background(
     sweep_interval: Duration,
     inner: &CancellationToken,
     cancel: &CancellationToken,
-) -> JoinSet<Result<(), db::Error>> {
+) -> Result<JoinSet<Result<(), db::Error>>, Error> {
     let (db, evidence) = (doors.db.clone(), doors.evidence.clone());
     let controller = Controller::new(
         db.clone(),
@@ -301,7 +317,9 @@ fn background(
         doors.settled.clone(),
     );
     let sweeper = garbage::Sweeper::new(db.clone(), controller.content(), sweep_interval);
+    let measurer = Measurer::new(db.clone(), evidence.measured().clone())?;
     let mut tasks = JoinSet::new();
+    tasks.spawn(measure(measurer, inner.clone()));
     let (control, ended) = (inner.clone(), cancel.clone());
     tasks.spawn(async move {
         let outcome = controller.run(control).await;
@@ -328,7 +346,7 @@ fn background(
         let failed = |error| db::Error::Following(format!("the health port failed: {error}"));
         health.await.map_err(failed)
     });
-    tasks
+    Ok(tasks)
 }
 
 /// Cancels `cancel` when the view can no longer follow the store: what such a hub showed would be
@@ -347,6 +365,12 @@ async fn watchdog(
     Err(db::Error::Following(why))
 }
 
+/// Measures while the hub works.
+async fn measure(measurer: Measurer, cancel: CancellationToken) -> Result<(), db::Error> {
+    measurer.run(cancel).await;
+    Ok(())
+}
+
 /// Renews the listener's certificate while the hub runs; the authority decides when it is time.
 async fn renew(
     key: ServerKey,
@@ -361,7 +385,7 @@ async fn renew(
             () = tokio::time::sleep(RENEWAL_CHECK) => {}
         }
         let renewed = authority
-            .server_certificate(&layout.identity(), clock.now())
+            .server_certificate(&layout.identity(), clock.wall())
             .and_then(|certificate| key.replace(&certificate));
         if let Err(error) = renewed {
             tracing::error!(%error, "failed to renew the listener's certificate; trying again");

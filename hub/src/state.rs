@@ -3,6 +3,8 @@
 //! Owns reading. Never writes and never decides: passes take it as a value, the API reads it.
 //! Audit records are not kept here, only the ends of their chains.
 
+mod touched;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -11,15 +13,19 @@ use std::{
 use tidegate_model::{
     cluster::Cluster,
     ids::{AppUid, ClusterUid, RunId, SetUid},
+    report::Phase,
     run::MemberId,
+    strategy,
 };
 
+use self::touched::Touched;
 use crate::{
     changes::Changes,
     records::{
         AppRecord, AuditHead, ClusterRecord, DenyRecord, EpochRecord, Error, HoldRecord,
         MemberRecord, PinRecord, Record, ReissueRecord, ReleaseRecord, ReportRecord,
         RestoredRecord, RunRecord, SetRecord, SourceRecord, TokenRecord, UserRecord,
+        WavePlanRecord,
     },
 };
 
@@ -115,6 +121,8 @@ pub struct State {
     pub users: Table<UserRecord>,
     /// Sets.
     pub sets: Table<SetRecord>,
+    /// Strategies that sets name.
+    pub wave_plans: Table<WavePlanRecord>,
     /// Applications.
     pub apps: Table<AppRecord>,
     /// Last reports.
@@ -140,6 +148,7 @@ pub struct State {
     /// Ends of the audit chains.
     pub audit_heads: Table<AuditHead>,
     index: Index,
+    touched: Touched,
 }
 
 /// Keys of what is asked for without its set, at every report and by every session.
@@ -183,12 +192,23 @@ impl State {
     /// Folds in one change: the new value with its revision, or `None` for a deletion.
     pub fn apply(&mut self, key: &str, change: Option<(&[u8], u64)>) -> Result<(), Error> {
         let kind = key.split('/').nth(3).unwrap_or_default();
+        if kind == SetRecord::KIND {
+            let before = self.sets.record(key);
+            self.sets.apply(key, change)?;
+            match (self.sets.record(key), before) {
+                (Some(set), _) => self.touched.set(set.uid),
+                (None, Some(set)) => self.touched.forget(set.uid),
+                (None, None) => {}
+            }
+            return Ok(());
+        }
+        self.touched.record(kind, key);
         match kind {
             EpochRecord::KIND => self.epochs.apply(key, change),
             ClusterRecord::KIND => self.clusters.apply(key, change),
             TokenRecord::KIND => self.tokens.apply(key, change),
             UserRecord::KIND => self.users.apply(key, change),
-            SetRecord::KIND => self.sets.apply(key, change),
+            WavePlanRecord::KIND => self.wave_plans.apply(key, change),
             AppRecord::KIND => {
                 let before = self.apps.record(key);
                 self.apps.apply(key, change)?;
@@ -229,6 +249,27 @@ impl State {
         Ok(self)
     }
 
+    /// Rises with every change of what a set depends on; says nothing of sessions and of time.
+    pub fn version(&self, set: &SetRecord) -> u64 {
+        self.touched.version(set.uid)
+    }
+
+    /// The cluster whose agent hears of the record at this key. Of its reports it hears only of those
+    /// that say that a tombstone was carried out: all others are what it said itself.
+    pub fn cluster_at(&self, key: &str) -> Option<ClusterUid> {
+        let of = |uid| self.app(uid).map(|app| app.app.cluster);
+        match key.split('/').nth(3)? {
+            ClusterRecord::KIND => Some(self.clusters.get(key)?.record.cluster.uid),
+            AppRecord::KIND => Some(self.apps.get(key)?.record.app.cluster),
+            ReportRecord::KIND => {
+                let report = &self.reports.get(key)?.record.report;
+                of(report.app).filter(|_| report.phase == Phase::Removed)
+            }
+            RestoredRecord::KIND => of(self.restored.get(key)?.record.app),
+            _ => None,
+        }
+    }
+
     /// The cluster with this uid.
     pub fn cluster(&self, uid: ClusterUid) -> Option<&Row<ClusterRecord>> {
         self.clusters.under(&format!("_/{uid}")).next()
@@ -258,6 +299,35 @@ impl State {
             "/tidegate/v1/{}/{project}/{name}",
             SetRecord::KIND
         ))
+    }
+
+    /// The wave plan of that name.
+    pub fn wave_plan(&self, project: &str, name: &str) -> Option<&Row<WavePlanRecord>> {
+        self.wave_plans.get(&format!(
+            "/tidegate/v1/{}/{project}/{name}",
+            WavePlanRecord::KIND
+        ))
+    }
+
+    /// The sets that name a wave plan, in key order.
+    pub fn sets_with<'a>(
+        &'a self,
+        project: &'a str,
+        plan: &'a str,
+    ) -> impl Iterator<Item = &'a Arc<SetRecord>> {
+        self.sets.iter().filter(move |set| {
+            set.project == project && set.document.spec.strategy.wave_plan == plan
+        })
+    }
+
+    /// How releases of a set reach their members: its own strategy, or that of the wave plan that it
+    /// names. One whose plan is gone names it still, and cannot be planned.
+    pub fn strategy<'a>(&'a self, set: &'a SetRecord) -> &'a strategy::Strategy {
+        let own = &set.document.spec.strategy;
+        match self.wave_plan(&set.project, &own.wave_plan) {
+            Some(plan) if !own.wave_plan.is_empty() => &plan.record.document.spec.strategy,
+            _ => own,
+        }
     }
 
     /// The set with this uid.
@@ -372,11 +442,6 @@ impl State {
         self.reissues
             .under(&format!("{}/{}", set.project, set.uid))
             .next()
-    }
-
-    /// Whether any run is not over: its clocks need looking at.
-    pub fn has_open_runs(&self) -> bool {
-        self.runs.iter().any(|run| !run.run.state.is_terminal())
     }
 }
 

@@ -38,7 +38,7 @@ use crate::{
     identity::Authority,
     link::Sessions,
     poller::Poller,
-    records::{AppRecord, AuditRecord, ClusterRecord, Record, SetRecord},
+    records::{AppRecord, AuditRecord, ClusterRecord, Record, SetRecord, WavePlanRecord},
     settled::Settled,
 };
 
@@ -238,6 +238,19 @@ pub(crate) fn set(n: u128, name: &str, strategy: &Value) -> SetRecord {
         managed_by: "api".to_owned(),
         latest_run: None,
         last_succeeded: None,
+    }
+}
+
+/// A wave plan of the default project.
+pub(crate) fn wave_plan(name: &str, strategy: &Value) -> WavePlanRecord {
+    let document = json!({"apiVersion": "tidegate.dev/v1alpha1", "kind": "WavePlan",
+        "metadata": {"name": name}, "spec": {"strategy": strategy}});
+    WavePlanRecord {
+        project: "default".to_owned(),
+        name: name.to_owned(),
+        version: 1,
+        document: serde_json::from_value(document).unwrap(),
+        applied_by: "ada".to_owned(),
     }
 }
 

@@ -5,6 +5,8 @@
 
 mod validate;
 
+pub(crate) use self::validate::strategy;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -183,7 +185,7 @@ pub struct TemplateSpec {
     pub sync_policy: TemplateSyncPolicy,
 }
 
-fn default_project() -> String {
+pub(crate) fn default_project() -> String {
     "default".to_owned()
 }
 

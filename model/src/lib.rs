@@ -30,6 +30,8 @@ pub mod selector;
 pub mod source;
 pub mod strategy;
 pub mod tree;
+pub mod wave_plan;
+pub mod written;
 
 /// The API group and version of every document a user writes for Tidegate.
 pub const API_VERSION: &str = "tidegate.dev/v1alpha1";

@@ -3,12 +3,16 @@
 //! Owns the nouns of the state machine: header, frozen plan, members, their states and causes.
 //! Never moves them: `tidegate-waves` does. A run is stored as a header plus one record per member.
 
-use std::collections::BTreeMap;
+mod analysis;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use self::analysis::{Analysing, Sample, SampleVerdict, Tally};
 use crate::{
+    deny::PinRelease,
     digest::Digest,
     duration::Span,
     ids::{AppUid, ClusterUid, Epoch, Generation, ReleaseId, RunId, SetUid},
@@ -56,13 +60,19 @@ pub struct Run {
     pub request: Option<Request>,
     /// Soak of the open wave.
     pub soak: SoakClock,
+    /// What was measured in the latest soak; `None` before the first of a wave with an analysis.
+    pub analysing: Option<Analysing>,
     /// Who made the release, as far as is known: their words do not open gates that ask for a
     /// separation of duties.
     pub authors: Vec<String>,
     /// Words given on gates, bound to wave and content.
     pub approvals: Vec<Approval>,
+    /// Waves whose windows a person opened for this run.
+    pub broken_glass: Vec<BrokenGlass>,
     /// Who set the rollback off; kept once it began.
     pub rollback: Option<RollbackBy>,
+    /// The latest attempt that a person asked for; `None` while the first goes on.
+    pub retry: Option<Retry>,
     /// The run's own clock.
     pub clock: RunClock,
     /// It succeeded without some of its members: those that are still [`MemberState::Deferred`] get
@@ -89,6 +99,34 @@ pub struct RunClock {
     pub hub: Timestamp,
 }
 
+/// A person opened the windows of a wave for this run, whatever time it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BrokenGlass {
+    /// Index of the wave that was open.
+    pub wave: usize,
+    /// Who, from the authenticated identity.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
+    /// When, by the hub's clock.
+    pub at: Timestamp,
+}
+
+/// Another attempt at what failed, at the same content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Retry {
+    /// Which attempt it is: the first that a person asks for is the second.
+    pub attempt: u32,
+    /// The authenticated identity.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
+    /// Members that failed are still being put back into the queue.
+    pub pending: bool,
+}
+
 /// Who set a rollback off.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -99,6 +137,21 @@ pub struct RollbackBy {
     pub actor: String,
     /// Why.
     pub reason: String,
+    /// How far it goes, and where.
+    pub way: WayBack,
+}
+
+/// How far a rollback goes, where to, and how long it sticks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WayBack {
+    /// Whom it takes back.
+    pub only: Only,
+    /// Number of the earlier release that it goes back to; without it every application goes back to
+    /// its own last known good.
+    pub to: Option<u64>,
+    /// What opens the pins besides `unpin`; without it what who asked makes usual.
+    pub pin: Option<PinRelease>,
 }
 
 /// The frozen waves of a run.
@@ -236,7 +289,8 @@ pub enum RunState {
 
 impl RunState {
     /// Whether it never changes again by itself: a person can still roll a Succeeded, Failed or
-    /// Cancelled run back, as long as no newer one began.
+    /// Cancelled run back, and try what failed in one that Succeeded or Failed again, as long as no
+    /// newer one began.
     pub fn is_terminal(self) -> bool {
         matches!(
             self,
@@ -347,6 +401,8 @@ pub enum CauseCode {
     /// What a deferred member was owed is not owed any more: newer content has taken its place, its
     /// run went back, or it failed elsewhere.
     DebtVoid,
+    /// A sample of an analysis failed.
+    AnalysisFailed,
 }
 
 /// A paused run.
@@ -369,6 +425,26 @@ pub struct Request {
     pub actor: String,
     /// Why.
     pub reason: String,
+    /// Whom it is about; for a rollback also where it goes.
+    pub way: WayBack,
+}
+
+/// A choice of members; without a word it is everybody.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Only {
+    /// Those of this wave, by its index.
+    pub wave: Option<u32>,
+    /// Those of these clusters.
+    pub clusters: BTreeSet<ClusterUid>,
+}
+
+impl Only {
+    /// Whether this member is meant.
+    pub fn has(&self, id: &MemberId) -> bool {
+        self.wave.is_none_or(|wave| wave == id.wave)
+            && (self.clusters.is_empty() || self.clusters.contains(&id.cluster))
+    }
 }
 
 /// What can be asked of a run.
@@ -382,6 +458,12 @@ pub enum RequestVerb {
     Cancel,
     /// Take every touched member back to its last known good.
     Rollback,
+    /// Open the windows of the open wave for this run.
+    BreakGlass,
+    /// Try the members that failed again, at the same content.
+    Retry,
+    /// Wait for a member no longer; it keeps what it runs.
+    Skip,
 }
 
 /// How much of a soak is done.
@@ -424,6 +506,8 @@ pub struct Approval {
     pub reason: String,
     /// When, by the hub's clock.
     pub at: Timestamp,
+    /// At [`GatePosition::Analysis`], the soak whose samples it speaks of; zero at others.
+    pub soak: u32,
 }
 
 /// Yes or no.
@@ -443,4 +527,6 @@ pub enum GatePosition {
     Before,
     /// After its soak.
     After,
+    /// In its soak, when an analysis said nothing too often.
+    Analysis,
 }

@@ -57,6 +57,94 @@ pub struct SelectorError {
     problem: &'static str,
 }
 
+/// Why words are no selector.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error(
+    "failed to read the selector {text:?}: {part:?} is no requirement; write k=v, k!=v, k, !k, \
+     k in (a,b), k notin (a,b), k>1 or k<9, with commas between"
+)]
+pub struct SelectorWords {
+    text: String,
+    part: String,
+}
+
+impl std::str::FromStr for Selector {
+    type Err = SelectorWords;
+
+    /// As kubectl writes it on a command line.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut parts = vec![String::new()];
+        let mut depth = 0_u32;
+        for letter in text.chars() {
+            match letter {
+                '(' => depth += 1,
+                ')' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            match parts.last_mut() {
+                Some(last) if letter != ',' || depth > 0 => last.push(letter),
+                _ => parts.push(String::new()),
+            }
+        }
+        let read = |part: &String| {
+            requirement(part.trim()).ok_or_else(|| SelectorWords {
+                text: text.to_owned(),
+                part: part.trim().to_owned(),
+            })
+        };
+        Ok(Self {
+            match_labels: BTreeMap::new(),
+            match_expressions: parts.iter().map(read).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+fn requirement(text: &str) -> Option<Requirement> {
+    let made = |key: &str, operator, values: Vec<String>| {
+        let key = key.trim();
+        let is_key =
+            !key.is_empty() && !key.contains(|c: char| c.is_whitespace() || "()!=<>".contains(c));
+        let is_value = |value: &String| {
+            value
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+        };
+        (is_key && values.iter().all(is_value)).then(|| Requirement {
+            key: key.to_owned(),
+            operator,
+            values,
+        })
+    };
+    let one = |value: &str| vec![value.trim().to_owned()];
+    if let Some((key, value)) = text.split_once("!=") {
+        return made(key, Operator::NotIn, one(value));
+    }
+    if let Some((key, value)) = text.split_once("==").or_else(|| text.split_once('=')) {
+        return made(key, Operator::In, one(value));
+    }
+    for (sign, operator) in [('>', Operator::Gt), ('<', Operator::Lt)] {
+        if let Some((key, value)) = text.split_once(sign) {
+            value.trim().parse::<i64>().ok()?;
+            return made(key, operator, one(value));
+        }
+    }
+    if let Some((head, values)) = text.split_once('(') {
+        let values = values.strip_suffix(')')?.split(',');
+        let values: Vec<_> = values.map(|value| value.trim().to_owned()).collect();
+        let (key, word) = head.trim().split_once(char::is_whitespace)?;
+        let operator = match word.trim() {
+            "in" => Operator::In,
+            "notin" => Operator::NotIn,
+            _ => return None,
+        };
+        return made(key, operator, values);
+    }
+    match text.strip_prefix('!') {
+        Some(key) => made(key, Operator::DoesNotExist, Vec::new()),
+        None => made(text, Operator::Exists, Vec::new()),
+    }
+}
+
 impl Selector {
     /// Checks the number and form of the values.
     pub fn validate(&self) -> Result<(), SelectorError> {
@@ -135,6 +223,38 @@ mod tests {
                 values,
             }],
             ..Selector::default()
+        }
+    }
+
+    #[test]
+    fn words_are_read_as_kubectl_writes_them() {
+        let eu: BTreeMap<_, _> = [("env", "prod"), ("rank", "7")]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into();
+        for (text, matches) in [
+            ("env=prod", true),
+            ("env==prod", true),
+            ("env!=prod", false),
+            ("env in (dev, prod),rank>5", true),
+            ("env notin (dev),!region", true),
+            ("env,region", false),
+            ("rank<7", false),
+        ] {
+            let selector: Selector = text.parse().unwrap();
+            assert_eq!(selector.validate(), Ok(()), "{text}");
+            assert_eq!(selector.matches(&eu), matches, "{text}");
+        }
+        for text in [
+            "",
+            "a b",
+            "env in prod",
+            "env=a=b",
+            "rank>x",
+            "env in (a",
+            "a,",
+        ] {
+            let problem = text.parse::<Selector>().unwrap_err().to_string();
+            assert!(problem.contains("k notin (a,b)"), "{text}: {problem}");
         }
     }
 

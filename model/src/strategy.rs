@@ -4,15 +4,21 @@
 //! so they are refused instead of ignored. Never plans: `tidegate-waves` does.
 
 mod amount;
+mod analysis;
 mod budget;
 mod gate;
+mod rolling_sync;
+mod window;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::{
     amount::Amount,
+    analysis::{Analysis, Comparator, Condition, HttpCheck, PrometheusQuery},
     budget::{BudgetMode, FailureBudget},
     gate::{ApprovalGate, Approver, Gate, Gates},
+    rolling_sync::{RollingStep, RollingSync},
+    window::{Invoker, Window, WindowAction, WindowKind},
 };
 use crate::{duration::Span, selector::Selector};
 
@@ -23,9 +29,18 @@ pub struct Strategy {
     /// How members are ordered.
     #[serde(rename = "type", default)]
     pub kind: StrategyType,
+    /// The `WavePlan` of the same project that says it all; nothing else is written beside it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub wave_plan: String,
     /// In order; only with type Waves.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waves: Vec<Wave>,
+    /// Argo CD's steps; only with type `RollingSync`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolling_sync: Option<RollingSync>,
+    /// In which order applications go when the set is deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion_order: Option<DeletionOrder>,
     /// What happens to members that no wave picks.
     #[serde(default)]
     pub unmatched: Unmatched,
@@ -40,9 +55,11 @@ pub struct Strategy {
 impl Strategy {
     /// Whether some gate keeps the authors of a release from approving it.
     pub fn separates_duties(&self) -> bool {
+        // Steps of a RollingSync have no gate that does.
         let gates = self.waves.iter().map(|wave| &wave.gates);
-        let mut all = gates.flat_map(|gates| gates.before.iter().chain(&gates.after));
-        all.any(|Gate::Approval(gate)| gate.separation_of_duties)
+        let all = gates.flat_map(|gates| gates.before.iter().chain(&gates.after));
+        all.filter_map(Gate::approval)
+            .any(|gate| gate.separation_of_duties)
     }
 }
 
@@ -50,7 +67,10 @@ impl Default for Strategy {
     fn default() -> Self {
         Self {
             kind: StrategyType::AllAtOnce,
+            wave_plan: String::new(),
             waves: Vec::new(),
+            rolling_sync: None,
+            deletion_order: None,
             unmatched: Unmatched::default(),
             supersede: Supersede::default(),
             rollback: Rollback::default(),
@@ -66,6 +86,15 @@ pub enum StrategyType {
     AllAtOnce,
     /// The waves written down.
     Waves,
+    /// Argo CD's steps, read as waves.
+    RollingSync,
+}
+
+/// In which order applications go when the set is deleted. Argo CD's other one, `Reverse`, is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DeletionOrder {
+    /// All at the same time.
+    AllAtOnce,
 }
 
 /// One wave.
@@ -110,6 +139,9 @@ pub struct Wave {
     /// Time that the whole wave must stay healthy before the next opens.
     #[serde(default)]
     pub soak: Soak,
+    /// What is measured while it soaks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub analysis: Vec<Analysis>,
     /// What else must be given before and after.
     #[serde(default)]
     pub gates: Gates,
@@ -131,6 +163,7 @@ impl Wave {
             unreachable: Unreachable::default(),
             health_window: thirty_seconds(),
             soak: Soak::default(),
+            analysis: Vec::new(),
             gates: Gates::default(),
         }
     }
@@ -245,6 +278,14 @@ pub struct Soak {
     /// How long in all.
     #[serde(default)]
     pub time: Span,
+    /// So many samples of each analysis must pass, whatever its own count.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub min_samples: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_zero(value: &u32) -> bool {
+    *value == 0
 }
 
 /// What happens to members that no wave picks.
@@ -294,15 +335,34 @@ pub struct Rollback {
     /// are read here as in kubectl: hence the alias.
     #[serde(default = "automatic", alias = "true")]
     pub on: Vec<RollbackOn>,
+    /// A rollback heeds no window. Otherwise it heeds those that list it as an action.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub ignore_windows: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 fn automatic() -> Vec<RollbackOn> {
-    vec![RollbackOn::Budget, RollbackOn::Deadline]
+    vec![
+        RollbackOn::Budget,
+        RollbackOn::Analysis,
+        RollbackOn::Deadline,
+    ]
 }
 
 impl Default for Rollback {
     fn default() -> Self {
-        Self { on: automatic() }
+        Self {
+            on: automatic(),
+            ignore_windows: true,
+        }
     }
 }
 
@@ -312,6 +372,8 @@ impl Default for Rollback {
 pub enum RollbackOn {
     /// More members failed than the wave's failure budget allows.
     Budget,
+    /// A sample of an analysis failed.
+    Analysis,
     /// A wave came to its end with too few healthy members.
     MinHealthy,
     /// A member ran into its progress deadline, beyond the failure budget.
@@ -336,7 +398,11 @@ mod tests {
         let strategy = Strategy::default();
         assert_eq!(
             strategy.rollback.on,
-            [RollbackOn::Budget, RollbackOn::Deadline]
+            [
+                RollbackOn::Budget,
+                RollbackOn::Analysis,
+                RollbackOn::Deadline
+            ]
         );
         assert_eq!(strategy.unmatched, Unmatched::Error);
     }
@@ -368,6 +434,7 @@ mod tests {
             r#"{"name": "a", "failureBudgets": 1}"#,
             r#"{"name": "a", "unreachable": {"then": "skip"}}"#,
             r#"{"name": "a", "gates": {"before": [{"window": {}}]}}"#,
+            r#"{"name": "a", "gates": {"before": [{"alarm": {}}]}}"#,
         ] {
             assert!(serde_json::from_str::<Wave>(text).is_err(), "{text}");
         }

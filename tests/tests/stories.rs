@@ -68,8 +68,11 @@ macro_rules! stories {
 stories! {
     one_commit_reaches_three_clusters_in_two_waves on [redb => Redb, etcd => Etcd, sandbox => Sandbox]
         => "a-one-commit-two-waves.story",
+    what_failed_is_tried_again_and_who_is_away_is_left_out on [sandbox => Sandbox]
+        => "b-again-and-left-out.story",
     a_bad_image_is_taken_back_and_stays_away on [redb => Redb, etcd => Etcd, sandbox => Sandbox]
         => "b-automatic-rollback.story",
+    a_person_says_how_far_back on [sandbox => Sandbox] => "b-back-to-a-release.story",
     a_person_takes_a_bad_image_back on [redb => Redb, etcd => Etcd, sandbox => Sandbox]
         => "b-rollback-by-a-person.story",
     a_hub_and_an_agent_are_killed_in_the_middle on [redb => Redb, etcd => Etcd, sandbox => Sandbox]
@@ -88,5 +91,19 @@ stories! {
     a_gate_opens_for_those_it_asks_and_one_no_closes_it on [redb => Redb, sandbox => Sandbox]
         => "k-approvals.story",
     what_happens_is_told_once on [sandbox => Sandbox] => "k-events.story",
+    a_freeze_ends_with_the_wall_clock_or_a_broken_glass on [redb => Redb, sandbox => Sandbox]
+        => "l-freeze-window.story",
     the_former_certificate_is_refused on [sandbox => Sandbox] => "l-rotation.story",
+    what_does_not_render_keeps_what_it_runs on [redb => Redb]
+        => "m-does-not-render.story",
+    clusters_join_and_leave_under_a_run on [redb => Redb]
+        => "m-joins-and-leaves.story",
+    newer_commits_take_over_as_the_policy_says on [redb => Redb]
+        => "m-newer-commits.story",
+    a_region_is_away_for_a_wave on [redb => Redb]
+        => "m-region-away.story",
+    a_run_brings_what_its_release_says_within_the_second_of_a_commit on [redb => Redb]
+        => "m-same-second.story",
+    two_people_at_once_are_heard_in_some_order on [redb => Redb]
+        => "m-two-at-once.story",
 }

@@ -60,6 +60,9 @@ pub enum What {
     /// Application sets.
     #[value(aliases = ["set", "applicationsets", "applicationset", "appsets", "appset"])]
     Sets,
+    /// Wave plans: strategies that many sets name.
+    #[value(name = "waveplans", aliases = ["waveplan", "wave-plans", "wave-plan", "wp"])]
+    WavePlans,
     /// Applications: one of a set in one cluster.
     #[value(aliases = ["application", "apps", "app"])]
     Applications,
@@ -89,7 +92,10 @@ pub enum What {
 impl What {
     /// Whether things of this kind belong to a set.
     pub fn has_set(self) -> bool {
-        !matches!(self, Self::Clusters | Self::Sources | Self::Audit)
+        !matches!(
+            self,
+            Self::WavePlans | Self::Clusters | Self::Sources | Self::Audit
+        )
     }
 
     /// Whether things of this kind are in one cluster.
@@ -109,6 +115,7 @@ impl What {
     pub fn plural(self) -> &'static str {
         match self {
             Self::Sets => "sets",
+            Self::WavePlans => "waveplans",
             Self::Applications => "applications",
             Self::Clusters => "clusters",
             Self::Releases => "releases",

@@ -27,7 +27,30 @@ pub enum RunCommand {
     /// Stop a run for good; what it has brought stays.
     #[command(after_help = "Examples:\n  tidegate run cancel --set web --reason 'wrong commit'")]
     Cancel(Control),
+    /// Open the windows of the wave at which a run stands, for this run only.
+    #[command(after_help = BREAK_GLASS)]
+    BreakGlass(BreakGlass),
+    /// Try what failed in a run that ended or is paused again, at the same content.
+    #[command(after_help = RETRY)]
+    Retry(Control),
+    /// Wait for a cluster no longer; it keeps what it runs.
+    #[command(after_help = SKIP)]
+    Skip(Skip),
 }
+
+const RETRY: &str = "\
+Whoever failed or timed out is assigned the same content anew, from the first wave that failed on; its
+gates and soaks are asked again. A paused run stays paused. Content never gets older by it.
+
+Examples:
+  tidegate run retry --set web --reason 'quota raised' && tidegate run watch --set web";
+
+const SKIP: &str = "\
+It counts as left out, not as healthy: a wave still needs its minHealthy of the others, and somebody
+in it must be left. A rollback takes it back like everybody; the next run asks it again.
+
+Examples:
+  tidegate run skip --set web --cluster edge-7 --reason 'shop is closed'";
 
 /// Names a run: by its id, or as the latest of a set.
 #[derive(Clone, Debug, Args)]
@@ -132,7 +155,21 @@ Examples:
   tidegate run reject --set web --reason 'error rate doubled in the canary'
   tidegate run reject --set web --wave prod --reason 'not before the audit'";
 
-/// Options of `run pause`, `resume` and `cancel`.
+/// Options of `run skip`.
+#[derive(Clone, Debug, Args)]
+pub struct Skip {
+    /// Which run.
+    #[command(flatten)]
+    pub run: RunName,
+    /// The cluster to leave out.
+    #[arg(short, long, value_name = "NAME")]
+    pub cluster: String,
+    /// Why.
+    #[command(flatten)]
+    pub reason: Reason,
+}
+
+/// Options of `run pause`, `resume`, `cancel` and `retry`.
 #[derive(Clone, Debug, Args)]
 pub struct Control {
     /// Which run.
@@ -142,3 +179,20 @@ pub struct Control {
     #[command(flatten)]
     pub reason: Reason,
 }
+
+/// Options of `run break-glass`.
+#[derive(Clone, Debug, Args)]
+pub struct BreakGlass {
+    /// Which run.
+    #[command(flatten)]
+    pub run: RunName,
+    /// Why it cannot wait; kept with the run and in the audit log.
+    #[command(flatten)]
+    pub reason: RequiredReason,
+}
+
+const BREAK_GLASS: &str = "\
+Needs the role admin. Approvals, soaks and budgets hold as before; the next wave's windows too.
+
+Examples:
+  tidegate run break-glass --set web --reason 'fixes CVE-2026-1234, agreed with the on-call'";

@@ -32,6 +32,23 @@ Examples:
 pub enum DeleteCommand {
     /// Delete an application set; its applications go too, unless it preserves them.
     Set(Delete),
+    /// Delete a wave plan that no set names.
+    #[command(name = "waveplan", alias = "wave-plan")]
+    WavePlan(DeleteWavePlan),
+}
+
+/// Options of `delete waveplan`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:\n  tidegate delete waveplan standard --reason 'nobody uses it'")]
+pub struct DeleteWavePlan {
+    /// The plan.
+    pub name: String,
+    /// Its project.
+    #[command(flatten)]
+    pub project: Project,
+    /// Why.
+    #[command(flatten)]
+    pub reason: RequiredReason,
 }
 
 /// Options of `delete set`.
@@ -57,17 +74,58 @@ pub struct Rollback {
     /// Its project.
     #[command(flatten)]
     pub project: Project,
+    /// Everybody to the content of this earlier release, by its number.
+    #[arg(long, value_name = "RELEASE", value_parser = clap::value_parser!(u64).range(1..))]
+    pub to: Option<u64>,
+    /// Only this wave of the last run.
+    #[arg(short, long, value_name = "NAME")]
+    pub wave: Option<String>,
+    /// Only these clusters, by name or by a label selector.
+    #[arg(long, value_name = "A,B|SELECTOR")]
+    pub clusters: Option<String>,
+    /// What lets an application follow Git again, besides unpin.
+    #[arg(long, value_name = "WHEN", default_value = "converged")]
+    pub release: Opens,
+    /// Say what would change; write nothing.
+    #[arg(long)]
+    pub dry_run: bool,
     /// Why.
     #[command(flatten)]
     pub reason: RequiredReason,
 }
 
+/// What opens a pin besides `unpin`.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum Opens {
+    /// Git's content equals the pinned content again.
+    Converged,
+    /// Git's content is no longer what was taken back.
+    Changed,
+    /// Nothing else.
+    Manual,
+}
+
+impl Opens {
+    /// As the API takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Converged => "converged",
+            Self::Changed => "changed",
+            Self::Manual => "manual",
+        }
+    }
+}
+
 const ROLLBACK: &str = "\
-Every application that the last run touched goes back to what it last ran healthy and stays pinned
-there: see `tidegate get pins`. `tidegate unpin` lets it follow Git again.
+Every application that the last run touched goes back to what it last ran healthy, or with --to all of
+them to what an earlier release brought, and stays pinned there: see `tidegate get pins`. What differs
+is denied, whatever commit brings it again. `tidegate unpin` lets it follow Git again.
 
 Examples:
-  tidegate rollback web --reason 'checkout answers 500' && tidegate run watch --set web";
+  tidegate rollback web --reason 'checkout answers 500' && tidegate run watch --set web
+  tidegate rollback web --to 7 --dry-run --reason 'as last week'
+  tidegate rollback web --wave canary --reason 'error rate doubled'
+  tidegate rollback web --clusters region=eu --release manual --reason 'until the audit'";
 
 /// Options of `unpin`.
 #[derive(Clone, Debug, Args)]

@@ -38,6 +38,7 @@ pub(super) async fn describe(
     let sheet = match of.what {
         // It asks for much at once.
         What::Sets => Box::pin(delivery::set(hub, one(hub, &of).await?, now_ms)).await,
+        What::WavePlans => delivery::wave_plan(&one(hub, &of).await?),
         What::Applications => delivery::application(hub, one(hub, &of).await?, now_ms).await,
         What::Releases => delivery::release(hub, one(hub, &of).await?, now_ms).await,
         What::Runs => run::run(hub, one(hub, &of).await?, now_ms).await,

@@ -11,7 +11,7 @@ use crate::{
         age::age,
         block::wrap,
         rows::Row,
-        table::{column, flexible, render},
+        table::{Column, column, fitted, flexible, render},
         text::{or_dash, plain},
     },
 };
@@ -44,6 +44,11 @@ fn text(answer: &wire::ExplainRunResponse, now_ms: i64, screen: Screen) -> Strin
         let told = format!("{} ({})", or_dash(&cause.message), or_dash(&cause.code));
         lines.extend(wrap(&told, width));
     }
+    lines.extend(
+        done_by_people(&run)
+            .iter()
+            .flat_map(|told| wrap(told, width)),
+    );
     if answer.blocking.is_empty() {
         lines.push(
             if run.terminal {
@@ -53,11 +58,78 @@ fn text(answer: &wire::ExplainRunResponse, now_ms: i64, screen: Screen) -> Strin
             }
             .to_owned(),
         );
-        return lines.join("\n");
+    } else {
+        lines.push(String::new());
+        lines.push(reasons(&answer.blocking, now_ms, screen));
     }
-    lines.push(String::new());
-    lines.push(reasons(&answer.blocking, now_ms, screen));
+    if !answer.windows.is_empty() {
+        let rows = hours(&answer.windows);
+        lines.push(String::new());
+        lines.push(fitted(&hour_columns(), &rows, screen, usize::MAX));
+    }
     lines.join("\n")
+}
+
+/// The columns of [`hours`].
+pub(super) fn hour_columns() -> [Column; 5] {
+    [
+        flexible("WAVE"),
+        column("NOW"),
+        column("NEXT OPEN"),
+        column("NEXT CLOSE"),
+        flexible("WINDOWS"),
+    ]
+}
+
+/// When the windows of each wave open and close next.
+pub(super) fn hours(windows: &[wire::RunWindows]) -> Vec<Vec<String>> {
+    let row = |it: &wire::RunWindows| {
+        let now = if it.open { "open" } else { "closed" };
+        vec![
+            or_dash(&it.wave),
+            now.to_owned(),
+            or_dash(&edge(it.next_open_ms)),
+            or_dash(&edge(it.next_close_ms)),
+            or_dash(&it.windows.join(", ")),
+        ]
+    };
+    windows.iter().map(row).collect()
+}
+
+/// A time in UTC, to the minute; windows know no finer one.
+fn edge(at_ms: i64) -> String {
+    match jiff::Timestamp::from_millisecond(at_ms) {
+        Ok(at) if at_ms != 0 => at.strftime("%Y-%m-%d %H:%MZ").to_string(),
+        _ => String::new(),
+    }
+}
+
+/// What people did that changes what is waited for: another attempt, and whom they left out.
+fn done_by_people(run: &wire::Run) -> Vec<String> {
+    let attempt = run.retry.as_ref().map(|retry| {
+        let reason = match retry.reason.as_str() {
+            "" => String::new(),
+            reason => format!(": {}", plain(reason)),
+        };
+        format!(
+            "attempt {}, asked for by {}{reason}",
+            retry.attempt,
+            or_dash(&retry.actor)
+        )
+    });
+    let left_out = run.waves.iter().flat_map(|wave| {
+        let skipped = wave.members.iter().filter(|one| one.state == "Skipped");
+        skipped.map(|member| {
+            let cause = member.cause.as_ref().map(|cause| or_dash(&cause.message));
+            format!(
+                "left out: wave {}, cluster {}: {}",
+                plain(&wave.name),
+                plain(&member.cluster),
+                cause.unwrap_or_default()
+            )
+        })
+    });
+    attempt.into_iter().chain(left_out).collect()
 }
 
 /// Each reason with its place and what clears it, numbered.

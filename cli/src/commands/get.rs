@@ -34,6 +34,7 @@ pub(super) fn check(options: &Get) -> Result<(), Error> {
 pub(super) async fn get(hub: &Hub, options: &Get, output: &mut Output) -> Result<(), Error> {
     match options.what {
         What::Sets => shown::<wire::ApplicationSet>(hub, options, output).await,
+        What::WavePlans => shown::<wire::WavePlan>(hub, options, output).await,
         What::Applications => shown::<wire::Application>(hub, options, output).await,
         What::Clusters => shown::<wire::Cluster>(hub, options, output).await,
         What::Releases => shown::<wire::Release>(hub, options, output).await,
@@ -137,6 +138,7 @@ mod tests {
         for (word, what) in [
             ("set", What::Sets),
             ("appset", What::Sets),
+            ("waveplan", What::WavePlans),
             ("app", What::Applications),
             ("cluster", What::Clusters),
             ("rel", What::Releases),

@@ -44,6 +44,7 @@ macro_rules! listed {
 
 listed! {
     ApplicationSet by list_application_sets,
+    WavePlan by list_wave_plans,
     Application by list_applications,
     Cluster by list_clusters,
     Release by list_releases,

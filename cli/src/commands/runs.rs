@@ -1,9 +1,9 @@
-//! Steering a run: `approve`, `reject`, `pause`, `resume`, `cancel`.
+//! Steering a run: `approve`, `reject`, `pause`, `resume`, `cancel`, `break-glass`, `retry`, `skip`.
 
 use tidegate_proto::v1 as wire;
 
 use crate::{
-    args::{Approve, Control},
+    args::{Approve, BreakGlass, Control, Skip, bare},
     connect::Hub,
     error::Error,
     output::{
@@ -22,6 +22,9 @@ pub(super) const PAUSE: Verb = (wire::RunVerb::Pause, "is asked to pause");
 pub(super) const RESUME: Verb = (wire::RunVerb::Resume, "is asked to resume");
 /// Stop for good.
 pub(super) const CANCEL: Verb = (wire::RunVerb::Cancel, "is asked to cancel");
+
+/// Try what failed again.
+pub(super) const RETRY: Verb = (wire::RunVerb::Retry, "is asked to try again what failed");
 
 pub(super) async fn approve(
     hub: &Hub,
@@ -58,11 +61,42 @@ pub(super) async fn control(
         run: Some(options.run.request()),
         verb: verb.into(),
         reason: options.reason.reason.clone(),
+        cluster: String::new(),
     };
     let run = hub
         .call(async |fleet| fleet.control_run(request).await)
         .await?;
     told(&run, done, output)
+}
+
+pub(super) async fn break_glass(
+    hub: &Hub,
+    options: &BreakGlass,
+    output: &mut Output,
+) -> Result<(), Error> {
+    let request = wire::BreakGlassRequest {
+        run: Some(options.run.request()),
+        reason: options.reason.reason.clone(),
+    };
+    let run = hub
+        .call(async |fleet| fleet.break_glass(request).await)
+        .await?;
+    told(&run, "is asked to heed no window of its open wave", output)
+}
+
+pub(super) async fn skip(hub: &Hub, options: &Skip, output: &mut Output) -> Result<(), Error> {
+    let cluster = bare(&options.cluster, "cluster").to_owned();
+    let done = format!("is asked to leave cluster {} out", plain(&cluster));
+    let request = wire::ControlRunRequest {
+        run: Some(options.run.request()),
+        verb: wire::RunVerb::Skip.into(),
+        reason: options.reason.reason.clone(),
+        cluster,
+    };
+    let run = hub
+        .call(async |fleet| fleet.control_run(request).await)
+        .await?;
+    told(&run, &done, output)
 }
 
 fn told(run: &wire::Run, done: &str, output: &mut Output) -> Result<(), Error> {

@@ -1,9 +1,11 @@
 //! Commands on a set: `delete`, `rollback`, `unpin`, `refresh`, `sync`, and `hold approve`.
 
+use std::collections::BTreeMap;
+
 use tidegate_proto::v1 as wire;
 
 use crate::{
-    args::{Delete, HoldApprove, Refresh, Rollback, Sync, Unpin, bare},
+    args::{Delete, DeleteWavePlan, Format, HoldApprove, Refresh, Rollback, Sync, Unpin, bare},
     connect::Hub,
     error::Error,
     output::{
@@ -31,6 +33,24 @@ pub(super) async fn delete(hub: &Hub, options: &Delete, output: &mut Output) -> 
     })
 }
 
+pub(super) async fn delete_plan(
+    hub: &Hub,
+    options: &DeleteWavePlan,
+    output: &mut Output,
+) -> Result<(), Error> {
+    let name = bare(&options.name, "waveplan").to_owned();
+    let request = wire::DeleteWavePlanRequest {
+        project: options.project.name(),
+        name: name.clone(),
+        reason: options.reason.reason.clone(),
+    };
+    let answer = hub
+        .call(async |fleet| fleet.delete_wave_plan(request).await)
+        .await?;
+    let name = format!("waveplan/{name}");
+    output.answer(&answer, &name, || format!("{name} deleted"))
+}
+
 pub(super) async fn rollback(
     hub: &Hub,
     options: &Rollback,
@@ -41,10 +61,24 @@ pub(super) async fn rollback(
         project: options.project.name(),
         set: set.clone(),
         reason: options.reason.reason.clone(),
+        to_release: options.to.unwrap_or_default(),
+        wave: options.wave.clone().unwrap_or_default(),
+        pin_release: options.release.name().to_owned(),
+        dry_run: options.dry_run,
+        ..chosen(options.clusters.as_deref().unwrap_or_default())
     };
     let answer = hub
         .call(async |fleet| fleet.rollback(request).await)
         .await?;
+    if options.dry_run {
+        output.list(&answer.changes, "nothing would change")?;
+        if output.format() == Format::Table {
+            for line in details(&answer.changes) {
+                output.line(&line)?;
+            }
+        }
+        return Ok(());
+    }
     let run = answer.run.unwrap_or_default();
     output.answer(&run, &run.name(), || {
         format!(
@@ -53,6 +87,46 @@ pub(super) async fn rollback(
             or_dash(&run.state)
         )
     })
+}
+
+/// What the table of a dry run has no room for: the objects that would be denied, and why something
+/// would be left as it is.
+fn details(changes: &[wire::RollbackChange]) -> Vec<String> {
+    let mut denied: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut left: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for change in changes {
+        for object in &change.denied {
+            *denied.entry(object).or_default() += 1;
+        }
+        if !change.left.is_empty() {
+            left.entry(&change.left).or_default().push(&change.app);
+        }
+    }
+    let apps = |n: usize| match n {
+        1 => "1 application".to_owned(),
+        n => format!("{n} applications"),
+    };
+    let denied = denied.into_iter().map(|(object, n)| {
+        let object = plain(object);
+        format!("would be denied in {}: {object}", apps(n))
+    });
+    let left = left.into_iter().map(|(why, of)| {
+        let (count, of, why) = (apps(of.len()), plain(&of.join(", ")), plain(why));
+        format!("would be left as they are, {count} ({of}): {why}")
+    });
+    denied.chain(left).collect()
+}
+
+/// Clusters by name, or a selector: no name has a sign of one in it.
+fn chosen(clusters: &str) -> wire::RollbackRequest {
+    let mut request = wire::RollbackRequest::default();
+    if clusters.contains(|c: char| "=!<>( ".contains(c)) {
+        clusters.clone_into(&mut request.selector);
+    } else {
+        let names = clusters.split(',').filter(|name| !name.is_empty());
+        request.clusters = names.map(|name| bare(name, "cluster").to_owned()).collect();
+    }
+    request
 }
 
 pub(super) async fn unpin(hub: &Hub, options: &Unpin, output: &mut Output) -> Result<(), Error> {

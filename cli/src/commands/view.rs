@@ -183,6 +183,7 @@ mod tests {
             state: state.to_owned(),
             members,
             concurrency: 1,
+            analyses: Vec::new(),
         };
         wire::Run {
             id: "r1".to_owned(),

@@ -30,9 +30,9 @@ macro_rules! described {
 
 described! {
     Application, ApplicationSet, AppliedObject, ApproveHoldResponse, AuditRecord, Cluster,
-    CreateJoinTokenResponse, CreateUserResponse, DeleteApplicationSetResponse, ExplainApplicationResponse, ExplainRunResponse,
-    DiffReleasesResponse, Event, EventGap, GetTraceResponse, Hold, ObjectState, Pin, PreviewResponse, Release, RemoveClusterResponse, Run, Source, SyncedApplication, UnpinResponse,
-    WhoAmIResponse,
+    CreateJoinTokenResponse, CreateUserResponse, DeleteApplicationSetResponse, DeleteWavePlanResponse, ExplainApplicationResponse, ExplainRunResponse,
+    DiffReleasesResponse, Event, EventGap, GetTraceResponse, Hold, ObjectState, Pin, PreviewResponse, Release, RemoveClusterResponse, RollbackChange, Run, Source, SyncedApplication, UnpinResponse,
+    WavePlan, WhoAmIResponse,
 }
 
 /// Several messages, as every list prints.

@@ -89,6 +89,7 @@ mod tests {
                     state: state.to_owned(),
                     members: vec![wire::RunMember::default(); 2],
                     concurrency: 1,
+                    analyses: Vec::new(),
                 })
                 .collect(),
             ..wire::Run::default()

@@ -22,6 +22,28 @@ fn digest(byte: char) -> String {
     format!("sha256:{}", byte.to_string().repeat(64))
 }
 
+pub(crate) fn wave_plans() -> Vec<wire::WavePlan> {
+    let plan = |name: &str, sets: &[&str], waves: &[&str]| {
+        wire::WavePlan {
+        project: "default".to_owned(),
+        name: name.to_owned(),
+        version: 2,
+        document: r#"{"apiVersion":"tidegate.dev/v1alpha1","kind":"WavePlan","metadata":{"name":"standard"},"spec":{"project":"default","strategy":{"type":"Waves","waves":[{"name":"dev"},{"name":"prod"}]}}}"#.to_owned(),
+        sets: sets.iter().map(ToString::to_string).collect(),
+        waves: waves.iter().map(ToString::to_string).collect(),
+        applied_by: "ada".to_owned(),
+    }
+    };
+    vec![
+        plan(
+            "standard",
+            &["web", "ingress-controllers"],
+            &["dev", "prod"],
+        ),
+        plan("unused", &[], &[]),
+    ]
+}
+
 pub(crate) fn sets() -> Vec<wire::ApplicationSet> {
     vec![
         wire::ApplicationSet {
@@ -251,6 +273,7 @@ pub(crate) fn wave(name: &str, state: &str, members: Vec<wire::RunMember>) -> wi
         state: state.to_owned(),
         members,
         concurrency: 1,
+        analyses: Vec::new(),
     }
 }
 
@@ -363,6 +386,47 @@ pub(crate) fn pins() -> Vec<wire::Pin> {
         project: "default".to_owned(),
         set: "web".to_owned(),
     }]
+}
+
+pub(crate) fn explanation() -> wire::ExplainRunResponse {
+    let opens = "2026-10-25T02:30:00Z".parse::<jiff::Timestamp>().unwrap();
+    let window = "deny window sunday-night (\"30 1 * * SUN\" for 2h, Europe/Berlin)";
+    wire::ExplainRunResponse {
+        run: Some(run()),
+        blocking: blocking(),
+        windows: vec![wire::RunWindows {
+            wave: "prod".to_owned(),
+            windows: vec![window.to_owned()],
+            open: false,
+            next_open_ms: opens.as_millisecond(),
+            next_close_ms: 0,
+        }],
+    }
+}
+
+pub(crate) fn way_back() -> Vec<wire::RollbackChange> {
+    let change = |cluster: &str| wire::RollbackChange {
+        app: format!("web-{cluster}"),
+        cluster: cluster.to_owned(),
+        wave: "prod".to_owned(),
+        from: digest('b'),
+        to: digest('d'),
+        pinned: true,
+        denied: vec![
+            "Deployment.apps shop/web".to_owned(),
+            "ConfigMap shop/settings".to_owned(),
+        ],
+        left: String::new(),
+    };
+    let left = wire::RollbackChange {
+        to: digest('b'),
+        pinned: false,
+        denied: Vec::new(),
+        left: "default/web-new is not in release 5, or was not rendered; what runs was left"
+            .to_owned(),
+        ..change("new")
+    };
+    vec![change("prod-eu-central-1"), change("prod-us-east-2"), left]
 }
 
 pub(crate) fn blocking() -> Vec<wire::Blocking> {

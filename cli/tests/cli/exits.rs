@@ -16,6 +16,7 @@ async fn what_the_hub_does_not_know_is_3() {
         "refresh missing",
         "sync --set missing",
         "delete set missing --reason x",
+        "delete waveplan missing --reason x",
         "hold approve missing --reason x",
         "run watch missing",
         "get set no-such",
@@ -49,6 +50,7 @@ async fn what_the_hub_refuses_is_4() {
         "rollback forbidden --reason x",
         "run approve forbidden",
         "run reject forbidden --reason x",
+        "run break-glass forbidden --reason x",
         "get sets -p forbidden",
     ] {
         let told = world.line(line).await.failed(4);

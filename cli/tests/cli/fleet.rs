@@ -15,10 +15,9 @@ use std::{
 
 use tidegate_proto::v1::{self as wire, fleet_server::Fleet};
 use tokio_stream::{Stream, StreamExt as _};
-use tonic::{Code, Request, Response, Status};
-use tonic_types::{ErrorDetails, StatusExt as _};
+use tonic::{Request, Response, Status};
 
-use crate::{data, happenings, insight, ledger, pages::lists, pki::Authority};
+use crate::{applied, data, happenings, insight, ledger, pages::lists, pki::Authority};
 
 /// Answers.
 pub(crate) struct Canned {
@@ -118,6 +117,10 @@ impl Canned {
     }
 }
 
+fn of_run(run: Option<&wire::GetRunRequest>) -> &str {
+    run.map(named).unwrap_or_default()
+}
+
 fn named(request: &wire::GetRunRequest) -> &str {
     if request.set.is_empty() {
         &request.run_id
@@ -135,45 +138,7 @@ impl Fleet for Canned {
         request: Request<wire::ApplyRequest>,
     ) -> Result<Response<wire::ApplyResponse>, Status> {
         let request = self.hear(request, |_| "").await?;
-        let text: Vec<_> = request
-            .files
-            .iter()
-            .map(|file| String::from_utf8_lossy(&file.content))
-            .collect();
-        if let Some(index) = text.iter().position(|text| text.contains("forbidden")) {
-            let name = &request.files[index].name;
-            return Err(Status::permission_denied(format!(
-                "{name}: a viewer may only look"
-            )));
-        }
-        if let Some(index) = text.iter().position(|text| text.contains("wrong")) {
-            let place = format!("{}:1", request.files[index].name);
-            let mut details = ErrorDetails::new();
-            details.add_bad_request_violation(place.clone(), "kind: required");
-            let message = format!("nothing was written:\n{place}: kind: required");
-            return Err(Status::with_error_details(
-                Code::InvalidArgument,
-                message,
-                details,
-            ));
-        }
-        let outcomes = [
-            wire::ApplyOutcome::Created,
-            wire::ApplyOutcome::Configured,
-            wire::ApplyOutcome::Unchanged,
-        ];
-        let objects = text
-            .iter()
-            .zip(outcomes.iter().cycle())
-            .map(|(text, outcome)| wire::AppliedObject {
-                kind: "ApplicationSet".to_owned(),
-                project: "default".to_owned(),
-                name: text.trim().to_owned(),
-                outcome: (*outcome).into(),
-            });
-        Ok(Response::new(wire::ApplyResponse {
-            objects: objects.collect(),
-        }))
+        applied::applied(&request).map(Response::new)
     }
 
     async fn list_application_sets(
@@ -211,6 +176,22 @@ impl Fleet for Canned {
         Ok(Response::new(wire::DeleteApplicationSetResponse {
             applications: 2,
         }))
+    }
+
+    async fn list_wave_plans(
+        &self,
+        request: Request<wire::ListRequest>,
+    ) -> Result<Response<wire::ListWavePlansResponse>, Status> {
+        let request = self.hear(request, |_| "").await?;
+        lists!(request, ListWavePlansResponse, data::wave_plans())
+    }
+
+    async fn delete_wave_plan(
+        &self,
+        request: Request<wire::DeleteWavePlanRequest>,
+    ) -> Result<Response<wire::DeleteWavePlanResponse>, Status> {
+        self.hear(request, |request| &request.name).await?;
+        Ok(Response::new(wire::DeleteWavePlanResponse {}))
     }
 
     async fn list_applications(
@@ -390,12 +371,9 @@ impl Fleet for Canned {
         Ok(Response::new(match named(&request) {
             "good" => wire::ExplainRunResponse {
                 run: Some(data::run_in("Succeeded", "")),
-                blocking: Vec::new(),
+                ..wire::ExplainRunResponse::default()
             },
-            _ => wire::ExplainRunResponse {
-                run: Some(data::run()),
-                blocking: data::blocking(),
-            },
+            _ => data::explanation(),
         }))
     }
 
@@ -451,10 +429,8 @@ impl Fleet for Canned {
         &self,
         request: Request<wire::ApproveRunRequest>,
     ) -> Result<Response<wire::Run>, Status> {
-        self.hear(request, |request| {
-            request.run.as_ref().map(named).unwrap_or_default()
-        })
-        .await?;
+        self.hear(request, |request| of_run(request.run.as_ref()))
+            .await?;
         Ok(Response::new(data::run_in("Rolling", "")))
     }
 
@@ -462,10 +438,17 @@ impl Fleet for Canned {
         &self,
         request: Request<wire::ControlRunRequest>,
     ) -> Result<Response<wire::Run>, Status> {
-        self.hear(request, |request| {
-            request.run.as_ref().map(named).unwrap_or_default()
-        })
-        .await?;
+        self.hear(request, |request| of_run(request.run.as_ref()))
+            .await?;
+        Ok(Response::new(data::run_in("Rolling", "")))
+    }
+
+    async fn break_glass(
+        &self,
+        request: Request<wire::BreakGlassRequest>,
+    ) -> Result<Response<wire::Run>, Status> {
+        self.hear(request, |request| of_run(request.run.as_ref()))
+            .await?;
         Ok(Response::new(data::run_in("Rolling", "")))
     }
 
@@ -473,9 +456,11 @@ impl Fleet for Canned {
         &self,
         request: Request<wire::RollbackRequest>,
     ) -> Result<Response<wire::RollbackResponse>, Status> {
+        let dry = request.get_ref().dry_run;
         self.hear(request, |request| &request.set).await?;
         Ok(Response::new(wire::RollbackResponse {
             run: Some(data::run_in("RollingBack", "asked by kim")),
+            changes: if dry { data::way_back() } else { Vec::new() },
         }))
     }
 

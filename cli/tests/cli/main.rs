@@ -8,6 +8,7 @@
     reason = "a test that cannot go on says where by panicking"
 )]
 
+mod applied;
 mod audit;
 mod contexts;
 mod data;

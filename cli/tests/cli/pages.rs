@@ -30,6 +30,7 @@ macro_rules! items {
 
 items! {
     ApplicationSet: name, |it| Some(&it.name), |_| None;
+    WavePlan: name, |_| None, |_| None;
     Application: name, |it| Some(&it.set), |it| Some(&it.cluster);
     Cluster: name, |_| None, |it| Some(&it.name);
     Release: number, |it| Some(&it.set), |_| None;

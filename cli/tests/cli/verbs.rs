@@ -33,8 +33,41 @@ const REQUESTS: &[(&str, &[&str])] = &[
     ("run resume abc", &["verb: Resume"]),
     ("run cancel abc", &["verb: Cancel"]),
     (
+        "run break-glass run/abc --reason fire",
+        &["run_id: \"abc\"", "reason: \"fire\""],
+    ),
+    (
+        "run retry abc --reason why",
+        &["run_id: \"abc\"", "verb: Retry", "reason: \"why\""],
+    ),
+    (
+        "run skip --set web --cluster cluster/dev-1 --reason why",
+        &["set: \"web\"", "verb: Skip", "cluster: \"dev-1\""],
+    ),
+    (
         "rollback web -p shop --reason bad",
         &["set: \"web\"", "project: \"shop\"", "reason: \"bad\""],
+    ),
+    (
+        "rollback web --to 7 --wave canary --clusters a,cluster/b --release manual --reason bad",
+        &[
+            "to_release: 7",
+            "wave: \"canary\"",
+            "clusters: [\"a\", \"b\"]",
+            "selector: \"\"",
+            "pin_release: \"manual\"",
+            "dry_run: false",
+        ],
+    ),
+    (
+        "rollback web --clusters region=eu --dry-run --reason bad",
+        &[
+            "to_release: 0",
+            "clusters: []",
+            "selector: \"region=eu\"",
+            "pin_release: \"converged\"",
+            "dry_run: true",
+        ],
     ),
     (
         "unpin set/web --app web-eu --reason ok",

@@ -11,12 +11,15 @@ use tidegate_model::{
     ids::SetUid,
     manifest::{self, Document, Limits},
     source::RepoRevision,
+    strategy::Strategy,
+    wave_plan::WavePlan,
+    written::Written,
 };
 use tidegate_proto::v1 as wire;
 use tonic::Status;
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use super::FleetApi;
+use super::{FleetApi, plans};
 use crate::{
     changes::{Changes, Decision},
     records::SetRecord,
@@ -26,8 +29,38 @@ use crate::{
 /// A document that passed the checks.
 pub(super) struct Checked {
     place: String,
-    /// The set that it describes.
-    pub(super) set: ApplicationSet,
+    /// Where its strategy is.
+    strategy: String,
+    written: Written,
+}
+
+impl Checked {
+    /// Kind, project and name.
+    fn name(&self) -> (&'static str, String, String) {
+        match &self.written {
+            Written::Set(set) => {
+                let project = set.spec.template.spec.project.clone();
+                ("set", project, set.metadata.name.clone())
+            }
+            Written::Plan(plan) => {
+                let project = plan.spec.project.clone();
+                ("wave plan", project, plan.metadata.name.clone())
+            }
+        }
+    }
+
+    /// The wave plan that it is.
+    fn plan(&self) -> Option<&WavePlan> {
+        match &self.written {
+            Written::Plan(plan) => Some(plan),
+            Written::Set(_) => None,
+        }
+    }
+
+    /// Whether it is an `ApplicationSet`.
+    pub(super) fn is_set(&self) -> bool {
+        self.plan().is_none()
+    }
 }
 
 /// Collects what is wrong, with places.
@@ -73,7 +106,7 @@ impl FleetApi {
                 let mut changes = Changes::default();
                 let mut objects = Vec::new();
                 for item in &checked {
-                    objects.push(self.plan_set(state, actor, item, &mut changes)?);
+                    objects.push(self.put(state, actor, item, &mut changes)?);
                 }
                 if request.dry_run {
                     changes = Changes::default();
@@ -101,12 +134,10 @@ impl FleetApi {
             }
             for document in documents {
                 if let Some(item) = self.check_document(&file.name, &document, &mut problems) {
-                    let name = (
-                        item.set.spec.template.spec.project.clone(),
-                        item.set.metadata.name.clone(),
-                    );
+                    let name = item.name();
                     if !seen.insert(name.clone()) {
-                        problems.note(item.place.clone(), format!("set {} is there twice", name.1));
+                        let problem = format!("{} {} is there twice", name.0, name.2);
+                        problems.note(item.place.clone(), problem);
                     }
                     checked.push(item);
                 }
@@ -115,6 +146,9 @@ impl FleetApi {
         if files.is_empty() {
             problems.note("request", "it holds no file");
         }
+        // Sets may name a plan that comes with them.
+        checked.sort_by_key(Checked::is_set);
+        check_plans(&self.db.read(), &checked, &mut problems);
         problems.into_result().map(|()| checked)
     }
 
@@ -125,8 +159,8 @@ impl FleetApi {
         problems: &mut Problems,
     ) -> Option<Checked> {
         let place = format!("{file}:{}", document.line);
-        let set = match ApplicationSet::from_document(document, file) {
-            Ok(set) => set,
+        let written = match Written::from_document(document, file) {
+            Ok(written) => written,
             Err(errors) => {
                 for error in errors {
                     let message = match error.field.as_str() {
@@ -139,35 +173,51 @@ impl FleetApi {
             }
         };
         let mut fine = true;
-        if let Err(error) = tidegate_waves::validate(&set.spec.strategy) {
+        let strategy = format!("{file}:{}", document.line_of("/spec/strategy"));
+        let (own, sources) = match &written {
+            Written::Set(set) => (&set.spec.strategy, sources(set)),
+            Written::Plan(plan) => (&plan.spec.strategy, BTreeSet::new()),
+        };
+        if let Err(error) = tidegate_waves::validate(own) {
             fine = false;
-            let line = document.line_of("/spec/strategy");
-            problems.note(format!("{file}:{line}"), format!("spec.strategy: {error}"));
+            problems.note(strategy.clone(), format!("spec.strategy: {error}"));
         }
-        for source in sources(&set) {
+        for source in sources {
             if let Err(error) = self.poller.check(&source) {
                 fine = false;
                 problems.note(place.clone(), error.to_string());
             }
         }
-        // A plan would only say again what is wrong with the strategy.
-        if fine && let Err(problem) = plan_now(&self.db.read(), &set) {
-            fine = false;
-            let line = document.line_of("/spec/strategy");
-            problems.note(format!("{file}:{line}"), problem);
-        }
-        fine.then_some(Checked { place, set })
+        fine.then_some(Checked {
+            place,
+            strategy,
+            written,
+        })
     }
 
-    pub(super) fn plan_set(
+    /// Writes a document into `changes`.
+    pub(super) fn put(
         &self,
         state: &State,
         actor: &str,
         item: &Checked,
         changes: &mut Changes,
     ) -> Result<wire::AppliedObject, Status> {
-        let name = &item.set.metadata.name;
-        let project = &item.set.spec.template.spec.project;
+        match &item.written {
+            Written::Set(set) => self.put_set(state, actor, set, changes),
+            Written::Plan(plan) => Ok(plans::put(state, actor, plan, changes)),
+        }
+    }
+
+    fn put_set(
+        &self,
+        state: &State,
+        actor: &str,
+        set: &ApplicationSet,
+        changes: &mut Changes,
+    ) -> Result<wire::AppliedObject, Status> {
+        let name = &set.metadata.name;
+        let project = &set.spec.template.spec.project;
         let known = state.set(project, name);
         let applied = |outcome: wire::ApplyOutcome| wire::AppliedObject {
             kind: "ApplicationSet".to_owned(),
@@ -176,7 +226,7 @@ impl FleetApi {
             outcome: outcome.into(),
         };
         let Some(row) = known else {
-            changes.create(&new_set(SetUid(self.db.clock().id()), &item.set, actor));
+            changes.create(&new_set(SetUid(self.db.clock().id()), set, actor));
             changes.decide(Decision::by(
                 actor,
                 project,
@@ -197,13 +247,13 @@ impl FleetApi {
                 "set {name} is being deleted; apply it again when `tidegate get sets` no longer shows it"
             )));
         }
-        if row.record.document == item.set {
+        if row.record.document == *set {
             return Ok(applied(wire::ApplyOutcome::Unchanged));
         }
         let mut record = SetRecord::clone(&row.record);
         record.version += 1;
         actor.clone_into(&mut record.applied_by);
-        record.document = item.set.clone();
+        record.document = set.clone();
         changes.update(row, &record);
         changes.decide(
             Decision::by(
@@ -261,9 +311,50 @@ pub(crate) fn sources(set: &ApplicationSet) -> BTreeSet<RepoRevision> {
     sources
 }
 
+/// Plans the waves of each set by its own strategy or the wave plan that it names, and those of the
+/// sets that are there already by the plan that changes.
+fn check_plans(state: &State, checked: &[Checked], problems: &mut Problems) {
+    let coming = |project: &str, name: &str| {
+        let mut plans = checked.iter().filter_map(Checked::plan);
+        plans.find(|plan| plan.spec.project == project && plan.metadata.name == name)
+    };
+    for item in checked {
+        match &item.written {
+            Written::Set(set) => {
+                let (own, project) = (&set.spec.strategy, &set.spec.template.spec.project);
+                let known = || state.wave_plan(project, &own.wave_plan);
+                let strategy = match coming(project, &own.wave_plan) {
+                    Some(plan) => &plan.spec.strategy,
+                    None => known().map_or(own, |row| &row.record.document.spec.strategy),
+                };
+                if let Err(problem) = plan_now(state, set, strategy) {
+                    problems.note(item.strategy.clone(), problem);
+                }
+            }
+            Written::Plan(plan) => {
+                let (project, name) = (&plan.spec.project, &plan.metadata.name);
+                for set in state.sets_with(project, name) {
+                    let again = ("set", set.project.clone(), set.name.clone());
+                    if set.deleting || checked.iter().any(|item| item.name() == again) {
+                        continue;
+                    }
+                    if let Err(problem) = plan_now(state, &set.document, &plan.spec.strategy) {
+                        let problem = format!("set {} names this plan: {problem}", set.name);
+                        problems.note(item.strategy.clone(), problem);
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// Plans the waves over what the set yields now, if that can be known without Git: a member that no
 /// wave picks is an error when the set is written (design/waves.md, `unmatched`).
-fn plan_now(state: &State, set: &ApplicationSet) -> Result<(), String> {
+fn plan_now(state: &State, set: &ApplicationSet, strategy: &Strategy) -> Result<(), String> {
+    if !strategy.wave_plan.is_empty() {
+        let error = tidegate_waves::plan(strategy, &[], 0).map(|_| ());
+        return error.map_err(|error| error.to_string());
+    }
     if !tidegate_generators::needs(set).is_empty() {
         return Ok(());
     }
@@ -274,7 +365,7 @@ fn plan_now(state: &State, set: &ApplicationSet) -> Result<(), String> {
     };
     let expansion = tidegate_generators::expand(set, &inputs);
     let candidates = crate::promote::candidates_of(&clusters, &expansion.applications);
-    tidegate_waves::plan(&set.spec.strategy, &candidates, 0)
+    tidegate_waves::plan(strategy, &candidates, 0)
         .map(|_| ())
         .map_err(|error| error.to_string())
 }

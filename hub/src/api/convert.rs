@@ -2,6 +2,8 @@
 //!
 //! Pure. Never the other way round: what comes in is checked where it is used.
 
+mod analysis;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -13,10 +15,10 @@ use tidegate_model::{
     policy::{Drift, Policy},
     release::SourceCommit,
     report::{Phase, Report},
-    run::{Approval, Cause, Member, MemberState, Run, RunState},
+    run::{Approval, BrokenGlass, Cause, Member, MemberState, Run, RunState},
 };
 use tidegate_proto::v1 as wire;
-use tidegate_waves::Limits;
+use tidegate_waves::{Limits, WaveWindows};
 
 use crate::{
     evidence::Evidence,
@@ -255,9 +257,8 @@ fn cause(cause: &Cause) -> wire::Cause {
 }
 
 fn approval(run: &Run, word: &Approval) -> wire::RunApproval {
-    let wave = run.plan.waves.get(word.wave);
     wire::RunApproval {
-        wave: wave.map(|wave| wave.name.clone()).unwrap_or_default(),
+        wave: wave_name(run, word.wave),
         position: word.position.stored().to_owned(),
         verdict: word.verdict.stored().to_owned(),
         actor: word.actor.clone(),
@@ -265,6 +266,30 @@ fn approval(run: &Run, word: &Approval) -> wire::RunApproval {
         reason: word.reason.clone(),
         at_ms: millis(Some(word.at)),
     }
+}
+
+fn broken_glass(run: &Run, broken: &BrokenGlass) -> wire::RunBrokenGlass {
+    wire::RunBrokenGlass {
+        wave: wave_name(run, broken.wave),
+        actor: broken.actor.clone(),
+        reason: broken.reason.clone(),
+        at_ms: millis(Some(broken.at)),
+    }
+}
+
+pub(crate) fn windows(run: &Run, windows: WaveWindows) -> wire::RunWindows {
+    wire::RunWindows {
+        wave: wave_name(run, windows.wave),
+        windows: windows.windows,
+        open: windows.open,
+        next_open_ms: millis(windows.next_open),
+        next_close_ms: millis(windows.next_close),
+    }
+}
+
+fn wave_name(run: &Run, wave: usize) -> String {
+    let wave = run.plan.waves.get(wave);
+    wave.map(|wave| wave.name.clone()).unwrap_or_default()
 }
 
 pub(crate) fn run(state: &State, record: &RunRecord) -> wire::Run {
@@ -290,6 +315,7 @@ pub(crate) fn run(state: &State, record: &RunRecord) -> wire::Run {
                 .collect(),
             // What its strict failure budget risks, if that is less than its concurrency.
             concurrency: count(Limits::of(run, index).places(0)),
+            analyses: analysis::analyses(run, index),
         });
     let release = set.and_then(|set| state.release(set, run.release_number));
     wire::Run {
@@ -308,6 +334,11 @@ pub(crate) fn run(state: &State, record: &RunRecord) -> wire::Run {
             .iter()
             .map(|word| approval(run, word))
             .collect(),
+        broken_glass: run
+            .broken_glass
+            .iter()
+            .map(|broken| broken_glass(run, broken))
+            .collect(),
         excluded: run
             .plan
             .excluded
@@ -315,6 +346,11 @@ pub(crate) fn run(state: &State, record: &RunRecord) -> wire::Run {
             .map(|id| cluster_name(state, id.cluster))
             .collect(),
         terminal: run.state.is_terminal(),
+        retry: run.retry.as_ref().map(|retry| wire::RunRetry {
+            attempt: retry.attempt,
+            actor: retry.actor.clone(),
+            reason: retry.reason.clone(),
+        }),
         sources: release.map(|row| sources(&row.record)).unwrap_or_default(),
     }
 }

@@ -7,7 +7,7 @@ use tidegate_model::health::Health;
 use tidegate_proto::v1 as wire;
 use tonic::Status;
 
-use super::convert;
+use super::{convert, plans};
 use crate::{
     evidence::Evidence,
     records::{ClusterRecord, SetRecord},
@@ -70,6 +70,24 @@ pub(super) fn application_sets(
         });
     let (items, next_page_token) = page(request, items);
     wire::ListApplicationSetsResponse {
+        items,
+        next_page_token,
+    }
+}
+
+pub(super) fn wave_plans(
+    state: &State,
+    request: &wire::ListRequest,
+) -> wire::ListWavePlansResponse {
+    let plans = state.wave_plans.iter().filter(|plan| {
+        wanted(&request.project, &plan.project) && wanted(&request.name, &plan.name)
+    });
+    let items = plans.map(|plan| {
+        let name = format!("{}/{}", plan.project, plan.name);
+        (name, plans::shown(state, plan))
+    });
+    let (items, next_page_token) = page(request, items);
+    wire::ListWavePlansResponse {
         items,
         next_page_token,
     }

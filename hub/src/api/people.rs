@@ -34,7 +34,7 @@ impl FleetApi {
         let now = self.db.clock().now();
         let signed = self
             .authority
-            .sign_user(&request.csr, &request.name, now)
+            .sign_user(&request.csr, &request.name, self.db.clock().wall())
             .map_err(|error| Status::invalid_argument(error.to_string()))?;
         self.write(|state| {
             let record = UserRecord {

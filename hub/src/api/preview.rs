@@ -72,11 +72,20 @@ impl FleetApi {
         let mut sets = Vec::new();
         for item in &checked {
             let mut changes = Changes::default();
-            let object = self.plan_set(&state, actor, item, &mut changes)?;
+            let object = self.put(&state, actor, item, &mut changes)?;
             state = state
                 .with(&changes)
                 .map_err(|error| Status::from(Error::Record(error)))?;
-            sets.push((object.project, object.name));
+            // A wave plan changes nothing that is rendered.
+            if item.is_set() {
+                sets.push((object.project, object.name));
+            }
+        }
+        if sets.is_empty() {
+            return Err(Status::invalid_argument(
+                "the documents hold no application set: a wave plan changes in which order releases \
+                 roll out, and nothing of what they bring",
+            ));
         }
         if sets.len() > SETS {
             return Err(too_many(sets.len(), "preview fewer files at once"));

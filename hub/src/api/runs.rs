@@ -3,10 +3,16 @@
 //! A request is written into the run's header; the controller's next step carries it out, so a
 //! hub that dies in between loses nothing.
 
+mod back;
+mod members;
+
 use jiff::Timestamp;
-use tidegate_model::run::{Approval, GatePosition, Request, RequestVerb, Run, RunState, Verdict};
+use tidegate_model::{
+    run::{Approval, GatePosition, Request, RequestVerb, Run, RunState, Verdict, WayBack},
+    strategy::{Gate, Gates},
+};
 use tidegate_proto::v1 as wire;
-use tidegate_waves::{approval_gate, may_speak, quorum};
+use tidegate_waves::{approval_gate, has_windows, may_speak, outlook, quorum};
 use tonic::Status;
 
 use super::{FleetApi, convert, list::find_set};
@@ -99,6 +105,7 @@ impl FleetApi {
                     .unwrap_or_default(),
                 reason: request.reason.clone(),
                 at: now,
+                soak: soak_of(&record.run, position),
             };
             if let Some(gate) = approval_gate(&record.run, wave, position) {
                 may_speak(gate, &record.run, actor, &word.groups)
@@ -135,52 +142,71 @@ impl FleetApi {
             wire::RunVerb::Pause => (RequestVerb::Pause, "run.pause"),
             wire::RunVerb::Resume => (RequestVerb::Resume, "run.resume"),
             wire::RunVerb::Cancel => (RequestVerb::Cancel, "run.cancel"),
+            wire::RunVerb::Retry => (RequestVerb::Retry, "run.retry"),
+            wire::RunVerb::Skip => (RequestVerb::Skip, "run.skip"),
             wire::RunVerb::Unspecified => {
                 return Err(Status::invalid_argument(
-                    "the request names no verb: pause, resume or cancel",
+                    "the request names no verb: pause, resume, cancel, retry or skip",
                 ));
             }
         };
         self.write(|state| {
             let row = find(state, &named)?;
-            open(&row.record.run)?;
-            fits(&row.record.run, verb)?;
             let set = set_of(state, &row.record.run)?;
-            Ok(((), ask(set, row, verb, action, actor, &request.reason)?))
+            let way = match verb {
+                RequestVerb::Retry => members::fits_retry(state, set, row)?,
+                RequestVerb::Skip => {
+                    open(&row.record.run)?;
+                    match members::named(state, row, &request.cluster)? {
+                        Some(way) => way,
+                        None => return Ok(((), Changes::default())),
+                    }
+                }
+                _ => {
+                    open(&row.record.run)?;
+                    fits(&row.record.run, verb)?;
+                    WayBack::default()
+                }
+            };
+            let asked = Request {
+                verb,
+                actor: actor.to_owned(),
+                reason: request.reason.clone(),
+                way,
+            };
+            Ok(((), ask(set, row, action, asked)?))
         })
         .await?;
         self.show(&named)
     }
 
-    pub(super) async fn go_back(
+    pub(super) async fn open_windows(
         &self,
         actor: &str,
-        request: &wire::RollbackRequest,
+        request: &wire::BreakGlassRequest,
     ) -> Result<wire::Run, Status> {
-        let reason = super::required_reason(&request.reason, "a rollback")?;
-        let named = wire::GetRunRequest {
-            project: request.project.clone(),
-            set: request.set.clone(),
-            run_id: String::new(),
-        };
+        let reason = super::required_reason(&request.reason, "a broken glass")?;
+        let named = request.run.clone().unwrap_or_default();
         self.write(|state| {
             let row = find(state, &named)?;
-            let set = set_of(state, &row.record.run)?;
-            match row.record.run.state {
-                RunState::RollingBack => Ok(((), Changes::default())),
-                RunState::RolledBack | RunState::RollbackFailed => {
-                    let state = convert::run_state(row.record.run.state);
-                    Err(Status::failed_precondition(format!(
-                        "the last run of set {} is {state} already; `tidegate get pins` shows what it is pinned to",
-                        set.name
-                    )))
-                }
-                RunState::Superseded => Err(Status::failed_precondition(format!(
-                    "a newer release of set {} took over: roll that one back once its run began",
-                    set.name
-                ))),
-                _ => Ok(((), ask(set, row, RequestVerb::Rollback, "run.rollback", actor, &reason)?)),
+            let run = &row.record.run;
+            open(run)?;
+            if run.broken_glass.iter().any(|known| known.wave == run.wave) {
+                return Ok(((), Changes::default()));
             }
+            if !has_windows(run, run.wave) {
+                return Err(Status::failed_precondition(
+                    "the open wave has no window; `tidegate run explain` says what the run waits for",
+                ));
+            }
+            let asked = Request {
+                verb: RequestVerb::BreakGlass,
+                actor: actor.to_owned(),
+                reason: reason.clone(),
+                way: WayBack::default(),
+            };
+            let set = set_of(state, run)?;
+            Ok(((), ask(set, row, "run.break-glass", asked)?))
         })
         .await?;
         self.show(&named)
@@ -203,19 +229,43 @@ impl FleetApi {
         Ok(wire::ExplainRunResponse {
             run: Some(convert::run(&state, &row.record)),
             blocking,
+            windows: outlook(&row.record.run, now)
+                .into_iter()
+                .map(|windows| convert::windows(&row.record.run, windows))
+                .collect(),
         })
+    }
+}
+
+/// The soak that a word on this gate speaks of.
+fn soak_of(run: &Run, position: GatePosition) -> u32 {
+    match (position, &run.analysing) {
+        (GatePosition::Analysis, Some(known)) => known.soak,
+        _ => 0,
     }
 }
 
 /// Whether a word says anything that the same person's latest on that gate does not: the same request
 /// again changes nothing (facts/promotion.md §2.4, 21), unless it renews a yes that is too old.
 fn is_news(run: &Run, word: &Approval) -> bool {
-    let gate = |word: &Approval| (word.wave, word.position, word.content);
+    let gate = |word: &Approval| (word.wave, word.position, word.content, word.soak);
     let mut known = run.approvals.iter().rev();
     let latest = known.find(|known| gate(known) == gate(word) && known.actor == word.actor);
     let expired = quorum(run, word.wave, word.position, word.at)
         .is_some_and(|quorum| quorum.expired.contains(&word.actor));
     latest.is_none_or(|latest| latest.verdict != word.verdict) || expired
+}
+
+fn wave_named(run: &Run, name: &str) -> Result<usize, Status> {
+    let waves = &run.plan.waves;
+    waves
+        .iter()
+        .position(|wave| wave.name == name)
+        .ok_or_else(|| {
+            let names: Vec<_> = waves.iter().map(|wave| wave.name.as_str()).collect();
+            let names = names.join(", ");
+            Status::not_found(format!("the run has no wave {name}; it has {names}"))
+        })
 }
 
 /// The gate that an approval without a position means: the one that the named or open wave has and
@@ -224,40 +274,27 @@ fn waiting_gate(run: &Run, name: &str, now: Timestamp) -> Result<(usize, GatePos
     let wave = if name.is_empty() {
         run.wave
     } else {
-        run.plan
-            .waves
-            .iter()
-            .position(|wave| wave.name == name)
-            .ok_or_else(|| {
-                let names: Vec<_> = run
-                    .plan
-                    .waves
-                    .iter()
-                    .map(|wave| wave.name.as_str())
-                    .collect();
-                Status::not_found(format!(
-                    "the run has no wave {name}; it has {}",
-                    names.join(", ")
-                ))
-            })?
+        wave_named(run, name)?
     };
     if wave < run.wave {
         return Err(Status::failed_precondition(
             "that wave is done: there is nothing to approve",
         ));
     }
-    let gates = run
-        .strategy
-        .waves
-        .get(wave)
-        .map(|wave| wave.gates.clone())
-        .unwrap_or_default();
+    if wave == run.wave && run.gate == Some(GatePosition::Analysis) {
+        return Ok((wave, GatePosition::Analysis));
+    }
+    let gates = run.strategy.waves.get(wave).map(|wave| &wave.gates);
+    let asks = |list: fn(&Gates) -> &[Gate]| {
+        gates.is_some_and(|gates| list(gates).iter().any(Gate::is_approval))
+    };
+    let (asks_before, asks_after) = (asks(|gates| &gates.before), asks(|gates| &gates.after));
     let begun = wave == run.wave && matches!(run.state, RunState::Soaking | RunState::Rolling);
     let before_given = quorum(run, wave, GatePosition::Before, now).is_some_and(|q| q.is_open());
-    let before_open = begun || (before_given && !gates.after.is_empty());
-    let position = if !gates.before.is_empty() && !before_open {
+    let before_open = begun || (before_given && asks_after);
+    let position = if asks_before && !before_open {
         GatePosition::Before
-    } else if !gates.after.is_empty() {
+    } else if asks_after {
         GatePosition::After
     } else {
         return Err(Status::failed_precondition(
@@ -299,10 +336,8 @@ fn fits(run: &Run, verb: RequestVerb) -> Result<(), Status> {
 fn ask(
     set: &SetRecord,
     row: &Row<RunRecord>,
-    verb: RequestVerb,
     action: &str,
-    actor: &str,
-    reason: &str,
+    asked: Request,
 ) -> Result<Changes, Status> {
     let mut record = RunRecord::clone(&row.record);
     if let Some(request) = &record.run.request {
@@ -311,20 +346,11 @@ fn ask(
             request.actor, request.verb
         )));
     }
-    record.run.request = Some(Request {
-        verb,
-        actor: actor.to_owned(),
-        reason: reason.to_owned(),
-    });
+    let (actor, reason) = (asked.actor.clone(), asked.reason.clone());
+    let subject = format!("set/{} run/{}", set.name, record.run.id);
+    record.run.request = Some(asked);
     let mut changes = Changes::default();
     changes.update(row, &record);
-    let subject = format!("set/{} run/{}", set.name, record.run.id);
-    changes.decide(Decision::by(
-        actor,
-        &set.project,
-        action,
-        subject,
-        reason.to_owned(),
-    ));
+    changes.decide(Decision::by(&actor, &set.project, action, subject, reason));
     Ok(changes)
 }

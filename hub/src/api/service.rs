@@ -39,6 +39,26 @@ impl Fleet for FleetApi {
             .map(Response::new)
     }
 
+    async fn list_wave_plans(
+        &self,
+        request: Request<wire::ListRequest>,
+    ) -> Answer<wire::ListWavePlansResponse> {
+        Ok(Response::new(list::wave_plans(
+            &self.db.read(),
+            request.get_ref(),
+        )))
+    }
+
+    async fn delete_wave_plan(
+        &self,
+        request: Request<wire::DeleteWavePlanRequest>,
+    ) -> Answer<wire::DeleteWavePlanResponse> {
+        let actor = actor(&request)?;
+        self.delete_plan(&actor, request.get_ref())
+            .await
+            .map(Response::new)
+    }
+
     async fn list_applications(
         &self,
         request: Request<wire::ListRequest>,
@@ -158,6 +178,13 @@ impl Fleet for FleetApi {
             .map(Response::new)
     }
 
+    async fn break_glass(&self, request: Request<wire::BreakGlassRequest>) -> Answer<wire::Run> {
+        let actor = actor(&request)?;
+        self.open_windows(&actor, request.get_ref())
+            .await
+            .map(Response::new)
+    }
+
     async fn preview(
         &self,
         request: Request<wire::PreviewRequest>,
@@ -212,8 +239,9 @@ impl Fleet for FleetApi {
         request: Request<wire::RollbackRequest>,
     ) -> Answer<wire::RollbackResponse> {
         let actor = actor(&request)?;
-        let run = self.go_back(&actor, request.get_ref()).await?;
-        Ok(Response::new(wire::RollbackResponse { run: Some(run) }))
+        self.go_back(&actor, request.get_ref())
+            .await
+            .map(Response::new)
     }
 
     async fn unpin(&self, request: Request<wire::UnpinRequest>) -> Answer<wire::UnpinResponse> {

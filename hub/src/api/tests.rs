@@ -1,13 +1,18 @@
 //! The Fleet API over a hub of real parts.
 
+mod again;
+mod analysing;
 mod apply;
 mod clusters;
 mod events;
 mod explaining;
+mod freezing;
+mod going_back;
 mod holding;
 mod listing;
 mod objects;
 mod people;
+mod plans;
 mod previewing;
 mod running;
 mod syncing;
@@ -23,7 +28,7 @@ use super::*;
 use crate::{
     records::{FLEET, HoldKind, HoldRecord, PinRecord, Role},
     testing::{
-        Hub, app, bundle, cluster, cluster_uid, csr, set, soon,
+        Hub, app, bundle, cluster, cluster_uid, csr, set, soon, wave_plan,
         world::{World, waves},
     },
 };

@@ -337,7 +337,7 @@ async fn blobs_are_found_by_kind_and_digest() {
 
 #[tokio::test]
 async fn the_link_is_nudged_by_a_new_assignment() {
-    let (hub, backend, [first, _]) = hub().await;
+    let (hub, backend, [first, second]) = hub().await;
     let mut changes = backend.changes(one());
     changes.borrow_and_update();
     let row = hub.db.read().apps.get(&first.key()).unwrap().clone();
@@ -345,4 +345,10 @@ async fn the_link_is_nudged_by_a_new_assignment() {
         .await;
     assert!(changes.has_changed().unwrap());
     assert_eq!(backend.assignments(one())[0].generation, Generation(4));
+    // Of what is another cluster's no session hears.
+    changes.borrow_and_update();
+    let row = hub.db.read().apps.get(&second.key()).unwrap().clone();
+    hub.write(|changes| changes.update(&row, &assigned(second, 9, bundle("b"))))
+        .await;
+    assert!(!changes.has_changed().unwrap());
 }

@@ -1,5 +1,7 @@
 //! The loop over a whole hub: from a commit to assignments and to rest.
 
+use std::time::Duration;
+
 use tidegate_model::{health::Health, run::RunState};
 
 use super::*;

@@ -4,6 +4,7 @@
 //! Never goes on from where it would miss something.
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, PoisonError},
     time::Duration,
 };
@@ -72,6 +73,7 @@ fn fold(
     witness: &mut Witness,
 ) -> Result<(), String> {
     let mut transaction = Transaction::default();
+    let mut touched = BTreeSet::new();
     {
         let mut state = shared.state.write().unwrap_or_else(PoisonError::into_inner);
         for event in &batch.events {
@@ -80,9 +82,11 @@ fn fold(
                 .map(|entry| (entry.value.as_ref(), entry.mod_revision));
             transaction.before(&state, event.key(), event.entry());
             let before = Witness::before(&state, event.key());
+            touched.extend(state.cluster_at(event.key()));
             state
                 .apply(event.key(), change)
                 .map_err(|error| error.to_string())?;
+            touched.extend(state.cluster_at(event.key()));
             witness.after(&state, event.key(), before);
         }
         state.revision = batch.revision;
@@ -94,6 +98,7 @@ fn fold(
     };
     // Whoever waits for the view finds the events of what it waited for.
     shared.events.append(happened);
+    shared.tell(&touched, batch.revision);
     shared.revision.send_replace(batch.revision);
     Ok(())
 }

@@ -6,7 +6,7 @@ use tidegate_model::{
     health::Health,
     object::ObjectId,
     report::{DriftItem, HeldPrune, Phase, Problem, Report},
-    run::{Request, RequestVerb},
+    run::{Request, RequestVerb, WayBack},
 };
 
 use super::{log::Log, *};
@@ -315,6 +315,7 @@ async fn go_back(world: &World) {
         verb: RequestVerb::Rollback,
         actor: "ada".to_owned(),
         reason: "bad image".to_owned(),
+        way: WayBack::default(),
     });
     let write = world.hub.write(|changes| changes.update(&row, &record));
     write.await;

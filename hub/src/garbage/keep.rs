@@ -15,7 +15,7 @@ use tidegate_model::{
 };
 use tidegate_store::{BlobId, blob};
 
-use crate::{publish::pass::ENTRIES_TAG, records::SetRecord, state::State};
+use crate::{promote, publish::pass::ENTRIES_TAG, records::SetRecord, state::State};
 
 /// Releases of a set whose content stays, besides the one of its open run (design, §4).
 pub const RELEASES: u64 = 10;
@@ -44,19 +44,21 @@ fn is_recent(set: &SetRecord, number: u64) -> bool {
 
 /// Whether its run is still to come: where releases queue, however long the queue is.
 fn is_waiting(state: &State, set: &SetRecord, number: u64) -> bool {
-    let queued = set.document.spec.strategy.supersede.newer == SupersedeWhen::Queue;
+    let queued = state.strategy(set).supersede.newer == SupersedeWhen::Queue;
     let latest = set.latest_run.and_then(|id| state.run(id));
     queued
         && number > set.void_through
         && latest.is_none_or(|run| run.record.run.release_number < number)
 }
 
-/// Releases that runs of the set still bring out, or owe to somebody.
+/// Releases that runs of the set still bring out, owe to somebody, or go back to.
 fn open_releases(state: &State, set: &SetRecord) -> BTreeSet<u64> {
     let runs = state.runs_of(set).map(|row| &row.record.run);
-    runs.filter(|run| run.is_live())
-        .map(|run| run.release_number)
-        .collect()
+    runs.flat_map(|run| {
+        let forward = run.is_live().then_some(run.release_number);
+        forward.into_iter().chain(promote::goes_back_to(run))
+    })
+    .collect()
 }
 
 impl Roots {

@@ -310,9 +310,12 @@ fn run(id: RunId, set: SetUid, release_number: u64, state: RunState) -> Run {
             done: Span::default(),
             running_since: None,
         },
+        analysing: None,
         approvals: Vec::new(),
+        broken_glass: Vec::new(),
         authors: Vec::new(),
         rollback: None,
+        retry: None,
         clock: RunClock { shows: at, hub: at },
         owes: false,
     }

@@ -37,6 +37,7 @@ const TABLE: &[(&str, Requirement)] = &[
     ("/tidegate.v1.AgentLink/Session", Requirement::Cluster),
     ("/tidegate.v1.AgentLink/FetchBlobs", Requirement::Cluster),
     ("/tidegate.v1.Fleet/ListApplicationSets", VIEWER),
+    ("/tidegate.v1.Fleet/ListWavePlans", VIEWER),
     ("/tidegate.v1.Fleet/ListApplications", VIEWER),
     ("/tidegate.v1.Fleet/ListClusters", VIEWER),
     ("/tidegate.v1.Fleet/ListReleases", VIEWER),
@@ -59,8 +60,11 @@ const TABLE: &[(&str, Requirement)] = &[
     ("/tidegate.v1.Fleet/PreviewApply", OPERATOR),
     ("/tidegate.v1.Fleet/Apply", OPERATOR),
     ("/tidegate.v1.Fleet/DeleteApplicationSet", OPERATOR),
+    ("/tidegate.v1.Fleet/DeleteWavePlan", OPERATOR),
     ("/tidegate.v1.Fleet/ApproveRun", OPERATOR),
     ("/tidegate.v1.Fleet/ControlRun", OPERATOR),
+    // What the time of day forbids is not an operator's to allow.
+    ("/tidegate.v1.Fleet/BreakGlass", ADMIN),
     ("/tidegate.v1.Fleet/Rollback", OPERATOR),
     ("/tidegate.v1.Fleet/Unpin", OPERATOR),
     ("/tidegate.v1.Fleet/Refresh", OPERATOR),
@@ -367,6 +371,7 @@ mod tests {
             "RotateCluster",
             "RemoveCluster",
             "CreateUser",
+            "BreakGlass",
         ];
         match (service, method) {
             ("Enrollment", "Join") => Requirement::JoinToken,

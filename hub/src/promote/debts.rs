@@ -11,7 +11,7 @@ use tidegate_model::{
     run::{Member, MemberId, MemberState},
 };
 use tidegate_waves::{
-    AppFacts, Facts, Overtaken,
+    AppFacts, Facts,
     debts::{self, Side},
 };
 
@@ -30,6 +30,20 @@ pub(super) fn owing<'a>(state: &'a State, set: &SetRecord) -> Vec<&'a Row<RunRec
         .collect();
     owing.sort_by_key(|row| row.record.run.release_number);
     owing
+}
+
+/// Whether a step could move something of what a run that is over owes: mostly nobody is back, and
+/// a set may owe for months.
+pub(super) fn may_move(state: &State, record: &RunRecord, facts: &Facts) -> bool {
+    let mut members = state.members_of(record).map(|row| &row.record.member);
+    record.run.request.is_some()
+        || facts.clusters.values().any(|cluster| {
+            let news = |app: &AppFacts| app.removed || app.overtaken;
+            cluster.unreachable_since.is_none()
+                || cluster.removed
+                || cluster.apps.values().any(news)
+        })
+        || members.any(|member| is_owed(member) && member.progress.running_since.is_some())
 }
 
 /// Adds to the facts of a run what older and newer ones of its set have to do with it.
@@ -57,8 +71,7 @@ pub(super) fn add(state: &State, set: &SetRecord, record: &RunRecord, facts: &mu
     for newer in state.runs_of(set).filter(|row| number(row) > own) {
         let members = members_in(state, &newer.record, &clusters);
         for (app, known) in apps_in(facts, &clusters) {
-            let by = debts::overtaken(side(&newer.record, &members), app);
-            known.overtaken = stronger(known.overtaken, by);
+            known.overtaken |= debts::overtaken(side(&newer.record, &members), app);
         }
     }
     pinned(state, set, &debtors, facts);
@@ -75,16 +88,9 @@ fn pinned(state: &State, set: &SetRecord, debtors: &BTreeMap<MemberId, Member>, 
         let mut pins = state.pins_of(set).map(|row| &row.record.pin);
         let target = targets.get(&app).copied().flatten();
         if pins.any(|pin| pin.app == app && Some(pin.bundle) != target) {
-            known.overtaken = Some(Overtaken {
-                release: 0,
-                for_good: true,
-            });
+            known.overtaken = true;
         }
     }
-}
-
-fn stronger(a: Option<Overtaken>, b: Option<Overtaken>) -> Option<Overtaken> {
-    a.into_iter().chain(b).max_by_key(|by| by.for_good)
 }
 
 fn side<'a>(record: &'a RunRecord, members: &'a BTreeMap<MemberId, Member>) -> Side<'a> {
@@ -95,9 +101,11 @@ fn side<'a>(record: &'a RunRecord, members: &'a BTreeMap<MemberId, Member>) -> S
 }
 
 fn deferred(state: &State, record: &RunRecord) -> BTreeMap<MemberId, Member> {
-    members(state, record, |member| {
-        member.state == MemberState::Deferred
-    })
+    members(state, record, is_owed)
+}
+
+fn is_owed(member: &Member) -> bool {
+    member.state == MemberState::Deferred
 }
 
 fn members_in(

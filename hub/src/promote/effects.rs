@@ -141,7 +141,11 @@ fn assigned(view: &View<'_>, run: &Run, assign: &Assign, apps: &mut BTreeMap<App
     record.generation = assign.assignment.generation;
     record.release = match assign.kind {
         AssignKind::Forward => run.release_number,
-        AssignKind::Revert => record.last_good.as_ref().map_or(0, |good| good.release),
+        AssignKind::Revert => run
+            .rollback
+            .as_ref()
+            .and_then(|by| by.way.to)
+            .unwrap_or_else(|| record.last_good.as_ref().map_or(0, |good| good.release)),
     };
     record.assignment = Some(assign.assignment.clone());
 }

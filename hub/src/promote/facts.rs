@@ -31,8 +31,8 @@ pub(super) fn gather(
     let mut clusters: BTreeMap<ClusterUid, ClusterFacts> = BTreeMap::new();
     for row in state.members_of(record) {
         let member = &row.record.member;
-        if run.owes && member.state != MemberState::Deferred {
-            // Of a run that is over nobody asks any more but those whom it owes.
+        if run.owes && run.request.is_none() && member.state != MemberState::Deferred {
+            // Of a run that is over nobody asks any more but a person, and those whom it owes.
             continue;
         }
         let facts = clusters
@@ -44,6 +44,8 @@ pub(super) fn gather(
         epoch,
         newer_release: (set.last_release > run.release_number).then_some(set.last_release),
         newer_run: set.latest_run != Some(run.id),
+        back: None,
+        measured: evidence.measured().of(run.id),
         clusters,
     };
     debts::add(state, set, record, &mut facts);

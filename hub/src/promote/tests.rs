@@ -3,6 +3,7 @@
 mod beginning;
 mod large;
 mod owing;
+mod plans;
 mod rolling;
 
 use serde_json::json;

@@ -71,6 +71,8 @@ const CACHE: usize = 10_000;
 pub struct Inputs {
     uid: SetUid,
     document: ApplicationSet,
+    /// Whether some gate of its strategy keeps the authors of a release from approving it.
+    separates_duties: bool,
     deleting: bool,
     clusters: Vec<Cluster>,
     commits: BTreeMap<RepoRevision, Known>,
@@ -114,6 +116,7 @@ impl Inputs {
         Self {
             uid: record.uid,
             document: record.document.clone(),
+            separates_duties: state.strategy(record).separates_duties(),
             deleting: record.deleting,
             clusters: state.fleet(),
             commits: state
@@ -263,7 +266,7 @@ impl Gatherer {
                 Err(error) => {
                     let error = tidegate_telemetry::describe(&error);
                     tracing::warn!(commit, error, "the author of a commit is not known");
-                    if inputs.document.spec.strategy.separates_duties() {
+                    if inputs.separates_duties {
                         candidate.incomplete = true;
                         let problem =
                             format!("the author of commit {commit} is not known: {error}");

@@ -2,14 +2,15 @@
 //!
 //! Never moves a run.
 
+mod analysis;
 mod member;
 
 use prost::Message as _;
 use tidegate_model::{
     ids::{ClusterUid, Epoch},
     run::{
-        Approval, MemberId, Paused, Plan, PlannedWave, Request, RollbackBy, Run, RunClock,
-        SoakClock, Verdict,
+        Approval, BrokenGlass, MemberId, Only, Paused, Plan, PlannedWave, Request, Retry,
+        RollbackBy, Run, RunClock, SoakClock, Verdict, WayBack,
     },
 };
 use tidegate_proto::storage::v1;
@@ -67,8 +68,11 @@ fn store_run(run: &Run) -> v1::Run {
         approvals,
         gate,
         rollback,
+        broken_glass,
+        retry,
         clock,
         owes,
+        analysing,
     } = run;
     v1::Run {
         id: id.to_string(),
@@ -94,9 +98,12 @@ fn store_run(run: &Run) -> v1::Run {
         approvals: approvals.iter().map(store_approval).collect(),
         gate: gate.map(|gate| gate.stored().to_owned()),
         rollback: rollback.as_ref().map(store_rollback),
+        broken_glass: broken_glass.iter().map(store_glass).collect(),
         clock: Some(store_clock(*clock)),
         authors: authors.clone(),
         owes: *owes,
+        retry: retry.as_ref().map(store_retry),
+        analysing: analysing.as_ref().map(analysis::store),
     }
 }
 
@@ -122,14 +129,13 @@ fn read_run(reader: Reader<'_>, stored: v1::Run) -> Result<Run, Error> {
         approvals,
         gate,
         rollback,
+        broken_glass,
         clock,
         authors,
         owes,
+        retry,
+        analysing,
     } = stored;
-    let v1::WaitClock {
-        done,
-        running_since,
-    } = reader.present("soak", soak)?;
     let waves = reader.each(waves, read_wave)?;
     let excluded = reader.each(excluded, read_member_id)?;
     Ok(Run {
@@ -148,16 +154,27 @@ fn read_run(reader: Reader<'_>, stored: v1::Run) -> Result<Run, Error> {
         wave: reader.index("wave", wave)?,
         paused: reader.maybe(paused, read_paused)?,
         request: reader.maybe(request, read_request)?,
-        soak: SoakClock {
-            done: reader.span("soak.done", done)?,
-            running_since: reader.time_opt("soak.running_since", running_since)?,
-        },
+        soak: read_soak(reader, reader.present("soak", soak)?)?,
+        analysing: reader.maybe(analysing, analysis::read)?,
         authors,
         approvals: reader.each(approvals, read_approval)?,
         gate: reader.maybe(gate, |reader, gate| reader.name("gate", &gate))?,
-        rollback: rollback.map(read_rollback),
+        rollback: reader.maybe(rollback, read_rollback)?,
+        broken_glass: reader.each(broken_glass, read_glass)?,
+        retry: retry.map(read_retry),
         clock: read_clock(reader, reader.present("clock", clock)?)?,
         owes,
+    })
+}
+
+fn read_soak(reader: Reader<'_>, stored: v1::WaitClock) -> Result<SoakClock, Error> {
+    let v1::WaitClock {
+        done,
+        running_since,
+    } = stored;
+    Ok(SoakClock {
+        done: reader.span("soak.done", done)?,
+        running_since: reader.time_opt("soak.running_since", running_since)?,
     })
 }
 
@@ -222,11 +239,13 @@ fn store_request(request: &Request) -> v1::Request {
         verb,
         actor,
         reason,
+        way,
     } = request;
     v1::Request {
         verb: verb.stored().to_owned(),
         actor: actor.clone(),
         reason: reason.clone(),
+        way: store_way(way),
     }
 }
 
@@ -235,11 +254,48 @@ fn read_request(reader: Reader<'_>, stored: v1::Request) -> Result<Request, Erro
         verb,
         actor,
         reason,
+        way,
     } = stored;
     Ok(Request {
         verb: reader.name("request.verb", &verb)?,
         actor,
         reason,
+        way: reader.maybe(way, read_way)?.unwrap_or_default(),
+    })
+}
+
+/// Absent where it says nothing.
+fn store_way(way: &WayBack) -> Option<v1::WayBack> {
+    let WayBack {
+        only: Only { wave, clusters },
+        to,
+        pin,
+    } = way;
+    (*way != WayBack::default()).then(|| v1::WayBack {
+        wave: *wave,
+        clusters: clusters.iter().map(ToString::to_string).collect(),
+        to: *to,
+        pin: pin.map(|pin| pin.stored().to_owned()),
+    })
+}
+
+fn read_way(reader: Reader<'_>, stored: v1::WayBack) -> Result<WayBack, Error> {
+    let v1::WayBack {
+        wave,
+        clusters,
+        to,
+        pin,
+    } = stored;
+    let read = |reader: Reader<'_>, cluster: String| -> Result<ClusterUid, Error> {
+        reader.parse("way.clusters", &cluster)
+    };
+    Ok(WayBack {
+        only: Only {
+            wave,
+            clusters: reader.each(clusters, read)?,
+        },
+        to,
+        pin: reader.maybe(pin, |reader, pin| reader.name("way.pin", &pin))?,
     })
 }
 
@@ -253,6 +309,7 @@ fn store_approval(approval: &Approval) -> v1::Approval {
         groups,
         reason,
         at,
+        soak,
     } = approval;
     v1::Approval {
         wave: *wave as u64,
@@ -263,6 +320,7 @@ fn store_approval(approval: &Approval) -> v1::Approval {
         at: millis(*at),
         verdict: verdict.stored().to_owned(),
         groups: groups.clone(),
+        soak: *soak,
     }
 }
 
@@ -276,6 +334,7 @@ fn read_approval(reader: Reader<'_>, stored: v1::Approval) -> Result<Approval, E
         at,
         verdict,
         groups,
+        soak,
     } = stored;
     // What was stored before there was a no is a yes.
     let verdict = if verdict.is_empty() {
@@ -286,6 +345,7 @@ fn read_approval(reader: Reader<'_>, stored: v1::Approval) -> Result<Approval, E
     Ok(Approval {
         verdict,
         groups,
+        soak,
         wave: reader.index("approvals.wave", wave)?,
         position: reader.name("approvals.position", &position)?,
         content: reader.parse("approvals.content", &content)?,
@@ -300,25 +360,89 @@ fn store_rollback(rollback: &RollbackBy) -> v1::RollbackBy {
         by_person,
         actor,
         reason,
-    } = rollback.clone();
+        way,
+    } = rollback;
     v1::RollbackBy {
-        by_person,
-        actor,
-        reason,
+        by_person: *by_person,
+        actor: actor.clone(),
+        reason: reason.clone(),
+        way: store_way(way),
     }
 }
 
-fn read_rollback(stored: v1::RollbackBy) -> RollbackBy {
+fn read_rollback(reader: Reader<'_>, stored: v1::RollbackBy) -> Result<RollbackBy, Error> {
     let v1::RollbackBy {
         by_person,
         actor,
         reason,
+        way,
     } = stored;
-    RollbackBy {
+    Ok(RollbackBy {
         by_person,
         actor,
         reason,
+        way: reader.maybe(way, read_way)?.unwrap_or_default(),
+    })
+}
+
+fn store_retry(retry: &Retry) -> v1::Retry {
+    let Retry {
+        attempt,
+        actor,
+        reason,
+        pending,
+    } = retry.clone();
+    v1::Retry {
+        attempt,
+        actor,
+        reason,
+        pending,
     }
+}
+
+fn read_retry(stored: v1::Retry) -> Retry {
+    let v1::Retry {
+        attempt,
+        actor,
+        reason,
+        pending,
+    } = stored;
+    Retry {
+        attempt,
+        actor,
+        reason,
+        pending,
+    }
+}
+
+fn store_glass(broken: &BrokenGlass) -> v1::BrokenGlass {
+    let BrokenGlass {
+        wave,
+        actor,
+        reason,
+        at,
+    } = broken;
+    v1::BrokenGlass {
+        wave: *wave as u64,
+        actor: actor.clone(),
+        reason: reason.clone(),
+        at: millis(*at),
+    }
+}
+
+fn read_glass(reader: Reader<'_>, stored: v1::BrokenGlass) -> Result<BrokenGlass, Error> {
+    let v1::BrokenGlass {
+        wave,
+        actor,
+        reason,
+        at,
+    } = stored;
+    Ok(BrokenGlass {
+        wave: reader.index("broken_glass.wave", wave)?,
+        actor,
+        reason,
+        at: reader.time("broken_glass.at", at)?,
+    })
 }
 
 fn store_clock(clock: RunClock) -> v1::RunClock {

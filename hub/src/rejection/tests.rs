@@ -181,6 +181,7 @@ impl World {
                     evidence: &evidence,
                     set: state.set("default", "web").unwrap(),
                     entries: &[],
+                    release: None,
                     epoch: self.db.epoch(),
                     now,
                 };
@@ -375,9 +376,12 @@ fn run() -> RunRecord {
         paused: None,
         request: None,
         soak: SoakClock::default(),
+        analysing: None,
         approvals: Vec::new(),
+        broken_glass: Vec::new(),
         authors: Vec::new(),
         rollback: None,
+        retry: None,
         clock: RunClock { shows: at, hub: at },
         owes: false,
     };

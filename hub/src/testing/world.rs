@@ -134,10 +134,21 @@ impl World {
 
     /// One pass as the controller makes it; says whether it changed anything.
     pub(crate) async fn pass(&mut self) -> bool {
+        let wanted = self.wanted();
+        self.pass_with(wanted).await
+    }
+
+    /// The entries that the next pass will need.
+    pub(crate) fn wanted(&self) -> Option<Digest> {
+        let state = self.hub.db.read();
+        wanted_release(&state, state.set("default", "web").unwrap())
+    }
+
+    /// The same, where these are the entries that were read for it.
+    pub(crate) async fn pass_with(&mut self, wanted: Option<Digest>) -> bool {
         let changes = {
             let state = self.hub.db.read();
             let set = state.set("default", "web").unwrap();
-            let wanted = wanted_release(&state, set);
             let entries = wanted.map(|digest| self.entries[&digest].clone());
             let clock = self.hub.clock.clone();
             let view = View {
@@ -145,6 +156,7 @@ impl World {
                 evidence: &self.hub.evidence,
                 set,
                 entries: &entries.unwrap_or_default(),
+                release: wanted,
                 epoch: self.hub.db.epoch(),
                 now: clock.now(),
             };

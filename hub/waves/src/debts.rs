@@ -10,8 +10,6 @@ use tidegate_model::{
     run::{Member, MemberId, MemberState, Run, RunState},
 };
 
-use crate::facts::Overtaken;
-
 /// A run with its members.
 #[derive(Clone, Copy, Debug)]
 pub struct Side<'a> {
@@ -29,25 +27,16 @@ impl Side<'_> {
     }
 }
 
-/// What a newer run means to what `older` owes this application: nothing while it has not come to
-/// it, and the end of the debt once it has it where it wants it.
+/// Whether a newer run has taken the place of what an older one owes this application: it has written
+/// it, or runs it as it is, or it ended well and so decides for everybody in it.
 ///
-/// A newer wave that went on without the member too is ahead of it: it has proven newer content, so
-/// the debt waits. It ends when the newer run ends well, and comes back to life when that goes back.
-pub fn overtaken(newer: Side<'_>, app: AppUid) -> Option<Overtaken> {
-    let member = newer.member(app)?;
-    let written = member
-        .apps
-        .get(&app)
-        .is_some_and(|app| app.generation.is_some());
-    let passed = member.state == MemberState::Deferred
-        && (member.id.wave as usize) < newer.run.wave
-        && !newer.run.state.is_terminal()
-        && newer.run.rollback.is_none();
-    let for_good = written || newer.run.state == RunState::Succeeded;
-    (for_good || passed).then_some(Overtaken {
-        release: newer.run.release_number,
-        for_good,
+/// A newer run that is under way, failed, was cancelled or went back elsewhere changes nothing: what
+/// the older one brought is the last content that went all the way.
+pub fn overtaken(newer: Side<'_>, app: AppUid) -> bool {
+    newer.member(app).is_some_and(|member| {
+        let known = member.apps.get(&app);
+        let word = known.is_some_and(|app| app.generation.is_some() || app.revert.is_some());
+        word || newer.run.state == RunState::Succeeded
     })
 }
 
@@ -57,5 +46,5 @@ pub fn owed(older: Side<'_>, newer: Side<'_>, app: AppUid) -> Option<u64> {
         && older
             .member(app)
             .is_some_and(|member| member.state == MemberState::Deferred);
-    (owes && overtaken(newer, app).is_none()).then_some(older.run.release_number)
+    (owes && !overtaken(newer, app)).then_some(older.run.release_number)
 }

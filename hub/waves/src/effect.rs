@@ -130,17 +130,23 @@ pub enum Action {
     Assign,
     /// A member counts as failed.
     FailMember,
-    /// A member was left out: its cluster or applications are gone, or nothing is known to go back
-    /// to.
+    /// A member was left out: a person said so, its cluster or applications are gone, or nothing is
+    /// known to go back to.
     SkipMember,
     /// A wave goes on without a member whose cluster cannot be reached.
     DeferMember,
     /// A deferred member got what it was owed.
     PayDebt,
+    /// Another attempt at what failed begins.
+    Retry,
+    /// A member that failed is back in the queue.
+    RetryMember,
     /// A wave is done.
     FinishWave,
     /// The run was paused.
     Pause,
+    /// A person opened a wave's windows for this run.
+    BreakGlass,
     /// The run goes on.
     Resume,
     /// A failure used up the budget.
@@ -171,8 +177,11 @@ impl Action {
             Self::SkipMember => "run.skip-member",
             Self::DeferMember => "run.defer-member",
             Self::PayDebt => "run.pay-debt",
+            Self::Retry => "run.retry-begun",
+            Self::RetryMember => "run.retry-member",
             Self::FinishWave => "run.finish-wave",
             Self::Pause => "run.paused",
+            Self::BreakGlass => "run.glass-broken",
             Self::Resume => "run.resumed",
             Self::Breach => "run.breach",
             Self::Rollback => "run.rollback-begun",

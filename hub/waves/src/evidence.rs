@@ -80,7 +80,7 @@ pub(crate) fn is_alive(facts: Option<&AppFacts>) -> bool {
 
 /// Whether newer content has taken the place of what this run owes it.
 pub(crate) fn is_taken(facts: &AppFacts) -> bool {
-    facts.overtaken.is_some_and(|by| by.for_good) && !mutant::on(Mutant::DebtOverNewer)
+    facts.overtaken && !mutant::on(Mutant::DebtOverNewer)
 }
 
 /// The hub's time when the run began, and now.

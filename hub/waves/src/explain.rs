@@ -4,10 +4,12 @@
 //! would clear it. For a run that is not over the answer is never empty, and clearing exactly what
 //! it names lets a step happen (invariant 41). Never moves a run.
 
+mod analysis;
 mod approval;
 mod debt;
 mod member;
 mod turn;
+mod window;
 
 use std::collections::BTreeMap;
 
@@ -18,10 +20,8 @@ use tidegate_model::{
 };
 
 use crate::{
-    Facts,
-    mutant::{self, Mutant},
-    quorum, rollback,
-    step::{self, Work, advance, decide::is_settled, same_but_clock, work::elapsed},
+    Facts, quorum, rollback,
+    step::{self, Work, advance, decide::is_settled, same_but_clock},
 };
 
 /// What kind of cause blocks a run.
@@ -35,8 +35,12 @@ pub enum BlockCode {
     Regression,
     /// A person must approve.
     Approval,
+    /// A window is closed.
+    Window,
     /// The wave soaks.
     Soak,
+    /// An analysis of the soaking wave needs more samples that pass.
+    Analysis,
     /// A member is healthy and must stay so for the health window.
     HealthWindow,
     /// A member's agent has not said that it is healthy at the run's content.
@@ -65,7 +69,9 @@ impl BlockCode {
             Self::PausedByPerson => "PausedByPerson",
             Self::Regression => "Regression",
             Self::Approval => "Approval",
+            Self::Window => "Window",
             Self::Soak => "Soak",
+            Self::Analysis => "Analysis",
             Self::HealthWindow => "HealthWindow",
             Self::NotHealthy => "NotHealthy",
             Self::PruneHeld => "PruneHeld",
@@ -160,22 +166,24 @@ impl Explainer<'_> {
         match self.run.state {
             RunState::Paused if self.work.paused_by_person() => vec![self.paused()],
             RunState::Paused => self.regressions(),
-            RunState::Planned | RunState::WaitingGate => vec![self.approval()],
+            RunState::Planned | RunState::WaitingGate => self.gate(),
             RunState::Rolling => {
                 let members = self.work.wave_members(wave);
                 members
                     .filter(|member| !is_settled(member))
                     .filter_map(|m| self.member(m))
                     .chain(self.turn())
+                    .chain(self.assigning())
                     .collect()
             }
-            RunState::Soaking if !mutant::on(Mutant::SoakUnexplained) => vec![self.soak()],
+            RunState::Soaking => self.soaking(),
             RunState::RollingBack => {
                 let members = self.work.members();
+                let way = rollback::way(self.run);
                 members
-                    .filter(|member| rollback::is_concerned(member))
+                    .filter(|member| rollback::goal::is_meant(&way, member))
                     .filter(|member| !rollback::is_over(member))
-                    .filter_map(|member| self.member(member))
+                    .filter_map(|member| self.taking_back(member).or_else(|| self.member(member)))
                     .collect()
             }
             _ => Vec::new(),
@@ -195,10 +203,10 @@ impl Explainer<'_> {
 
     fn approval(&self) -> Blocking {
         let position = self.run.gate.unwrap_or(GatePosition::Before);
-        let when = if position == GatePosition::Before {
-            "before"
-        } else {
-            "after"
+        let when = match position {
+            GatePosition::Before => "before",
+            GatePosition::After => "after",
+            GatePosition::Analysis => "in the soak of",
         };
         let name = self.wave_name(self.run.wave);
         let quorum = quorum(self.run, self.run.wave, position, self.work.hub_now);
@@ -207,10 +215,11 @@ impl Explainer<'_> {
             || "an approval".to_owned(),
             |quorum| approval::clears(&quorum),
         );
+        let why = self.silence(position);
         let mut said = self.say(
             BlockCode::Approval,
             &format!(
-                "the gate {when} wave {name} {needs} for content {}",
+                "the gate {when} wave {name} {needs} for content {}{why}",
                 self.run.content.short()
             ),
             &format!("{who} of run {} {when} wave {name}", self.run.id),
@@ -221,18 +230,7 @@ impl Explainer<'_> {
 
     fn soak(&self) -> Blocking {
         let time = self.work.spec(self.run.wave).soak.time;
-        let running = self
-            .run
-            .soak
-            .running_since
-            .map(|since| elapsed(since, self.work.now));
-        let done = self
-            .run
-            .soak
-            .done
-            .0
-            .saturating_add(running.unwrap_or_default())
-            .min(time.0);
+        let done = self.soaked().min(time.0);
         let done = tidegate_model::duration::Span(std::time::Duration::from_secs(done.as_secs()));
         self.say(
             BlockCode::Soak,

@@ -10,7 +10,10 @@ use tidegate_model::{
     assignment::Assignment,
     ids::{AppUid, ClusterUid, Epoch, Generation},
     report::Report,
+    run::LastGood,
 };
+
+use crate::{Outcome, SampleId};
 
 /// What a step knows of the world, all read at the same store revision as the run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +25,12 @@ pub struct Facts {
     pub newer_release: Option<u64>,
     /// A newer run of this set was made: this one may write nothing any more.
     pub newer_run: bool,
+    /// What the applications of the release that a rollback goes back to ran there; `None` where it
+    /// goes to no release, and while its content is not read.
+    pub back: Option<BTreeMap<AppUid, LastGood>>,
+    /// What was measured. Answers to what is not asked any more do no harm, however often they are
+    /// given.
+    pub measured: BTreeMap<SampleId, Outcome>,
     /// Every cluster that is a member. One that is missing here counts as not known, which is
     /// neither healthy nor removed.
     pub clusters: BTreeMap<ClusterUid, ClusterFacts>,
@@ -52,17 +61,8 @@ pub struct AppFacts {
     pub evidence: Option<Evidence>,
     /// An earlier run still owes it this release: this run must not write it before that is settled.
     pub owed: Option<u64>,
-    /// For a run that owes: newer content has come in front of what it owes.
-    pub overtaken: Option<Overtaken>,
-}
-
-/// What came in front of a debt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Overtaken {
-    /// Number of the newer release; zero for a pin.
-    pub release: u64,
-    /// It has taken the place of what is owed; otherwise it is about to, and may yet go back.
-    pub for_good: bool,
+    /// For a run that owes: newer content, or a pin, has taken the place of what it owes.
+    pub overtaken: bool,
 }
 
 /// A report and what the hub knows about it. All times are the hub's.

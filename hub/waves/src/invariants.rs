@@ -1,17 +1,20 @@
 //! What must never happen, as named functions over one step.
 //!
-//! Numbers are those of facts/promotion.md §2.4. Written without the code that they judge: they read
-//! states, facts and effects only. Called at the end of every step in debug builds, from property
-//! tests, simulations and audits. Not here: 16-18, 24 and 25 (windows,
-//! metrics and alarms, which no strategy can ask for yet) and 37 (the agent's). Beside the
-//! list of those that judge a step stand 8, which judges a plan, 26 and 27, which judge what is
-//! admitted, and 32, which judges where a history comes to rest.
+//! Numbers are those of facts/promotion.md §2.4; 42 and 43 speak of what people do to single
+//! members. Written without the code that they judge: they read states, facts and effects only.
+//! Called at the end of every step in debug builds, from property tests, simulations and audits. Not
+//! here: 25 (alarms, which no strategy can ask for yet) and 37 (the agent's).
+//! Beside the list of those that judge a step stand 8, which judges a plan, 26 and 27, which judge
+//! what is admitted, and 32, which judges where a history comes to rest.
 
+mod analysis;
 mod back;
 mod books;
 mod debt;
 mod gate;
 mod order;
+mod people;
+pub(crate) mod window;
 
 use std::collections::BTreeMap;
 
@@ -22,6 +25,7 @@ use tidegate_model::{
 };
 
 pub use self::{
+    analysis::i24_evidence_minimum,
     back::{
         i26_sticky_rollback, i27_pin_dominance, i28_rollback_target, i29_rollback_reaches_all,
         i30_rollback_is_no_promotion, i31_supersede_safety, i32_no_starvation, i33_no_zombie_run,
@@ -40,6 +44,8 @@ pub use self::{
         i01_wave_order, i04_single_writer, i05_fencing, i09_concurrency, i10_availability,
         i11_breach_stops, i12_bounded_overshoot, i13_strict_budget, i15_total_settlement,
     },
+    people::{i42_retry_is_a_new_attempt, i43_skip_proves_nothing},
+    window::{i16_windows, i17_window_zone, i18_closing_edge},
 };
 use crate::{Assign, AssignKind, Audit, Effect, Facts, Step};
 
@@ -101,11 +107,15 @@ pub const ALL: &[(&str, Invariant)] = &[
     ("i13_strict_budget", i13_strict_budget),
     ("i14_budget_is_not_success", i14_budget_is_not_success),
     ("i15_total_settlement", i15_total_settlement),
+    ("i16_windows", i16_windows),
+    ("i17_window_zone", i17_window_zone),
+    ("i18_closing_edge", i18_closing_edge),
     ("i19_approval_binding", i19_approval_binding),
     ("i20_quorum", i20_quorum),
     ("i21_no_double_spend", i21_no_double_spend),
     ("i22_soak_clock", i22_soak_clock),
     ("i23_soak_is_per_run", i23_soak_is_per_run),
+    ("i24_evidence_minimum", i24_evidence_minimum),
     ("i28_rollback_target", i28_rollback_target),
     ("i29_rollback_reaches_all", i29_rollback_reaches_all),
     ("i30_rollback_is_no_promotion", i30_rollback_is_no_promotion),
@@ -121,6 +131,8 @@ pub const ALL: &[(&str, Invariant)] = &[
     ("i39_clock_skew", i39_clock_skew),
     ("i40_audit_completeness", i40_audit_completeness),
     ("i41_explainability", i41_explainability),
+    ("i42_retry_is_a_new_attempt", i42_retry_is_a_new_attempt),
+    ("i43_skip_proves_nothing", i43_skip_proves_nothing),
 ];
 
 /// Names of those that judge something else than a step.
@@ -183,7 +195,7 @@ impl<'a> Transition<'a> {
         member.apps.iter().filter_map(move |(uid, app)| {
             let removed = cluster
                 .and_then(|cluster| cluster.apps.get(uid))
-                .is_some_and(|a| a.removed || a.overtaken.is_some_and(|by| by.for_good));
+                .is_some_and(|a| a.removed || a.overtaken);
             (!removed).then_some((*uid, app))
         })
     }
@@ -221,5 +233,7 @@ fn settled(member: &Member) -> bool {
 }
 
 fn under_way(member: &Member) -> bool {
-    touched(member) && !member.reached && !settled(member) && !failed(member)
+    let written = |app: &MemberApp| app.touched && app.generation.is_some();
+    let written = member.apps.values().any(written);
+    written && !member.reached && !settled(member) && !failed(member)
 }

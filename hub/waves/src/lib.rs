@@ -15,7 +15,9 @@ mod explain;
 mod facts;
 pub mod invariants;
 mod limits;
+mod measure;
 mod mutant;
+mod outlook;
 mod plan;
 mod quorum;
 mod rollback;
@@ -24,16 +26,20 @@ mod step;
 #[cfg(test)]
 mod tests;
 mod validate;
+mod window;
 
 pub use self::{
     effect::{Action, Assign, AssignKind, Audit, Effect, Step},
     explain::{BlockCode, Blocking, explain},
-    facts::{AppFacts, ClusterFacts, Evidence, Facts, Overtaken},
+    facts::{AppFacts, ClusterFacts, Evidence, Facts},
     limits::Limits,
+    measure::{Measure, Outcome, SampleId, due},
+    outlook::{WaveWindows, outlook},
     plan::{Candidate, PlanError, Planned, plan},
     quorum::{Barred, Quorum, approval_gate, may_speak, quorum},
+    rollback::{Turn, back_to, may_go_back, turns},
     start::{AppStart, Begin, start},
-    step::step,
+    step::{again::may_retry, analysis::samples_needed, has_windows, skip::may_skip, step},
     validate::{StrategyError, StrategyErrors, validate},
 };
 

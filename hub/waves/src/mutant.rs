@@ -42,6 +42,44 @@ pub(crate) enum Mutant {
     SoakWhileUnwell,
     /// A wave is done without having soaked.
     SoakSkipped,
+    // Analysis.
+    /// No data is a pass.
+    NoDataPasses,
+    /// A sample that failed stops nothing.
+    FailIgnored,
+    /// A run goes on however often an analysis said nothing.
+    InconclusiveAdvances,
+    /// A soak begins with the samples of the one before.
+    SamplesCarriedOver,
+    /// What was measured in another soak counts.
+    StaleSampleCounts,
+    /// One answer is taken for every sample.
+    SampleTwice,
+    /// A sample is taken whenever there is an answer.
+    IntervalIgnored,
+    /// A wave is done when it has soaked, whatever was measured.
+    TimeAlonePasses,
+    /// What the soak asks of every analysis is not looked at.
+    MinSamplesIgnored,
+    /// Who went on with the silence of one soak went on with that of every other.
+    AnalysisApprovalReused,
+    /// A soaking run does not say what it must measure.
+    AnalysisUnexplained,
+    // Windows.
+    /// No window holds anybody back.
+    WindowsIgnored,
+    /// A window is asked before a wave and not before each of its members.
+    WindowAtDoorOnly,
+    /// A wave that a window closed stays closed when it opens.
+    WindowNeverReopens,
+    /// For an hour after its clock changed, a zone still shows the time of before.
+    OffsetOfAnHourAgo,
+    /// A deny window yields to an allow window.
+    AllowBeatsDeny,
+    /// A window binds everybody, whomever it lists.
+    InvokerIgnored,
+    /// A rollback heeds the windows of the way forward.
+    RollbackHeedsWindows,
     // Order and amount.
     /// Who is being verified is taken for settled.
     NextWaveEarly,
@@ -98,6 +136,10 @@ pub(crate) enum Mutant {
     ZombieAssigns,
     /// A newer release takes over while members are under way.
     SupersedeMidFlight,
+    /// A newer release takes over although the strategy lets every run come to its end.
+    SupersedeUnasked,
+    /// A newer release waits for the wave although the strategy says at once.
+    SupersedeLate,
     /// A run stands at a gate although a newer release waits.
     NewerReleaseIgnored,
     // Rollback, pins and denies.
@@ -107,6 +149,10 @@ pub(crate) enum Mutant {
     RollbackSkipsHealthy,
     /// A rollback writes applications that the run did not write.
     RollbackWritesUntouched,
+    /// A rollback of some takes everybody back.
+    ScopeIgnored,
+    /// A rollback to a release goes to the last known good.
+    ReleaseIgnored,
     /// A rollback is over before everybody is back.
     RollbackOverEarly,
     /// A member is back once its last known good is applied, healthy or not.
@@ -119,6 +165,29 @@ pub(crate) enum Mutant {
     DenyIgnored,
     /// A pin holds nothing.
     PinIgnored,
+    // Another attempt, and members that are left out.
+    /// Another attempt takes the former assignment for its own.
+    RetryAdopts,
+    /// Another attempt forgets what the run wrote.
+    RetryForgetsWritten,
+    /// Another attempt begins in the open wave, whatever wave failed.
+    RetryKeepsWave,
+    /// Another attempt leaves one behind who failed.
+    RetryForgetsOne,
+    /// A run that went back is tried again.
+    RetryAfterRollback,
+    /// Who is tried again has no record.
+    RetryUnrecorded,
+    /// Whom a person leaves out counts as healthy.
+    SkipIsHealth,
+    /// A person may leave a whole wave out.
+    SkipEmptiesWave,
+    /// Who failed may be left out.
+    SkipForgives,
+    /// Who was left out has no record.
+    SkipUnrecorded,
+    /// A rollback leaves out whom a person left out on the way forward.
+    SkippedStaysBehind,
     // Books and words.
     /// What ran well is not recorded.
     LastGoodForgotten,

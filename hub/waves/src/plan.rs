@@ -52,6 +52,15 @@ pub enum PlanError {
     /// The strategy is wrong by itself.
     #[error(transparent)]
     Strategy(#[from] StrategyErrors),
+    /// The strategy names a plan instead of being one.
+    #[error(
+        "failed to plan the waves: there is no WavePlan {name} in the set's project; apply it, or \
+         name another in strategy.wavePlan"
+    )]
+    NoPlan {
+        /// The name.
+        name: String,
+    },
     /// Members that no wave picks.
     #[error(
         "failed to plan the waves: strategy.waves: no wave picks {} (waves in order: {}); widen a \
@@ -74,14 +83,20 @@ pub(crate) fn all_at_once() -> Wave {
     wave
 }
 
-/// Plans the waves. `seed` decides whom a limit picks and nothing else; the same seed for every run
+/// Plans the waves of a strategy that names no `WavePlan`: whoever holds the plans puts them in its
+/// place. `seed` decides whom a limit picks and nothing else; the same seed for every run
 /// of a set keeps its canaries the same.
 pub fn plan(strategy: &Strategy, members: &[Candidate], seed: u64) -> Result<Planned, PlanError> {
     validate(strategy)?;
+    if !strategy.wave_plan.is_empty() {
+        let name = strategy.wave_plan.clone();
+        return Err(PlanError::NoPlan { name });
+    }
+    let strategy = strategy.as_waves();
     let everybody = [all_at_once()];
     let waves = match strategy.kind {
         StrategyType::AllAtOnce => &everybody[..],
-        StrategyType::Waves => &strategy.waves,
+        StrategyType::Waves | StrategyType::RollingSync => &strategy.waves,
     };
     let mut planner = Planner::new(members);
     let seed = match members.first() {

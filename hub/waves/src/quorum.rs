@@ -39,23 +39,41 @@ impl Quorum {
 }
 
 /// The approval that this gate of a wave asks for.
+///
+/// Who goes on with what an analysis could not say is who approves the wave: after it, or before it,
+/// or whoever may approve runs.
 pub fn approval_gate(run: &Run, wave: usize, position: GatePosition) -> Option<&ApprovalGate> {
     let gates = &run.strategy.waves.get(wave)?.gates;
-    let gates = match position {
-        GatePosition::Before => &gates.before,
-        GatePosition::After => &gates.after,
-    };
-    gates.iter().map(|Gate::Approval(gate)| gate).next()
+    match position {
+        GatePosition::Before => gates.before.iter().find_map(Gate::approval),
+        GatePosition::After => gates.after.iter().find_map(Gate::approval),
+        GatePosition::Analysis => {
+            let mut all = gates.after.iter().chain(&gates.before);
+            Some(all.find_map(Gate::approval).unwrap_or(&ANYBODY))
+        }
+    }
 }
+
+static ANYBODY: ApprovalGate = ApprovalGate {
+    min_approvals: 1,
+    approvers: Vec::new(),
+    separation_of_duties: false,
+    expires: None,
+};
 
 /// How the approval stands that this gate of a wave asks for; `None` if it asks for none.
 pub fn quorum(run: &Run, wave: usize, position: GatePosition, now: Timestamp) -> Option<Quorum> {
     let gate = approval_gate(run, wave, position)?;
+    let soak = match position {
+        GatePosition::Before | GatePosition::After => 0,
+        GatePosition::Analysis => run.analysing.as_ref().map_or(0, |known| known.soak),
+    };
     let mut words: BTreeMap<&str, &Approval> = BTreeMap::new();
     for word in &run.approvals {
         let bound = (word.wave == wave || mutant::on(Mutant::ApprovalOfOtherWave))
             && (word.position == position || mutant::on(Mutant::ApprovalOfOtherPosition))
-            && (word.content == run.content || mutant::on(Mutant::ApprovalOfOtherContent));
+            && (word.content == run.content || mutant::on(Mutant::ApprovalOfOtherContent))
+            && (word.soak == soak || mutant::on(Mutant::AnalysisApprovalReused));
         if bound && may_speak(gate, run, &word.actor, &word.groups).is_ok() {
             words.insert(&word.actor, word);
         }

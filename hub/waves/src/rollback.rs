@@ -1,30 +1,42 @@
 //! The way back.
 //!
 //! Owns which members are taken back to what, the pins and denies that make it stick, and when the
-//! rollback is over. A revert is a new generation with old content: it heeds no gate, soak or order
-//! of waves (invariant 30). Members that the run never wrote are never written (invariant 28), and
-//! nothing is ever deleted for want of something to go back to.
+//! rollback is over. A revert is a new generation with old content: it heeds no approval, soak or
+//! order of waves (invariant 30), and windows only where the strategy says so (16). Members that the
+//! run never wrote are never written, unless a person names a release (invariant 28), and nothing is
+//! ever deleted for want of something to go back to. `goal` says whom and to what, `turns` what
+//! would be written.
+
+pub(crate) mod goal;
+mod turns;
 
 use tidegate_model::{
-    assignment::Desired,
-    deny::{Pin, PinRelease},
+    assignment::{Assignment, Desired},
+    deny::Pin,
     digest::Digest,
+    ids::AppUid,
     run::{
         Cause, CauseCode, LastGood, Member, MemberApp, MemberId, MemberState, ProgressClock,
-        RollbackBy, RunState,
+        RollbackBy, Run, RunState, WayBack,
     },
 };
 
+use self::goal::{Goal, bad, goal, is_meant, is_written, pin_release, runs};
+pub use self::{
+    goal::{back_to, may_go_back},
+    turns::{Turn, turns},
+};
 use crate::{
     Action, AppFacts, Assign, AssignKind, Audit, ClusterFacts, Effect, SYSTEM,
     evidence::{Side, Stage, is_alive, see},
     mutant::{self, Mutant},
     step::{
-        Work,
+        Work, again,
         assign::{self, Order},
         debt::is_deferred,
         finish::finish,
-        member::{debt::void, gone, is_touched, skip, stop, unreachable_since},
+        member::{debt::void, gone, skip, stop, unreachable_since},
+        windows,
         work::elapsed,
     },
 };
@@ -37,16 +49,18 @@ pub(crate) fn begin(work: &mut Work<'_>, by: RollbackBy) {
     work.run.soak.running_since = None;
     work.run.finished_at = None;
     work.run.owes = false;
+    again::drop_rest(work);
     work.audit(Action::Rollback, &by.actor, &by.reason);
     work.run.rollback = Some(by);
 }
 
 /// Moves the rollback on: evidence of reverts first, then the next reverts, last wave first.
 pub(crate) fn advance(work: &mut Work<'_>) {
+    let way = way(&work.run);
     let touched: Vec<_> = work
         .members()
         .rev()
-        .filter(|member| is_concerned(member))
+        .filter(|member| is_meant(&way, member) || is_let_off(&way, member))
         .filter(|known| !(known.reached && mutant::on(Mutant::RollbackSkipsHealthy)))
         .map(|member| member.id.clone())
         .collect();
@@ -54,12 +68,15 @@ pub(crate) fn advance(work: &mut Work<'_>) {
         let Some(member) = work.member(id) else {
             continue;
         };
+        let wave = member.id.wave as usize;
         let moved = if is_begun(member) {
             follow(work, member)
-        } else if is_touched(member) {
-            take_back(work, member)
+        } else if is_let_off(&way, member) {
+            Some(let_off(member))
+        } else if windows::closed_back(&work.run, wave, work.hub_now).is_some() {
+            None
         } else {
-            Some(release(member))
+            take_back(work, member)
         };
         if let Some((next, effects)) = moved
             && !work.put(next, effects)
@@ -70,15 +87,28 @@ pub(crate) fn advance(work: &mut Work<'_>) {
     settle(work, &touched);
 }
 
-/// Whether the rollback has to do with it: the run wrote it, or owes it something.
-pub(crate) fn is_concerned(member: &Member) -> bool {
-    is_touched(member) || (is_deferred(member) && !mutant::on(Mutant::DebtSurvivesRollback))
+/// Whether it is owed something, and nothing else than that is to be taken back.
+fn is_let_off(way: &WayBack, member: &Member) -> bool {
+    is_deferred(member)
+        && way.only.has(&member.id)
+        && !is_meant(way, member)
+        && !mutant::on(Mutant::DebtSurvivesRollback)
 }
 
-/// Whether the rollback of this member was decided.
+/// The way that the run goes back.
+pub(crate) fn way(run: &Run) -> WayBack {
+    let by = run.rollback.as_ref();
+    by.map(|by| by.way.clone()).unwrap_or_default()
+}
+
+/// Whether the rollback of this member was decided. Who was left out on the way forward, by a person
+/// or because it is owed nothing any more, is taken back like everybody.
 pub(crate) fn is_begun(member: &Member) -> bool {
     let reverts = member.apps.values().any(|app| app.revert.is_some());
-    reverts || matches!(member.state, MemberState::Skipped)
+    let forward = [CauseCode::Requested, CauseCode::DebtVoid];
+    let on_the_way = forward.into_iter().any(|code| has_cause(member, code))
+        && !mutant::on(Mutant::SkippedStaysBehind);
+    reverts || (member.state == MemberState::Skipped && !on_the_way)
 }
 
 /// Whether nothing more is waited for. A cluster that cannot be reached gets its revert before
@@ -119,7 +149,7 @@ fn has_cause(member: &Member, code: CauseCode) -> bool {
 }
 
 /// A deferred member that was never written is owed nothing any more.
-fn release(member: &Member) -> (Member, Vec<Effect>) {
+fn let_off(member: &Member) -> (Member, Vec<Effect>) {
     let mut next = member.clone();
     let message = "the run went back; it keeps what it runs".to_owned();
     let effect = void(&mut next, message);
@@ -136,58 +166,86 @@ fn take_back(work: &Work<'_>, member: &Member) -> Option<(Member, Vec<Effect>)> 
     }
     let mut effects = Vec::new();
     let mut homeless = Vec::new();
-    let written = |app: &MemberApp| app.touched || mutant::on(Mutant::RollbackWritesUntouched);
-    for (uid, app) in next.apps.iter_mut().filter(|(_, app)| written(app)) {
+    let way = way(&work.run);
+    for (uid, app) in next
+        .apps
+        .iter_mut()
+        .filter(|(_, app)| is_written(&way, app))
+    {
         let facts = cluster.apps.get(uid)?;
         if !is_alive(Some(facts)) {
             continue;
         }
-        let Some(mut good) = app.last_good.clone() else {
-            homeless.push(app.name.clone());
-            continue;
+        let mut good = match goal(work.facts, &way, *uid, app) {
+            Goal::Unknown => return None,
+            Goal::Nowhere => {
+                homeless.push(app.name.clone());
+                continue;
+            }
+            Goal::At(good) => good,
         };
-        if app.target.bundle() == Some(good.bundle)
-            && app.policy == good.policy
-            && app.namespace == good.namespace
-        {
-            // It went from its last known good to other content and back: it is home already.
-            app.revert = app.generation;
-            app.revert_assignment = app.assignment;
+        let last = facts.current.as_ref();
+        let bad = bad(&way, app, last, &good);
+        if is_home(&way, app, last, &good) {
+            // By what this run wrote or, before another attempt writes it anew and on the way to a
+            // release, by the last word.
+            let own = way.to.is_none().then_some(app.generation).flatten();
+            app.revert = own.or(last.map(|last| last.generation));
+            let own = way.to.is_none().then_some(app.assignment).flatten();
+            app.revert_assignment = own.or(last.map(Assignment::digest));
+            effects.extend(stick(work, &member.id, *uid, &bad, &good));
             continue;
         }
         if mutant::on(Mutant::RollbackToRelease) {
             good.bundle = app.target.bundle()?;
         }
-        let order = Order {
-            id: &member.id,
-            uid: *uid,
-            app,
-            facts,
-            desired: back_to(work, &good),
-        };
-        let assignment = order.assignment(work);
-        app.revert = Some(assignment.generation);
-        app.revert_assignment = Some(assignment.digest());
-        effects.push(assign::audit(
-            &work.run,
-            &member.id,
-            facts,
-            &assignment,
-            Action::Revert,
-        ));
-        let assign = Assign {
-            member: member.id.clone(),
-            kind: AssignKind::Revert,
-            assignment,
-        };
-        effects.push(Effect::Assign(assign));
-        effects.extend(stick(work, &member.id, *uid, app, &good));
+        effects.extend(send_back(work, &member.id, *uid, app, facts, &good));
+        effects.extend(stick(work, &member.id, *uid, &bad, &good));
     }
     place(work, &mut next, &homeless, &mut effects);
     Some((next, effects))
 }
 
-fn back_to(work: &Work<'_>, good: &LastGood) -> Desired {
+/// The word that takes one application back, and its record.
+fn send_back(
+    work: &Work<'_>,
+    id: &MemberId,
+    uid: AppUid,
+    app: &mut MemberApp,
+    facts: &AppFacts,
+    good: &LastGood,
+) -> [Effect; 2] {
+    let order = Order {
+        id,
+        uid,
+        app,
+        facts,
+        desired: desired(work, good),
+    };
+    let assignment = order.assignment(work);
+    app.revert = Some(assignment.generation);
+    app.revert_assignment = Some(assignment.digest());
+    let told = assign::audit(&work.run, id, facts, &assignment, Action::Revert);
+    let assign = Assign {
+        member: id.clone(),
+        kind: AssignKind::Revert,
+        assignment,
+    };
+    [told, Effect::Assign(assign)]
+}
+
+/// Whether it is where it goes: it went from its last known good to other content and back, or its
+/// last word is what the named release holds.
+fn is_home(way: &WayBack, app: &MemberApp, last: Option<&Assignment>, good: &LastGood) -> bool {
+    if way.to.is_some() {
+        return runs(last, good);
+    }
+    app.target.bundle() == Some(good.bundle)
+        && app.policy == good.policy
+        && app.namespace == good.namespace
+}
+
+fn desired(work: &Work<'_>, good: &LastGood) -> Desired {
     Desired::Run {
         bundle: good.bundle,
         policy: good.policy.clone(),
@@ -201,12 +259,13 @@ fn back_to(work: &Work<'_>, good: &LastGood) -> Desired {
 
 /// Puts the member on its way, or aside when there is nothing to go back to.
 fn place(work: &Work<'_>, next: &mut Member, homeless: &[String], effects: &mut Vec<Effect>) {
+    let lacks = match way(&work.run).to {
+        Some(release) => format!("is not in release {release}, or was not rendered"),
+        None => "has no last known good".to_owned(),
+    };
     next.cause = (!homeless.is_empty()).then(|| Cause {
         code: CauseCode::NoLastKnownGood,
-        message: format!(
-            "{} has no last known good; what runs was left",
-            homeless.join(", ")
-        ),
+        message: format!("{} {lacks}; what runs was left", homeless.join(", ")),
     });
     next.healthy_since = None;
     if next.apps.values().any(|app| app.revert.is_some()) {
@@ -237,35 +296,25 @@ fn place(work: &Work<'_>, next: &mut Member, homeless: &[String], effects: &mut 
 fn stick(
     work: &Work<'_>,
     id: &MemberId,
-    uid: tidegate_model::ids::AppUid,
-    app: &MemberApp,
+    uid: AppUid,
+    bad: &[Digest],
     good: &LastGood,
 ) -> Vec<Effect> {
     let by = work.run.rollback.as_ref();
-    let Some((bad, by)) = app
-        .target
-        .bundle()
-        .filter(|bad| *bad != good.bundle)
-        .zip(by)
-    else {
+    let Some((first, by)) = bad.first().copied().zip(by) else {
         return Vec::new();
-    };
-    let release = if by.by_person {
-        PinRelease::Converged
-    } else {
-        PinRelease::Changed
     };
     let pin = Pin {
         app: uid,
         bundle: good.bundle,
-        bad,
-        release,
+        bad: first,
+        release: pin_release(by),
         reason: by.reason.clone(),
         actor: by.actor.clone(),
         run: work.run.id,
         created_at: work.hub_now,
     };
-    let audit = |action| {
+    let audit = |action, bad| {
         Effect::Audit(Audit {
             action,
             actor: by.actor.clone(),
@@ -278,18 +327,18 @@ fn stick(
             after: Some(good.bundle),
         })
     };
-    let deny = Effect::Deny {
-        set: work.run.set,
-        app: uid,
-        bad,
-        good: good.bundle,
-    };
     let mut effects = Vec::new();
     if !mutant::on(Mutant::NoPin) {
-        effects.extend([Effect::Pin(pin), audit(Action::Pin)]);
+        effects.extend([Effect::Pin(pin), audit(Action::Pin, first)]);
     }
-    if !mutant::on(Mutant::NoDeny) {
-        effects.extend([deny, audit(Action::Deny)]);
+    for bad in bad.iter().filter(|_| !mutant::on(Mutant::NoDeny)) {
+        let deny = Effect::Deny {
+            set: work.run.set,
+            app: uid,
+            bad: *bad,
+            good: good.bundle,
+        };
+        effects.extend([deny, audit(Action::Deny, *bad)]);
     }
     effects
 }
@@ -320,7 +369,7 @@ fn follow(work: &Work<'_>, member: &Member) -> Option<(Member, Vec<Effect>)> {
     {
         stop(&mut next, work.now);
         next.state = MemberState::Reverted;
-        effects.extend(restore_good(&next, cluster));
+        effects.extend(restore_good(work, &next, cluster));
     } else {
         next.state = Reverting;
         if seen.waits_for_person() {
@@ -352,14 +401,17 @@ fn follow(work: &Work<'_>, member: &Member) -> Option<(Member, Vec<Effect>)> {
 }
 
 /// What it went back to is its last known good again, whatever this run recorded in between.
-fn restore_good(member: &Member, cluster: Option<&ClusterFacts>) -> Vec<Effect> {
+fn restore_good(work: &Work<'_>, member: &Member, cluster: Option<&ClusterFacts>) -> Vec<Effect> {
+    let way = way(&work.run);
     let facts = |uid| -> Option<&AppFacts> { cluster.and_then(|cluster| cluster.apps.get(uid)) };
     let apps = member
         .apps
         .iter()
         .filter(|(uid, app)| app.revert.is_some() && is_alive(facts(uid)));
     apps.filter_map(|(uid, app)| {
-        let good: LastGood = app.last_good.clone()?;
+        let Goal::At(good) = goal(work.facts, &way, *uid, app) else {
+            return None;
+        };
         Some(Effect::RecordLastGood {
             cluster: member.id.cluster,
             app: *uid,

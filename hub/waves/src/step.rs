@@ -4,6 +4,8 @@
 //! that was stored gives nothing new. Owns the order: a person's request alone, otherwise evidence,
 //! then a decision; at most one change of the run's state a step. Never writes; the caller commits all of it or nothing.
 
+pub(crate) mod again;
+pub(crate) mod analysis;
 pub(crate) mod assign;
 mod breach;
 pub(crate) mod debt;
@@ -11,6 +13,8 @@ pub(crate) mod decide;
 pub(crate) mod finish;
 pub(crate) mod member;
 mod request;
+pub(crate) mod skip;
+pub(crate) mod windows;
 pub(crate) mod work;
 
 use std::collections::BTreeMap;
@@ -18,6 +22,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use tidegate_model::run::{Member, MemberId, Run, RunState};
 
+pub use self::windows::has_windows;
 pub(crate) use self::work::Work;
 use crate::{
     Facts, Step, explain, invariants,
@@ -86,6 +91,9 @@ pub(crate) fn advance(
     }
     if request::carry_out(&mut work) {
         // A person's word is a step of its own: what follows from it is seen and stored first.
+        return work.finish();
+    }
+    if again::carry_on(&mut work) {
         return work.finish();
     }
     match work.run.state {

@@ -10,7 +10,9 @@
 //! `PROPTEST_CASES` widens the histories. The other modules show one rule each by example.
 
 mod admitting;
+mod again;
 mod agent;
+mod analysing;
 mod approving;
 mod clock;
 mod crowd;
@@ -18,12 +20,16 @@ mod deferring;
 mod exhaustive;
 mod failing;
 mod fixture;
+mod going_back;
 mod history;
+mod measuring;
 mod mutants;
 mod planning;
 mod requests;
 mod rolling;
+mod rolling_sync;
 mod strategies;
 mod superseding;
 mod tolerating;
+mod windows;
 mod world;

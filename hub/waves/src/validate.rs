@@ -3,10 +3,14 @@
 //! Owns the rules that a strategy must keep, for the moment when a set is written and again before
 //! it is planned. Never plans.
 
+mod analysis;
+mod gates;
+
 use std::{collections::BTreeSet, fmt};
 
-use tidegate_model::strategy::{
-    Amount, ApprovalGate, Gate, Limit, RollbackOn, Strategy, StrategyType, UnreachableThen, Wave,
+use tidegate_model::{
+    selector::Selector,
+    strategy::{Amount, Limit, RollbackOn, Strategy, StrategyType, UnreachableThen, Wave},
 };
 
 /// One thing that is wrong with a strategy.
@@ -51,7 +55,26 @@ pub fn validate(strategy: &Strategy) -> Result<(), StrategyErrors> {
                 "type Waves needs at least one wave; add one or set type: AllAtOnce",
             );
         }
+        StrategyType::RollingSync => check_rolling_sync(strategy, &mut found),
         StrategyType::AllAtOnce | StrategyType::Waves => {}
+    }
+    if strategy.kind != StrategyType::RollingSync && strategy.rolling_sync.is_some() {
+        found.whole(
+            "rollingSync",
+            "steps are for type RollingSync; set that type or write them as waves",
+        );
+    }
+    if !strategy.wave_plan.is_empty() {
+        let alone = Strategy {
+            wave_plan: strategy.wave_plan.clone(),
+            ..Strategy::default()
+        };
+        if *strategy != alone {
+            found.whole(
+                "wavePlan",
+                "the plan says everything; remove what stands beside it, or the name",
+            );
+        }
     }
     let on = &strategy.rollback.on;
     if on.contains(&RollbackOn::Manual) && on.len() > 1 {
@@ -70,7 +93,7 @@ pub fn validate(strategy: &Strategy) -> Result<(), StrategyErrors> {
                 "another wave has this name; rename one of them",
             );
         }
-        check_wave(index, wave, &mut found);
+        check_wave(index, wave, strategy, &mut found);
     }
     if found.0.is_empty() {
         Ok(())
@@ -79,7 +102,36 @@ pub fn validate(strategy: &Strategy) -> Result<(), StrategyErrors> {
     }
 }
 
-fn check_wave(index: usize, wave: &Wave, found: &mut Found) {
+fn check_rolling_sync(strategy: &Strategy, found: &mut Found) {
+    if !strategy.waves.is_empty() {
+        found.whole(
+            "waves",
+            "type RollingSync has steps; remove the waves or set type: Waves",
+        );
+    }
+    let steps = strategy
+        .rolling_sync
+        .as_ref()
+        .map_or(&[][..], |it| &it.steps);
+    for (index, step) in steps.iter().enumerate() {
+        let selector = Selector {
+            match_expressions: step.match_expressions.clone(),
+            ..Selector::default()
+        };
+        if let Err(error) = selector.validate() {
+            let field = format!("rollingSync.steps[{index}].matchExpressions");
+            found.whole(&field, &error.to_string());
+        }
+    }
+    if steps.is_empty() {
+        found.whole(
+            "rollingSync.steps",
+            "type RollingSync needs at least one step; add one or set type: AllAtOnce",
+        );
+    }
+}
+
+fn check_wave(index: usize, wave: &Wave, strategy: &Strategy, found: &mut Found) {
     if wave.name.trim().is_empty() {
         found.wave(
             index,
@@ -122,46 +174,8 @@ fn check_wave(index: usize, wave: &Wave, found: &mut Found) {
             ),
         );
     }
-    for (field, gates) in [
-        ("gates.before", &wave.gates.before),
-        ("gates.after", &wave.gates.after),
-    ] {
-        for Gate::Approval(gate) in gates {
-            check_approval(index, wave, field, gate, found);
-        }
-        if gates.len() > 1 {
-            found.wave(
-                index,
-                wave,
-                field,
-                "approval is listed more than once; one is enough",
-            );
-        }
-    }
-}
-
-fn check_approval(index: usize, wave: &Wave, field: &str, gate: &ApprovalGate, found: &mut Found) {
-    if gate.min_approvals == 0 {
-        let problem = "it must be at least 1; leave the gate out if nobody is to be asked";
-        found.wave(
-            index,
-            wave,
-            &format!("{field}.approval.minApprovals"),
-            problem,
-        );
-    }
-    if gate.expires.is_some_and(|expires| expires.0.is_zero()) {
-        let problem = "no approval would ever be good; make it longer or leave it out";
-        found.wave(index, wave, &format!("{field}.approval.expires"), problem);
-    }
-    for (n, rule) in gate.approvers.iter().enumerate() {
-        if rule.group.is_empty() == rule.user.is_empty() {
-            let field = format!("{field}.approval.approvers[{n}]");
-            let problem =
-                "it names exactly one of group and user; write another entry for the other";
-            found.wave(index, wave, &field, problem);
-        }
-    }
+    analysis::check(index, wave, found);
+    gates::check(index, wave, strategy, found);
 }
 
 fn check_unreachable(index: usize, wave: &Wave, found: &mut Found) {

@@ -78,7 +78,7 @@ fn header(version: &str, kind: &str) -> Vec<Violation> {
         found.push(Violation::new("/apiVersion", message));
     }
     if kind != KIND {
-        let message = format!("{kind:?} is not known here; write {KIND}");
+        let message = format!("{kind:?} is not known here; write {KIND} or WavePlan");
         found.push(Violation::new("/kind", message));
     }
     found
@@ -225,7 +225,8 @@ fn template(it: &TemplateSpec, found: &mut Vec<Violation>) {
     }
 }
 
-fn strategy(it: &Strategy, found: &mut Vec<Violation>) {
+/// What is wrong with a strategy at `/spec/strategy`.
+pub(crate) fn strategy(it: &Strategy, found: &mut Vec<Violation>) {
     let mut wrong = |field: String, message: String| {
         found.push(Violation::new(format!("/spec/strategy{field}"), message));
     };

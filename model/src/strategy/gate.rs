@@ -6,13 +6,14 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::Window;
 use crate::duration::Span;
 
 /// What else must be given before and after a wave.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Gates {
-    /// Before the first member is assigned.
+    /// Before the first member is assigned; windows before every member.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub before: Vec<Gate>,
     /// After the soak.
@@ -26,6 +27,33 @@ pub struct Gates {
 pub enum Gate {
     /// People say yes to this run, wave and content.
     Approval(ApprovalGate),
+    /// The time must be right, for every assignment of the wave and not for its first only. Stands
+    /// among the gates and not beside the waves: which times suit is a property of the wave, and a
+    /// list that waves share is written with a YAML anchor.
+    Window(Window),
+}
+
+impl Gate {
+    /// The approval, if it is one.
+    pub fn approval(&self) -> Option<&ApprovalGate> {
+        match self {
+            Self::Approval(gate) => Some(gate),
+            Self::Window(_) => None,
+        }
+    }
+
+    /// The window, if it is one.
+    pub fn window(&self) -> Option<&Window> {
+        match self {
+            Self::Window(window) => Some(window),
+            Self::Approval(_) => None,
+        }
+    }
+
+    /// Whether people are asked.
+    pub fn is_approval(&self) -> bool {
+        self.approval().is_some()
+    }
 }
 
 /// The yes of as many people as are needed (facts/promotion.md §2.4, 20).

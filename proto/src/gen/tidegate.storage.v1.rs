@@ -402,6 +402,22 @@ pub struct Request {
     pub actor: ::prost::alloc::string::String,
     #[prost(string, tag = "3")]
     pub reason: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "4")]
+    pub way: ::core::option::Option<WayBack>,
+}
+/// Whom a request is about, and for a rollback where it goes; absent where it says nothing.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WayBack {
+    #[prost(uint32, optional, tag = "1")]
+    pub wave: ::core::option::Option<u32>,
+    #[prost(string, repeated, tag = "2")]
+    pub clusters: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Number of the release to go back to.
+    #[prost(uint64, optional, tag = "3")]
+    pub to: ::core::option::Option<u64>,
+    /// What opens the pins.
+    #[prost(string, optional, tag = "4")]
+    pub pin: ::core::option::Option<::prost::alloc::string::String>,
 }
 /// How much of a wait is done, and since when it runs; absent while it stands.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -429,6 +445,9 @@ pub struct Approval {
     pub verdict: ::prost::alloc::string::String,
     #[prost(string, repeated, tag = "8")]
     pub groups: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The soak whose samples it accepts, at an Analysis gate.
+    #[prost(uint32, tag = "9")]
+    pub soak: u32,
 }
 /// A header; members have keys of their own.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -478,9 +497,84 @@ pub struct Run {
     pub clock: ::core::option::Option<RunClock>,
     #[prost(string, repeated, tag = "22")]
     pub authors: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(message, repeated, tag = "23")]
+    pub broken_glass: ::prost::alloc::vec::Vec<BrokenGlass>,
+    #[prost(message, optional, tag = "24")]
+    pub retry: ::core::option::Option<Retry>,
+    #[prost(message, optional, tag = "25")]
+    pub analysing: ::core::option::Option<Analysing>,
     /// It succeeded without members that it still owes its content.
-    #[prost(bool, tag = "23")]
+    #[prost(bool, tag = "26")]
     pub owes: bool,
+}
+/// The samples of the latest soak.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Analysing {
+    #[prost(uint32, tag = "1")]
+    pub soak: u32,
+    #[prost(uint64, tag = "2")]
+    pub wave: u64,
+    /// By the run's clock.
+    #[prost(int64, tag = "3")]
+    pub since: i64,
+    #[prost(bool, tag = "4")]
+    pub accepted: bool,
+    #[prost(message, repeated, tag = "5")]
+    pub tallies: ::prost::alloc::vec::Vec<Tally>,
+}
+/// The samples of one analysis: how many, and the latest.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Tally {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub passed: u32,
+    #[prost(uint32, tag = "3")]
+    pub inconclusive: u32,
+    #[prost(uint32, tag = "4")]
+    pub failed: u32,
+    #[prost(message, repeated, tag = "5")]
+    pub samples: ::prost::alloc::vec::Vec<AnalysisSample>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AnalysisSample {
+    #[prost(uint32, tag = "1")]
+    pub number: u32,
+    #[prost(int64, tag = "2")]
+    pub at: i64,
+    /// The same by the run's clock.
+    #[prost(int64, tag = "3")]
+    pub shows: i64,
+    #[prost(string, optional, tag = "4")]
+    pub value: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, tag = "5")]
+    pub reason: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub verdict: ::prost::alloc::string::String,
+}
+/// A person opened the windows of a wave for this run.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BrokenGlass {
+    #[prost(uint64, tag = "1")]
+    pub wave: u64,
+    #[prost(string, tag = "2")]
+    pub actor: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    #[prost(int64, tag = "4")]
+    pub at: i64,
+}
+/// Another attempt at what failed.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Retry {
+    #[prost(uint32, tag = "1")]
+    pub attempt: u32,
+    #[prost(string, tag = "2")]
+    pub actor: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    #[prost(bool, tag = "4")]
+    pub pending: bool,
 }
 /// The run's own clock: what it shows, and what the hub's clock showed then.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -499,6 +593,8 @@ pub struct RollbackBy {
     pub actor: ::prost::alloc::string::String,
     #[prost(string, tag = "3")]
     pub reason: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "4")]
+    pub way: ::core::option::Option<WayBack>,
 }
 /// A member of a run; set and run are in its key.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -657,6 +753,21 @@ pub struct Restored {
 pub struct Reissue {
     #[prost(string, tag = "1")]
     pub reason: ::prost::alloc::string::String,
+}
+/// A strategy that many sets name.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WavePlan {
+    #[prost(string, tag = "1")]
+    pub project: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "3")]
+    pub version: u64,
+    /// As accepted, canonical JSON.
+    #[prost(bytes = "vec", tag = "4")]
+    pub document: ::prost::alloc::vec::Vec<u8>,
+    #[prost(string, tag = "5")]
+    pub applied_by: ::prost::alloc::string::String,
 }
 /// Where the files are that the records refer to.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -1510,6 +1510,45 @@ pub struct DeleteApplicationSetResponse {
     #[prost(uint32, tag = "1")]
     pub applications: u32,
 }
+/// A strategy that many sets name.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WavePlan {
+    #[prost(string, tag = "1")]
+    pub project: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "3")]
+    pub version: u64,
+    /// The document as JSON.
+    #[prost(string, tag = "4")]
+    pub document: ::prost::alloc::string::String,
+    /// Names of the sets that roll out by it.
+    #[prost(string, repeated, tag = "5")]
+    pub sets: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Names of its waves, in order.
+    #[prost(string, repeated, tag = "6")]
+    pub waves: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, tag = "7")]
+    pub applied_by: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListWavePlansResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub items: ::prost::alloc::vec::Vec<WavePlan>,
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteWavePlanRequest {
+    #[prost(string, tag = "1")]
+    pub project: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteWavePlanResponse {}
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Application {
     #[prost(string, tag = "1")]
@@ -1709,6 +1748,47 @@ pub struct RunWave {
     pub members: ::prost::alloc::vec::Vec<RunMember>,
     #[prost(uint32, tag = "4")]
     pub concurrency: u32,
+    /// What was measured in its latest soak; of the wave that soaked last.
+    #[prost(message, repeated, tag = "5")]
+    pub analyses: ::prost::alloc::vec::Vec<RunAnalysis>,
+}
+/// One analysis of a wave and its samples in the latest soak.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RunAnalysis {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub passed: u32,
+    #[prost(uint32, tag = "3")]
+    pub inconclusive: u32,
+    #[prost(uint32, tag = "4")]
+    pub failed: u32,
+    /// So many must pass.
+    #[prost(uint32, tag = "5")]
+    pub needed: u32,
+    /// A person goes on although it said nothing too often.
+    #[prost(bool, tag = "6")]
+    pub accepted: bool,
+    /// The latest, oldest first.
+    #[prost(message, repeated, tag = "7")]
+    pub samples: ::prost::alloc::vec::Vec<RunSample>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RunSample {
+    /// Counted from 1 in each soak.
+    #[prost(uint32, tag = "1")]
+    pub number: u32,
+    #[prost(int64, tag = "2")]
+    pub at_ms: i64,
+    /// As the provider wrote it; absent where there was none.
+    #[prost(string, optional, tag = "3")]
+    pub value: ::core::option::Option<::prost::alloc::string::String>,
+    /// Why it did not pass.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+    /// Pass, Inconclusive or Fail.
+    #[prost(string, tag = "5")]
+    pub verdict: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Run {
@@ -1740,6 +1820,22 @@ pub struct Run {
     pub sources: ::prost::alloc::vec::Vec<SourceCommit>,
     #[prost(message, repeated, tag = "14")]
     pub approvals: ::prost::alloc::vec::Vec<RunApproval>,
+    #[prost(message, repeated, tag = "15")]
+    pub broken_glass: ::prost::alloc::vec::Vec<RunBrokenGlass>,
+    /// The latest attempt that a person asked for.
+    #[prost(message, optional, tag = "16")]
+    pub retry: ::core::option::Option<RunRetry>,
+}
+/// Another attempt at what failed, at the same content.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RunRetry {
+    /// The first that a person asks for is the second.
+    #[prost(uint32, tag = "1")]
+    pub attempt: u32,
+    #[prost(string, tag = "2")]
+    pub actor: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListRunsResponse {
@@ -1781,6 +1877,45 @@ pub struct ExplainRunResponse {
     pub run: ::core::option::Option<Run>,
     #[prost(message, repeated, tag = "2")]
     pub blocking: ::prost::alloc::vec::Vec<Blocking>,
+    /// Of the open wave and of those to come, where they have any.
+    #[prost(message, repeated, tag = "3")]
+    pub windows: ::prost::alloc::vec::Vec<RunWindows>,
+}
+/// What the windows of a wave say of its assignments now.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RunWindows {
+    #[prost(string, tag = "1")]
+    pub wave: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "2")]
+    pub windows: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(bool, tag = "3")]
+    pub open: bool,
+    /// Zero where none is in sight.
+    #[prost(int64, tag = "4")]
+    pub next_open_ms: i64,
+    #[prost(int64, tag = "5")]
+    pub next_close_ms: i64,
+}
+/// A person opened the windows of a wave for this run.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RunBrokenGlass {
+    #[prost(string, tag = "1")]
+    pub wave: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub actor: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    #[prost(int64, tag = "4")]
+    pub at_ms: i64,
+}
+/// Opens the windows of the wave at which the run stands, for this run only.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BreakGlassRequest {
+    #[prost(message, optional, tag = "1")]
+    pub run: ::core::option::Option<GetRunRequest>,
+    /// Never empty.
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ApproveRunRequest {
@@ -1803,7 +1938,7 @@ pub struct ApproveRunRequest {
 pub struct RunApproval {
     #[prost(string, tag = "1")]
     pub wave: ::prost::alloc::string::String,
-    /// Before or After.
+    /// Before, After or Analysis.
     #[prost(string, tag = "2")]
     pub position: ::prost::alloc::string::String,
     /// Approve or Reject.
@@ -1826,6 +1961,9 @@ pub struct ControlRunRequest {
     pub verb: i32,
     #[prost(string, tag = "3")]
     pub reason: ::prost::alloc::string::String,
+    /// The cluster's name, for RUN_VERB_SKIP.
+    #[prost(string, tag = "4")]
+    pub cluster: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RollbackRequest {
@@ -1835,11 +1973,56 @@ pub struct RollbackRequest {
     pub set: ::prost::alloc::string::String,
     #[prost(string, tag = "3")]
     pub reason: ::prost::alloc::string::String,
+    /// Number of an earlier release whose content everybody goes back to; 0 for what each last ran
+    /// healthy.
+    #[prost(uint64, tag = "4")]
+    pub to_release: u64,
+    /// Only this wave of the latest run.
+    #[prost(string, tag = "5")]
+    pub wave: ::prost::alloc::string::String,
+    /// Only these clusters.
+    #[prost(string, repeated, tag = "6")]
+    pub clusters: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Only clusters with such labels, as kubectl writes selectors.
+    #[prost(string, tag = "7")]
+    pub selector: ::prost::alloc::string::String,
+    /// What opens the pins: converged (when empty), changed or manual.
+    #[prost(string, tag = "8")]
+    pub pin_release: ::prost::alloc::string::String,
+    /// Says what would change, and writes nothing.
+    #[prost(bool, tag = "9")]
+    pub dry_run: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RollbackResponse {
     #[prost(message, optional, tag = "1")]
     pub run: ::core::option::Option<Run>,
+    /// Of a dry run.
+    #[prost(message, repeated, tag = "2")]
+    pub changes: ::prost::alloc::vec::Vec<RollbackChange>,
+}
+/// What a rollback would do to one application.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RollbackChange {
+    #[prost(string, tag = "1")]
+    pub app: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub cluster: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub wave: ::prost::alloc::string::String,
+    /// Bundles.
+    #[prost(string, tag = "4")]
+    pub from: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub to: ::prost::alloc::string::String,
+    #[prost(bool, tag = "6")]
+    pub pinned: bool,
+    /// Objects whose present content no release may bring again, by kind, namespace and name.
+    #[prost(string, repeated, tag = "7")]
+    pub denied: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Why it would be left as it is.
+    #[prost(string, tag = "8")]
+    pub left: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Pin {
@@ -2589,6 +2772,10 @@ pub enum RunVerb {
     Pause = 1,
     Resume = 2,
     Cancel = 3,
+    /// Tries the members that failed again, at the same content.
+    Retry = 4,
+    /// Waits for the members of one cluster no longer.
+    Skip = 5,
 }
 impl RunVerb {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -2601,6 +2788,8 @@ impl RunVerb {
             Self::Pause => "RUN_VERB_PAUSE",
             Self::Resume => "RUN_VERB_RESUME",
             Self::Cancel => "RUN_VERB_CANCEL",
+            Self::Retry => "RUN_VERB_RETRY",
+            Self::Skip => "RUN_VERB_SKIP",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -2610,6 +2799,8 @@ impl RunVerb {
             "RUN_VERB_PAUSE" => Some(Self::Pause),
             "RUN_VERB_RESUME" => Some(Self::Resume),
             "RUN_VERB_CANCEL" => Some(Self::Cancel),
+            "RUN_VERB_RETRY" => Some(Self::Retry),
+            "RUN_VERB_SKIP" => Some(Self::Skip),
             _ => None,
         }
     }
@@ -2834,6 +3025,55 @@ pub mod fleet_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("tidegate.v1.Fleet", "DeleteApplicationSet"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn list_wave_plans(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListWavePlansResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tidegate.v1.Fleet/ListWavePlans",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tidegate.v1.Fleet", "ListWavePlans"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Refused while a set names it.
+        pub async fn delete_wave_plan(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteWavePlanRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteWavePlanResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tidegate.v1.Fleet/DeleteWavePlan",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tidegate.v1.Fleet", "DeleteWavePlan"));
             self.inner.unary(req, path, codec).await
         }
         pub async fn list_applications(
@@ -3135,6 +3375,27 @@ pub mod fleet_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("tidegate.v1.Fleet", "ControlRun"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn break_glass(
+            &mut self,
+            request: impl tonic::IntoRequest<super::BreakGlassRequest>,
+        ) -> std::result::Result<tonic::Response<super::Run>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tidegate.v1.Fleet/BreakGlass",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tidegate.v1.Fleet", "BreakGlass"));
             self.inner.unary(req, path, codec).await
         }
         /// What a commit, or documents that are not applied yet, would change of what is assigned; the same
@@ -3598,6 +3859,21 @@ pub mod fleet_server {
             tonic::Response<super::DeleteApplicationSetResponse>,
             tonic::Status,
         >;
+        async fn list_wave_plans(
+            &self,
+            request: tonic::Request<super::ListRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListWavePlansResponse>,
+            tonic::Status,
+        >;
+        /// Refused while a set names it.
+        async fn delete_wave_plan(
+            &self,
+            request: tonic::Request<super::DeleteWavePlanRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteWavePlanResponse>,
+            tonic::Status,
+        >;
         async fn list_applications(
             &self,
             request: tonic::Request<super::ListRequest>,
@@ -3683,6 +3959,10 @@ pub mod fleet_server {
         async fn control_run(
             &self,
             request: tonic::Request<super::ControlRunRequest>,
+        ) -> std::result::Result<tonic::Response<super::Run>, tonic::Status>;
+        async fn break_glass(
+            &self,
+            request: tonic::Request<super::BreakGlassRequest>,
         ) -> std::result::Result<tonic::Response<super::Run>, tonic::Status>;
         /// What a commit, or documents that are not applied yet, would change of what is assigned; the same
         /// change in many applications is told once. They change nothing.
@@ -4003,6 +4283,94 @@ pub mod fleet_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DeleteApplicationSetSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tidegate.v1.Fleet/ListWavePlans" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListWavePlansSvc<T: Fleet>(pub Arc<T>);
+                    impl<T: Fleet> tonic::server::UnaryService<super::ListRequest>
+                    for ListWavePlansSvc<T> {
+                        type Response = super::ListWavePlansResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Fleet>::list_wave_plans(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListWavePlansSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tidegate.v1.Fleet/DeleteWavePlan" => {
+                    #[allow(non_camel_case_types)]
+                    struct DeleteWavePlanSvc<T: Fleet>(pub Arc<T>);
+                    impl<
+                        T: Fleet,
+                    > tonic::server::UnaryService<super::DeleteWavePlanRequest>
+                    for DeleteWavePlanSvc<T> {
+                        type Response = super::DeleteWavePlanResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DeleteWavePlanRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Fleet>::delete_wave_plan(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DeleteWavePlanSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -4565,6 +4933,49 @@ pub mod fleet_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ControlRunSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tidegate.v1.Fleet/BreakGlass" => {
+                    #[allow(non_camel_case_types)]
+                    struct BreakGlassSvc<T: Fleet>(pub Arc<T>);
+                    impl<T: Fleet> tonic::server::UnaryService<super::BreakGlassRequest>
+                    for BreakGlassSvc<T> {
+                        type Response = super::Run;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::BreakGlassRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Fleet>::break_glass(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = BreakGlassSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -93,10 +93,15 @@ impl Stage {
     pub async fn act(&mut self, words: &[&str]) -> Result<(), Error> {
         match words {
             ["fleet", members @ ..] => self.raise(members).await,
+            ["join", member] => {
+                let (name, labels) = split(member);
+                self.join(&name, &labels).await
+            }
             ["hub", "start", "limit-files", kib] => {
                 let kib = kib.parse().map_err(|_| unknown(words))?;
                 self.hub()?.start(Some(kib)).await
             }
+            ["hub", "start", "test-clock", file] => self.hub()?.start_at(file).await,
             ["hub", verb] => self.act_on_hub(verb).await,
             ["agent", name, verb] => self.act_on_agent(name, verb).await,
             ["wire", name, verb @ ("cut" | "mend")] => {
@@ -119,21 +124,11 @@ impl Stage {
     }
 
     /// Starts clusters, a new hub and an agent in each cluster. A member is `name` and the labels
-    /// of the cluster: `dev-1:env=dev,rank=1`.
+    /// of the cluster: `dev-1:env=dev,rank=1`. A cluster of which the hub hears nothing yet is
+    /// `+name`; `% join name:labels` makes it a member.
     async fn raise(&mut self, members: &[&str]) -> Result<(), Error> {
-        let split = |member: &&str| {
-            let (name, labels) = member.split_once(':').unwrap_or((member, ""));
-            (
-                name.to_owned(),
-                labels
-                    .split(',')
-                    .filter(|l| !l.is_empty())
-                    .map(str::to_owned)
-                    .collect(),
-            )
-        };
-        let members: Vec<(String, Vec<String>)> = members.iter().map(split).collect();
-        let names: Vec<_> = members.iter().map(|(name, _)| name.clone()).collect();
+        let named = members.iter().map(|it| it.strip_prefix('+').unwrap_or(it));
+        let names: Vec<_> = named.map(|member| split(member).0).collect();
         let (ground, records) = tokio::try_join!(
             Ground::start(self.bed, &self.binaries, self.path(), &names),
             Records::start(self.bed, &self.binaries, self.path()),
@@ -144,25 +139,32 @@ impl Stage {
         self.ground = Some(ground);
         self.hub = Some(Hub::init(self.path(), records)?);
         self.act_on_hub("start").await?;
-        for (name, labels) in &members {
-            let rights = workspace().join("deploy/agent");
-            let rights = rights.to_string_lossy().into_owned();
-            self.must(&format!("k {name} apply -f '{rights}'")).await?;
-            let flags: Vec<_> = labels
-                .iter()
-                .map(|label| format!("--label {label}"))
-                .collect();
-            self.must(&format!(
-                "tidegate cluster join-token {name} {} > token-{name}",
-                flags.join(" ")
-            ))
-            .await?;
-            let hub = self.hub.as_ref().ok_or_else(|| missing("the hub"))?;
-            let kubeconfig = self.ground()?.kubeconfig(name, User::Agent)?;
-            let mut agent = Agent::new(name, self.folder.path(), hub.address(), kubeconfig).await?;
-            agent.start()?;
-            self.agents.push(agent);
+        for member in members.iter().filter(|member| !member.starts_with('+')) {
+            let (name, labels) = split(member);
+            self.join(&name, &labels).await?;
         }
+        Ok(())
+    }
+
+    /// Registers a cluster that runs already, and starts its agent.
+    async fn join(&mut self, name: &str, labels: &[String]) -> Result<(), Error> {
+        let rights = workspace().join("deploy/agent");
+        let rights = rights.to_string_lossy().into_owned();
+        self.must(&format!("k {name} apply -f '{rights}'")).await?;
+        let flags: Vec<_> = labels
+            .iter()
+            .map(|label| format!("--label {label}"))
+            .collect();
+        self.must(&format!(
+            "tidegate cluster join-token {name} {} > token-{name}",
+            flags.join(" ")
+        ))
+        .await?;
+        let hub = self.hub.as_ref().ok_or_else(|| missing("the hub"))?;
+        let kubeconfig = self.ground()?.kubeconfig(name, User::Agent)?;
+        let mut agent = Agent::new(name, self.folder.path(), hub.address(), kubeconfig).await?;
+        agent.start()?;
+        self.agents.push(agent);
         Ok(())
     }
 
@@ -311,6 +313,13 @@ impl Stage {
 
 const GIT_CONFIG: &str = "[user]\n\tname = story\n\temail = story@example.com\n\
     [init]\n\tdefaultBranch = main\n[commit]\n\tgpgsign = false\n[safe]\n\tdirectory = *\n";
+
+/// Name and labels of a member: `dev-1:env=dev,rank=1`.
+fn split(member: &str) -> (String, Vec<String>) {
+    let (name, labels) = member.split_once(':').unwrap_or((member, ""));
+    let labels = labels.split(',').filter(|label| !label.is_empty());
+    (name.to_owned(), labels.map(str::to_owned).collect())
+}
 
 /// The script of a cluster command: kubectl with the kubeconfig in `folder` that its first argument
 /// names.

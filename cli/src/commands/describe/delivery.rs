@@ -70,6 +70,18 @@ pub(super) async fn set(hub: &Hub, set: wire::ApplicationSet, now_ms: i64) -> Re
     Ok(sheet)
 }
 
+pub(super) fn wave_plan(plan: &wire::WavePlan) -> Result<Sheet, Error> {
+    let mut sheet = Sheet::new(&plan.name());
+    sheet.field("Name", &plan.name);
+    sheet.field("Project", &plan.project);
+    sheet.field("Version", plan.version.to_string());
+    sheet.field("Applied by", &plan.applied_by);
+    sheet.fields("Sets", plan.sets.iter().cloned());
+    sheet.text("Spec", &spec(&plan.document)?);
+    sheet.put("wavePlan", plan)?;
+    Ok(sheet)
+}
+
 /// What the user wrote, as YAML.
 fn spec(document: &str) -> Result<String, Error> {
     if document.is_empty() {

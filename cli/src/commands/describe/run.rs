@@ -4,7 +4,10 @@ use tidegate_proto::v1 as wire;
 
 use super::{commits, of_set, state};
 use crate::{
-    commands::list::list,
+    commands::{
+        explain::{hour_columns, hours},
+        list::list,
+    },
     connect::Hub,
     error::Error,
     output::{
@@ -37,6 +40,8 @@ pub(super) async fn run(hub: &Hub, run: wire::Run, now_ms: i64) -> Result<Sheet,
     commits(&mut sheet, &run.sources);
     let words = run.approvals.iter().map(|word| word_of(word, now_ms));
     sheet.fields("Approvals", words);
+    let broken = run.broken_glass.iter();
+    sheet.fields("Broken glass", broken.map(|it| glass_of(it, now_ms)));
     sheet.fields("Excluded", run.excluded.iter().cloned());
     for wave in &run.waves {
         let title = format!(
@@ -62,12 +67,49 @@ pub(super) async fn run(hub: &Hub, run: wire::Run, now_ms: i64) -> Result<Sheet,
         ];
         let more = format!("tidegate get run {} -o yaml", run.id);
         sheet.rows(&title, &columns, rows.collect(), &more);
+        analyses(&mut sheet, &run, wave, now_ms);
     }
     sheet.put("run", &run)?;
     if !run.terminal {
         blocking(hub, &run, now_ms, &mut sheet).await?;
     }
     Ok(sheet)
+}
+
+/// What was measured in the latest soak of a wave.
+fn analyses(sheet: &mut Sheet, run: &wire::Run, wave: &wire::RunWave, now_ms: i64) {
+    if wave.analyses.is_empty() {
+        return;
+    }
+    let rows = wave.analyses.iter().map(|it| {
+        let last = it.samples.last().map(|sample| {
+            let value = sample.value.as_ref().map(|value| format!("{value} "));
+            format!(
+                "{}{}, {} {}",
+                value.unwrap_or_default(),
+                sample.verdict,
+                moment(sample.at_ms, now_ms),
+                sample.reason
+            )
+        });
+        vec![
+            or_dash(&it.name),
+            format!("{} of {}", it.passed, it.needed),
+            it.inconclusive.to_string(),
+            it.failed.to_string(),
+            or_dash(&plain(&last.unwrap_or_default())),
+        ]
+    });
+    let columns = [
+        flexible("ANALYSIS"),
+        column("PASSED"),
+        column("INCONCLUSIVE"),
+        column("FAILED"),
+        flexible("LAST"),
+    ];
+    let title = format!("Analyses of wave {}", or_dash(&wave.name));
+    let more = format!("tidegate get run {} -o yaml", run.id);
+    sheet.rows(&title, &columns, rows.collect(), &more);
 }
 
 /// What stops a run, and what would clear it.
@@ -84,6 +126,10 @@ pub(super) async fn blocking(
     let answer = hub
         .call(async |fleet| fleet.explain_run(request).await)
         .await?;
+    if !answer.windows.is_empty() {
+        let more = format!("tidegate run explain {} -o yaml", run.id);
+        sheet.rows("Windows", &hour_columns(), hours(&answer.windows), &more);
+    }
     let rows = answer.blocking.iter().map(|it| {
         vec![
             or_dash(&it.wave),
@@ -174,6 +220,16 @@ async fn named<T: crate::commands::list::Listed>(
     list(hub, request).await
 }
 
+/// Who opened the windows of a wave, and why.
+fn glass_of(broken: &wire::RunBrokenGlass, now_ms: i64) -> String {
+    let (actor, wave) = (&broken.actor, &broken.wave);
+    let when = moment(broken.at_ms, now_ms);
+    plain(&format!(
+        "{actor} for wave {wave}, {when}: {}",
+        broken.reason
+    ))
+}
+
 /// A person's word on a gate.
 fn word_of(word: &wire::RunApproval, now_ms: i64) -> String {
     let verb = match word.verdict.as_str() {
@@ -184,10 +240,13 @@ fn word_of(word: &wire::RunApproval, now_ms: i64) -> String {
         "" => String::new(),
         reason => format!(": {reason}"),
     };
+    let position = match word.position.as_str() {
+        "Analysis" => "in the soak of".to_owned(),
+        position => position.to_lowercase(),
+    };
     plain(&format!(
-        "{} {verb} {} wave {}, {}{reason}",
+        "{} {verb} {position} wave {}, {}{reason}",
         word.actor,
-        word.position.to_lowercase(),
         word.wave,
         moment(word.at_ms, now_ms)
     ))

@@ -53,6 +53,32 @@ impl Row for wire::ApplicationSet {
     }
 }
 
+impl Row for wire::WavePlan {
+    const COLUMNS: &'static [Column] = &[
+        column("NAME"),
+        column("VERSION"),
+        flexible("WAVES"),
+        flexible("SETS"),
+    ];
+
+    fn name(&self) -> String {
+        format!("waveplan/{}", self.name)
+    }
+
+    fn cells(&self, _now_ms: i64) -> Vec<String> {
+        vec![
+            or_dash(&self.name),
+            self.version.to_string(),
+            or_dash(&self.waves.join(",")),
+            or_dash(&self.sets.join(",")),
+        ]
+    }
+
+    fn project(&self) -> Option<&str> {
+        Some(&self.project)
+    }
+}
+
 impl Row for wire::Application {
     const COLUMNS: &'static [Column] = &[
         column("NAME"),

@@ -120,6 +120,34 @@ impl Row for wire::Hold {
     }
 }
 
+impl Row for wire::RollbackChange {
+    const COLUMNS: &'static [Column] = &[
+        column("APP"),
+        flexible("CLUSTER"),
+        column("WAVE"),
+        column("FROM"),
+        column("TO"),
+        column("PINNED"),
+        column("DENIED"),
+    ];
+
+    fn name(&self) -> String {
+        format!("application/{}", self.app)
+    }
+
+    fn cells(&self, _: i64) -> Vec<String> {
+        vec![
+            or_dash(&self.app),
+            or_dash(&self.cluster),
+            or_dash(&self.wave),
+            or_dash(&short(&self.from)),
+            or_dash(&short(&self.to)),
+            if self.pinned { "yes" } else { "no" }.to_owned(),
+            self.denied.len().to_string(),
+        ]
+    }
+}
+
 impl Row for wire::Pin {
     const COLUMNS: &'static [Column] = &[
         column("APP"),

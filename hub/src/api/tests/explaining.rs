@@ -277,6 +277,7 @@ async fn the_run_says_what_it_waits_for() {
         run: Some(latest()),
         verb: wire::RunVerb::Cancel.into(),
         reason: "wrong commit".to_owned(),
+        cluster: String::new(),
     };
     api.control_run(ada(cancel)).await.unwrap();
     world.settle().await;

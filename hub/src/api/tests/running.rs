@@ -37,15 +37,16 @@ fn control(verb: wire::RunVerb) -> Request<wire::ControlRunRequest> {
         run: Some(latest()),
         verb: verb.into(),
         reason,
+        cluster: String::new(),
     })
 }
 
 fn rollback(set: &str, reason: &str) -> Request<wire::RollbackRequest> {
     let (set, reason) = (set.to_owned(), reason.to_owned());
     ada(wire::RollbackRequest {
-        project: String::new(),
         set,
         reason,
+        ..Default::default()
     })
 }
 
@@ -136,7 +137,7 @@ async fn verbs_that_do_not_fit_say_what_would() {
     refused(
         api.control_run(control(Unspecified)).await,
         Code::InvalidArgument,
-        &["pause, resume or cancel"],
+        &["pause, resume, cancel, retry or skip"],
     );
     refused(
         api.control_run(control(Resume)).await,
@@ -252,7 +253,11 @@ async fn a_rollback_goes_back_once() {
     );
     world.recover().await;
     assert!(world.all_run("good"));
-    let words = ["RolledBack already", "tidegate get pins"];
+    let words = [
+        "which is RolledBack",
+        "went back already",
+        "tidegate get pins",
+    ];
     refused(
         api.rollback(rollback("web", "again")).await,
         Code::FailedPrecondition,
@@ -271,7 +276,7 @@ async fn a_superseded_run_is_not_rolled_back() {
     refused(
         answer,
         Code::FailedPrecondition,
-        &["newer release", "took over"],
+        &["newer release took over", "roll that one back"],
     );
 }
 

@@ -33,6 +33,7 @@ type Calls = Vec<(&'static str, &'static str, Write)>;
 fn calls() -> Calls {
     let mut calls = run_calls();
     calls.extend(set_calls());
+    calls.extend(plan_calls());
     calls.extend(fleet_calls());
     calls
 }
@@ -60,6 +61,7 @@ fn run_calls() -> Calls {
                     run: Some(latest()),
                     verb: wire::RunVerb::Pause.into(),
                     reason: text("why"),
+                    cluster: String::new(),
                 }
             ),
         ),
@@ -136,6 +138,22 @@ fn set_calls() -> Calls {
     ]
 }
 
+/// Those that change wave plans; they are applied as sets are.
+fn plan_calls() -> Calls {
+    vec![(
+        "default",
+        "waveplan.delete",
+        write!(
+            delete_wave_plan,
+            wire::DeleteWavePlanRequest {
+                name: text("unused"),
+                reason: text("why"),
+                ..Default::default()
+            }
+        ),
+    )]
+}
+
 /// Those that change clusters and people.
 fn fleet_calls() -> Calls {
     vec![
@@ -201,6 +219,7 @@ async fn world() -> World {
     let hub = &world.hub;
     hub.create([pinned(hub, &web, 1)]).await;
     hub.create([held(hub, &web, "h1", true)]).await;
+    hub.create([wave_plan("unused", &json!({}))]).await;
     // A second set with a run of its own, so that two requests do not meet.
     let run = world.run();
     let mut two = set(2, "two", &json!({}));

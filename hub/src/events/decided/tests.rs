@@ -140,6 +140,8 @@ fn what_the_engine_decides_is_told_or_left_out_on_purpose() {
         Action::Assign,
         Action::FailMember,
         Action::SkipMember,
+        Action::DeferMember,
+        Action::PayDebt,
         Action::FinishWave,
         Action::Pause,
         Action::Resume,

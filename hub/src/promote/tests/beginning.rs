@@ -306,3 +306,28 @@ fn candidates_are_named_by_name_and_need_a_cluster() {
     };
     assert_ne!(candidates_of(&clusters, &[renamed])[0].app, one.app);
 }
+
+#[tokio::test]
+async fn a_run_is_never_made_from_what_another_release_holds() {
+    let mut world = World::new(&json!({}), 2, 1).await;
+    world.connect();
+    world.publish("a").await;
+    let former = world.wanted();
+    world.publish("b").await;
+    assert!(former.is_some() && former != world.wanted());
+    assert!(
+        !world.pass_with(former).await,
+        "a run of b from a's entries"
+    );
+    assert!(world.pass().await);
+    // Its members are not stored yet: the same holds for them.
+    let run = world.run();
+    assert_eq!(run.release_number, 2);
+    assert!(world.members().is_empty());
+    assert!(
+        !world.pass_with(former).await,
+        "members of b from a's entries"
+    );
+    assert!(world.pass().await);
+    assert_eq!(world.members().len(), 2);
+}

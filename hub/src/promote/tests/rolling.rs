@@ -3,7 +3,7 @@
 use tidegate_model::{
     deny::PinRelease,
     ids::Generation,
-    run::{CauseCode, Request},
+    run::{CauseCode, Request, WayBack},
 };
 
 use super::*;
@@ -194,6 +194,7 @@ async fn a_person_takes_back_a_run_that_is_over() {
         verb: RequestVerb::Rollback,
         actor: "ada".to_owned(),
         reason: "slow".to_owned(),
+        way: WayBack::default(),
     });
     world
         .hub

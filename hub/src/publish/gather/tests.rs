@@ -211,12 +211,14 @@ async fn nothing_is_released_whose_author_is_not_known_where_duties_are_separate
     world.gather().await;
     world.gatherer.known_authors().clear();
     fs::remove_dir_all(world.mirrors.path()).unwrap();
-    let mut inputs = Inputs::of(&world.state, world.state.set("default", "web").unwrap());
     for separate in [false, true] {
         let wave = json!({"name": "all",
             "gates": {"before": [{"approval": {"separationOfDuties": separate}}]}});
         let strategy = json!({"type": "Waves", "waves": [wave]});
-        inputs.document.spec.strategy = serde_json::from_value(strategy).unwrap();
+        let mut set = world.state.set("default", "web").unwrap().clone();
+        let record = Arc::make_mut(&mut set.record);
+        record.document.spec.strategy = serde_json::from_value(strategy).unwrap();
+        let inputs = Inputs::of(&world.state, &set);
         let candidate = world.gatherer.gather(inputs.clone()).await.unwrap();
         assert_eq!(candidate.incomplete, separate);
         let told = candidate

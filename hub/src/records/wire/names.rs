@@ -8,7 +8,7 @@ use tidegate_model::{
     health::Health,
     policy::Drift,
     report::Phase,
-    run::{CauseCode, GatePosition, MemberState, RequestVerb, RunState, Verdict},
+    run::{CauseCode, GatePosition, MemberState, RequestVerb, RunState, SampleVerdict, Verdict},
 };
 
 use crate::records::{HoldKind, Role};
@@ -120,6 +120,7 @@ named!(CauseCode {
     NotHealthy => "NotHealthy",
     PruneHeld => "PruneHeld",
     DebtVoid => "DebtVoid",
+    AnalysisFailed => "AnalysisFailed",
 });
 
 named!(RequestVerb {
@@ -127,9 +128,14 @@ named!(RequestVerb {
     Resume => "Resume",
     Cancel => "Cancel",
     Rollback => "Rollback",
+    BreakGlass => "BreakGlass",
+    Retry => "Retry",
+    Skip => "Skip",
 });
 
-named!(GatePosition { Before => "Before", After => "After" });
+named!(GatePosition { Before => "Before", After => "After", Analysis => "Analysis" });
+
+named!(SampleVerdict { Pass => "Pass", Inconclusive => "Inconclusive", Fail => "Fail" });
 
 #[cfg(test)]
 mod tests {
@@ -156,5 +162,6 @@ mod tests {
         distinct::<CauseCode>();
         distinct::<RequestVerb>();
         distinct::<GatePosition>();
+        distinct::<SampleVerdict>();
     }
 }

@@ -12,7 +12,7 @@ use super::sample::{Dice, Sample};
 use crate::records::{
     AppRecord, AuditHead, AuditRecord, ClusterRecord, DenyRecord, EpochRecord, HoldRecord,
     HomeRecord, MemberRecord, PinRecord, Record, ReissueRecord, ReleaseRecord, ReportRecord,
-    RestoredRecord, RunRecord, SetRecord, SourceRecord, TokenRecord, UserRecord,
+    RestoredRecord, RunRecord, SetRecord, SourceRecord, TokenRecord, UserRecord, WavePlanRecord,
 };
 
 fn reads_back<R: Record + Sample + PartialEq + Debug>(seed: u64) -> Result<(), TestCaseError> {
@@ -63,7 +63,7 @@ fn survives<R: Record + Sample>(
 macro_rules! every_record {
     ($check:ident $arguments:tt) => {
         every_record!(@ $check $arguments EpochRecord ClusterRecord TokenRecord UserRecord
-            SetRecord AppRecord ReportRecord SourceRecord ReleaseRecord RunRecord MemberRecord
+            SetRecord WavePlanRecord AppRecord ReportRecord SourceRecord ReleaseRecord RunRecord MemberRecord
             PinRecord DenyRecord HoldRecord RestoredRecord ReissueRecord HomeRecord
             AuditRecord AuditHead)
     };
@@ -97,6 +97,7 @@ fn kinds_are_distinct_and_never_change() {
         TokenRecord::KIND,
         UserRecord::KIND,
         SetRecord::KIND,
+        WavePlanRecord::KIND,
         AppRecord::KIND,
         ReportRecord::KIND,
         SourceRecord::KIND,
@@ -114,7 +115,7 @@ fn kinds_are_distinct_and_never_change() {
     ];
     assert_eq!(
         kinds.join(" "),
-        "epoch clusters tokens users sets applications reports sources releases runs members \
+        "epoch clusters tokens users sets waveplans applications reports sources releases runs members \
          pins denies holds restored reissues homes audit audit-heads"
     );
 }

@@ -2,25 +2,28 @@
 //!
 //! Owns the words on deferred members. They hold up nobody, so they stand beside the causes that do.
 
-use tidegate_model::run::Member;
+use tidegate_model::run::{Member, RunState};
 
 use super::{BlockCode, Blocking, Explainer};
 use crate::{
     mutant::{self, Mutant},
     step::{
-        assign::{is_payable, owed},
+        assign::{is_known, owed},
         debt::is_deferred,
-        member::{debt::is_held, unreachable_since},
+        decide::pays_from,
+        member::unreachable_since,
+        work::has_begun,
     },
 };
 
 impl Explainer<'_> {
     /// Everybody who is owed something.
     pub(super) fn debts(&self) -> Vec<Blocking> {
-        let members = self.work.members().filter(|member| is_deferred(member));
-        if mutant::on(Mutant::DeferredUnexplained) {
+        // A run that goes back brings nothing more.
+        if self.run.rollback.is_some() || mutant::on(Mutant::DeferredUnexplained) {
             return Vec::new();
         }
+        let members = self.work.members().filter(|member| is_deferred(member));
         members.map(|member| self.debt(member)).collect()
     }
 
@@ -28,44 +31,70 @@ impl Explainer<'_> {
         let cluster = self.work.cluster(&member.id);
         let release = self.run.release_number;
         let since = unreachable_since(cluster);
+        let written = member.apps.values().all(|app| app.generation.is_some());
+        let not_known = !is_known(member, cluster);
         let (code, why, clears) = if since.is_some() || cluster.is_none() {
             let why = format!(
-                "deferred: it cannot be reached, and gets release {release} before anything newer \
-                 when it is back"
+                "it cannot be reached, and gets release {release} before anything newer when it is \
+                 back"
             );
             (BlockCode::Deferred, why, "its agent's return")
         } else if self.work.paused_by_person() {
-            let why = "deferred: it is back, and the run is paused".to_owned();
-            (BlockCode::Deferred, why, "resume the run")
-        } else if is_held(member, cluster) {
-            let why = "deferred: a newer run has proven newer content in its wave";
-            let clears = "the end of that run";
-            (BlockCode::Deferred, why.to_owned(), clears)
-        } else if let Some(earlier) = owed(member, cluster).filter(|_| is_unwritten(member)) {
+            // Its clock stands too.
+            let why = "it is back, and the run is paused".to_owned();
+            (BlockCode::Deferred, why, "the end of the pause")
+        } else if written || not_known {
+            // It waits for what every member waits for.
+            let said = self.member(member);
+            return said.unwrap_or_else(|| self.deferred(member, BlockCode::NotHealthy, PAID));
+        } else if let Some((why, clears)) = self.stands(member) {
+            (
+                BlockCode::Deferred,
+                format!("it is back, and {why}"),
+                clears,
+            )
+        } else if let Some(earlier) = owed(member, cluster) {
             (BlockCode::Debt, owed_words(earlier), OWED_CLEARS)
-        } else if is_payable(&self.work, member) {
-            let why = format!("deferred: it is back, and waits for its turn to get {release}");
-            let clears = "health, or the progress deadline, of those being paid";
-            (BlockCode::Turn, why, clears)
-        } else if let Some(said) = self.member(member) {
-            // What it is owed is assigned: it waits for what every member waits for.
-            return said;
+        } else if let Some(mut closed) = self.closed(member.id.wave as usize) {
+            self.name(&mut closed, member);
+            return closed;
         } else {
-            let why = "deferred: what it is owed is assigned".to_owned();
-            (BlockCode::NotHealthy, why, "a report that it is healthy")
+            let why = format!("it is back, and waits for its turn to get release {release}");
+            let clears = "health, or the progress deadline, of those before it";
+            (BlockCode::Turn, why, clears)
         };
-        let message = format!("cluster {}: {why}", member.cluster_name);
-        let mut said = self.say(code, &message, clears);
-        self.name(&mut said, member);
+        let mut said = self.deferred(member, code, (&why, clears));
         said.since = since;
         said
     }
+
+    fn deferred(&self, member: &Member, code: BlockCode, (why, clears): (&str, &str)) -> Blocking {
+        let message = format!("cluster {}: deferred: {why}", member.cluster_name);
+        let mut said = self.say(code, &message, clears);
+        self.name(&mut said, member);
+        said
+    }
+
+    /// Why the run brings nobody what it is owed, and what ends that.
+    fn stands(&self, member: &Member) -> Option<(&'static str, &'static str)> {
+        let over = self.run.state.is_terminal();
+        if over {
+            None
+        } else if self.run.state == RunState::Paused {
+            Some(("the run is paused", "the end of the pause"))
+        } else if pays_from(&self.work).is_none_or(|first| (member.id.wave as usize) < first) {
+            let why = "a newer release takes over when the wave is done";
+            Some((why, "the end of this run"))
+        } else if !has_begun(self.run, member) {
+            Some(("the run stands before its wave", "the opening of that wave"))
+        } else {
+            None
+        }
+    }
 }
 
-/// Whether what it is owed is not assigned yet: later nothing comes in front of it.
-fn is_unwritten(member: &Member) -> bool {
-    member.apps.values().any(|app| app.generation.is_none())
-}
+/// One who is being paid.
+const PAID: (&str, &str) = ("what it is owed is assigned", "a report that it is healthy");
 
 /// What is in the way of a member that an earlier run owes something.
 pub(super) fn owed_words(release: u64) -> String {

@@ -72,7 +72,7 @@ impl Explainer<'_> {
         if mutant::on(Mutant::UnreachableUnexplained) {
             return None;
         }
-        let (message, clears) = self.silence(member);
+        let (message, clears) = self.waited_for(member);
         let word = Word::new(BlockCode::Unreachable, message, clears);
         Some(Word {
             since: Some(since),
@@ -81,7 +81,7 @@ impl Explainer<'_> {
     }
 
     /// Why a wave that defers waits for a silent one all the same.
-    fn silence(&self, member: &Member) -> (String, &'static str) {
+    fn waited_for(&self, member: &Member) -> (String, &'static str) {
         let wave = member.id.wave as usize;
         let defers = self.work.spec(wave).unreachable.then == UnreachableThen::Defer;
         let full = defers && member.state == MemberState::Unreachable;

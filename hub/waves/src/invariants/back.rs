@@ -7,7 +7,7 @@ use tidegate_model::{
     deny::{Deny, Pin, PinRelease},
     digest::Digest,
     ids::AppUid,
-    run::{LastGood, MemberState, RequestVerb, Run, RunState},
+    run::{GatePosition, LastGood, Member, MemberState, RequestVerb, Run, RunState},
     strategy::SupersedeWhen,
 };
 
@@ -68,25 +68,42 @@ pub fn i27_pin_dominance(
     Verdict::of(premise, problems.into_iter())
 }
 
-/// 28: back only what this run wrote, to the application's own last known good, and so that it
-/// sticks: with a pin and a deny of what was taken back; forward only the release's content.
+/// 28: back only whom the rollback is about: what this run wrote, to the application's own last known
+/// good, or to what the named release holds; and so that it sticks: with a pin and a deny of what was
+/// taken back; forward only the release's content.
 pub fn i28_rollback_target(step: &Transition<'_>) -> Verdict {
     let mut premise = false;
     let mut problems = Vec::new();
+    let by = step.run.rollback.as_ref();
+    let to = by.and_then(|by| by.way.to);
     for assign in step.assigns(crate::AssignKind::Revert) {
         premise = true;
+        let (own, bundle) = (assign.assignment.app, assign.assignment.bundle());
         let known = step.members.get(&assign.member);
-        let app = known.and_then(|member| member.apps.get(&assign.assignment.app));
-        let good = app
-            .filter(|app| app.touched)
-            .and_then(|app| app.last_good.as_ref());
+        let app = known.and_then(|member| member.apps.get(&own));
+        let good = match to {
+            Some(_) => step.facts.back.as_ref().and_then(|back| back.get(&own)),
+            None => app
+                .filter(|app| app.touched)
+                .and_then(|app| app.last_good.as_ref()),
+        };
         if !good.is_some_and(|good| is_content(&assign.assignment, good)) {
             problems.push(format!("{assign:?} does not go back to {good:?}"));
         }
-        let (own, bundle) = (assign.assignment.app, assign.assignment.bundle());
+        if !by.is_some_and(|by| by.way.only.has(&assign.member)) {
+            problems.push(format!("{:?} is none of this rollback", assign.member));
+        }
         let taken = app.and_then(|app| app.target.bundle());
-        if bundle != taken && !sticks(step, own, bundle, taken) {
+        if taken.is_some() && bundle != taken && !sticks(step, own, bundle, taken) {
             problems.push(format!("{own} goes back without a pin and a deny"));
+        }
+        let known = step.facts.clusters.get(&assign.member.cluster);
+        let known = known.and_then(|cluster| cluster.apps.get(&own));
+        let ran = known
+            .and_then(|app| app.current.as_ref())
+            .and_then(Assignment::bundle);
+        if to.is_some() && ran.is_some() && ran != bundle && !denies(step, own, bundle, ran) {
+            problems.push(format!("{own} goes back without a deny of what it ran"));
         }
     }
     for assign in step.forward() {
@@ -102,39 +119,44 @@ pub fn i28_rollback_target(step: &Transition<'_>) -> Verdict {
 /// Whether an application is pinned to what it goes back to, and what it comes from is denied.
 fn sticks(step: &Transition<'_>, own: AppUid, to: Option<Digest>, from: Option<Digest>) -> bool {
     let is_pin = |effect: &Effect| matches!(effect, Effect::Pin(pin) if pin.app == own && Some(pin.bundle) == to && Some(pin.bad) == from);
-    let is_deny = |effect: &Effect| matches!(effect, Effect::Deny { app, bad, good, .. } if *app == own && Some(*good) == to && Some(*bad) == from);
-    let effects = &step.after.effects;
-    effects.iter().any(is_pin) && effects.iter().any(is_deny)
+    step.after.effects.iter().any(is_pin) && denies(step, own, to, from)
 }
 
-/// 29: `RolledBack` only when everybody that the run wrote is back, gone, or will get the revert
-/// before anything else.
+/// Whether what it comes from is denied.
+fn denies(step: &Transition<'_>, own: AppUid, to: Option<Digest>, from: Option<Digest>) -> bool {
+    let is_deny = |effect: &Effect| matches!(effect, Effect::Deny { app, bad, good, .. } if *app == own && Some(*good) == to && Some(*bad) == from);
+    step.after.effects.iter().any(is_deny)
+}
+
+/// 29: `RolledBack` only when everybody whom the rollback is about is back, gone, or will get the
+/// revert before anything else.
 pub fn i29_rollback_reaches_all(step: &Transition<'_>) -> Verdict {
     use MemberState::{Reverted, Skipped, Unreachable};
     if step.after.run.state != RunState::RolledBack || step.run.state == RunState::RolledBack {
         return Verdict::Idle;
     }
-    let astray = step
-        .members_after
-        .values()
-        .filter(|member| touched(member))
-        .filter(|member| {
-            let pending = step
-                .alive(member)
-                .filter(|(_, app)| app.touched)
-                .all(|(_, app)| app.revert.is_some());
-            match member.state {
-                Reverted | Unreachable => !pending,
-                Skipped => {
-                    let cluster = step.facts.clusters.get(&member.id.cluster);
-                    step.alive(member).any(|(_, app)| app.touched)
-                        && !cluster.is_some_and(|c| c.removed)
-                }
-                _ => true,
+    let way = step.after.run.rollback.as_ref().map(|by| &by.way);
+    let all = way.is_some_and(|way| way.to.is_some());
+    let meant = |member: &&Member| {
+        (all || touched(member)) && way.is_none_or(|way| way.only.has(&member.id))
+    };
+    let astray = step.members_after.values().filter(meant).filter(|member| {
+        let pending = step
+            .alive(member)
+            .filter(|(_, app)| all || app.touched)
+            .all(|(_, app)| app.revert.is_some());
+        match member.state {
+            Reverted | Unreachable => !pending,
+            Skipped => {
+                let cluster = step.facts.clusters.get(&member.id.cluster);
+                step.alive(member).any(|(_, app)| all || app.touched)
+                    && !cluster.is_some_and(|c| c.removed)
             }
-        });
+            _ => true,
+        }
+    });
     let problems = astray.map(|member| format!("{:?} is {:?}", member.id, member.state));
-    Verdict::of(step.members_after.values().any(touched), problems)
+    Verdict::of(step.members_after.values().any(|m| meant(&m)), problems)
 }
 
 /// 30: a rollback opens no wave, moves nothing forward and records no new content as good.
@@ -155,7 +177,12 @@ pub fn i30_rollback_is_no_promotion(step: &Transition<'_>) -> Verdict {
         };
         let mut members = step.members.values();
         let known = members.find_map(|member| member.apps.get(app));
-        if known.and_then(|known| known.last_good.as_ref()) != Some(good) {
+        let by = step.after.run.rollback.as_ref();
+        let own = match by.and_then(|by| by.way.to) {
+            Some(_) => step.facts.back.as_ref().and_then(|back| back.get(app)),
+            None => known.and_then(|known| known.last_good.as_ref()),
+        };
+        if own != Some(good) {
             problems.push(format!("{app} gets a new last known good"));
         }
     }
@@ -163,18 +190,21 @@ pub fn i30_rollback_is_no_promotion(step: &Transition<'_>) -> Verdict {
 }
 
 /// 31: a newer release takes over only where the strategy lets it, and only between two assignments:
-/// nobody in the open wave is under way, except who is cut off, or where it takes over at once.
+/// nobody in the open wave is under way, except who is cut off, or where it takes over at once. There
+/// nobody is assigned any more once it is known.
 pub fn i31_supersede_safety(step: &Transition<'_>) -> Verdict {
     let superseded = step.after.run.state == RunState::Superseded;
     if !superseded || step.run.state == RunState::Superseded || step.facts.newer_run {
-        return Verdict::Idle;
+        return late(step);
     }
     let when = step.run.strategy.supersede.newer;
     let at_once = when == SupersedeWhen::Immediately;
+    // An ended attempt may have left somebody under way; the next one has not opened a wave yet.
+    let between = step.run.retry.is_some() && stands_before_a_wave(step.run);
     let on_the_way = step
         .members_after
         .values()
-        .filter(|_| !at_once)
+        .filter(|_| !at_once && !between)
         .filter(|member| touched(member) && !settled(member) && !failed(member))
         .filter(|member| member.state != MemberState::Unreachable);
     let mut problems: Vec<_> = on_the_way
@@ -191,6 +221,26 @@ pub fn i31_supersede_safety(step: &Transition<'_>) -> Verdict {
         problems.push("there is no newer release".to_owned());
     }
     Verdict::of(true, problems.into_iter())
+}
+
+/// Whether nobody sets out for what a newer release replaces at once. What a run that came to its end
+/// owes comes before anything newer all the same.
+fn late(step: &Transition<'_>) -> Verdict {
+    let at_once = step.run.strategy.supersede.newer == SupersedeWhen::Immediately
+        && !step.run.state.is_terminal();
+    let Some(newer) = step.facts.newer_release.filter(|_| at_once) else {
+        return Verdict::Idle;
+    };
+    let late = step
+        .forward()
+        .map(|assign| format!("{:?} is assigned, release {newer} is newer", assign.member));
+    Verdict::of(true, late)
+}
+
+fn stands_before_a_wave(run: &Run) -> bool {
+    let state = run.paused.map_or(run.state, |paused| paused.from);
+    let after = [Some(GatePosition::After), Some(GatePosition::Analysis)];
+    state == RunState::WaitingGate && !after.contains(&run.gate)
 }
 
 /// 32: where everything that comes by itself has come, a newer release does not wait behind this
@@ -219,16 +269,15 @@ pub fn i32_no_starvation(run: &Run, newer_release: Option<u64>, blocking: &[Bloc
 }
 
 /// 33: a run that is over assigns nothing but what it owes to those whom it went on without, and only
-/// a person's rollback wakes it.
+/// a person's rollback or retry wakes it.
 pub fn i33_no_zombie_run(step: &Transition<'_>) -> Verdict {
     if !step.run.state.is_terminal() {
         return Verdict::Idle;
     }
-    let woken = step
-        .run
-        .request
-        .as_ref()
-        .is_some_and(|request| request.verb == RequestVerb::Rollback);
+    let woken =
+        step.run.request.as_ref().is_some_and(|request| {
+            matches!(request.verb, RequestVerb::Rollback | RequestVerb::Retry)
+        });
     let owed = |id| step.run.owes && step.members.get(id).is_some_and(deferred);
     let moved =
         step.after.run.state != step.run.state || step.after.changed.keys().any(|id| !owed(id));

@@ -142,9 +142,10 @@ pub fn i35_removed_member(step: &Transition<'_>) -> Verdict {
         problems.push("a removal became the run's cause".to_owned());
     }
     let back = step.run.rollback.is_some() || step.after.run.rollback.is_some();
+    let again = step.run.retry.as_ref().is_some_and(|retry| retry.pending);
     let forgiven = step
         .moved()
-        .filter(|(before, after)| !back && failed(before) && !failed(after));
+        .filter(|(before, after)| !back && !again && failed(before) && !failed(after));
     problems.extend(forgiven.map(|(before, _)| format!("{:?} was forgiven", before.id)));
     Verdict::of(cut, problems.into_iter())
 }
@@ -226,6 +227,12 @@ pub fn i40_audit_completeness(step: &Transition<'_>) -> Verdict {
             members(|state| state == MemberState::Deferred),
         ),
         (Action::PayDebt, paid),
+        (
+            Action::RetryMember,
+            step.moved()
+                .filter(|(before, after)| failed(before) && after.state == MemberState::Queued)
+                .count(),
+        ),
     ];
     if step.run.request.is_none() {
         rows.push((Action::Pause, entered(RunState::Paused)));
@@ -251,13 +258,12 @@ pub fn i40_audit_completeness(step: &Transition<'_>) -> Verdict {
 pub fn i41_explainability(step: &Transition<'_>) -> Verdict {
     let open = step.after.run.is_live();
     let unnamed = step.members_after.values().find(|member| {
-        let pending = step
-            .after
-            .report
-            .iter()
-            .any(|said| said.code == BlockCode::StepPending);
-        let named = |said: &Blocking| said.member.as_ref() == Some(&member.id);
-        open && !pending && deferred(member) && !step.after.report.iter().any(named)
+        let mut said = step.after.report.iter();
+        let back = step.after.run.rollback.is_some();
+        let named = |said: &Blocking| {
+            said.code == BlockCode::StepPending || said.member.as_ref() == Some(&member.id)
+        };
+        open && !back && deferred(member) && !said.any(named)
     });
     let unnamed = unnamed.map(|member| format!("{:?} is deferred and not named", member.id));
     let silent = (open && step.after.report.is_empty()).then(|| {

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use tidegate_model::{
-    run::{CauseCode, Member, MemberState, RunState},
+    run::{CauseCode, Member, MemberState, RequestVerb, RunState},
     strategy::{Amount, UnreachableThen},
 };
 
-use super::{Transition, Verdict, touched};
-use crate::Action;
+use super::{Transition, Verdict};
+use crate::{Action, step::work::has_begun};
 
 /// 36: a wave goes on only without members that have been cut off for the grace, where it says so,
 /// without no more than it says, and never without everybody.
@@ -90,7 +90,7 @@ pub fn i36_debt_before_newer(step: &Transition<'_>) -> Verdict {
         if owed {
             problems.push(format!("{:?} is owed something else", assign.member));
         }
-        if own.is_some_and(|own| own.overtaken.is_some()) {
+        if own.is_some_and(|own| own.overtaken) {
             problems.push(format!("{:?} has newer content", assign.member));
         }
         if member.is_some_and(|member| step.is_cut_off(member)) {
@@ -117,10 +117,14 @@ pub fn i36_debt_is_settled(step: &Transition<'_>) -> Verdict {
             Reverting => step.run.rollback.is_some(),
             Skipped => after.cause.as_ref().is_some_and(|cause| {
                 use CauseCode::{ApplicationRemoved, ClusterRemoved, DebtVoid, NoLastKnownGood};
-                matches!(
-                    cause.code,
-                    ApplicationRemoved | ClusterRemoved | DebtVoid | NoLastKnownGood
-                )
+                let verb = step.run.request.as_ref().map(|request| request.verb);
+                match cause.code {
+                    CauseCode::Requested => verb == Some(RequestVerb::Skip),
+                    code => matches!(
+                        code,
+                        ApplicationRemoved | ClusterRemoved | DebtVoid | NoLastKnownGood
+                    ),
+                }
             }),
             _ => false,
         };
@@ -139,17 +143,23 @@ pub fn i36_debt_is_settled(step: &Transition<'_>) -> Verdict {
         problems.push(format!("it is {:?} and owes", run.state));
     }
     let back = matches!(run.state, RunState::RolledBack | RunState::RollbackFailed);
-    if back && standing {
+    let meant = |member: &Member| {
+        let by = run.rollback.as_ref();
+        by.is_none_or(|by| by.way.only.has(&member.id))
+    };
+    let mut members = step.members_after.values();
+    if back && members.any(|member| deferred(member) && meant(member)) {
         problems.push("it went back and owes".to_owned());
     }
     let idle = step.members_after.values().filter(|member| {
-        let written = touched(member) && !step.is_cut_off(member) && !held(step, member);
+        let written = is_written(member) && !step.is_cut_off(member) && !held(step, member);
+        let begun = has_begun(step.run, member);
         let running = member.progress.running_since.is_some();
         let human = member
             .cause
             .as_ref()
             .is_some_and(|cause| cause.code == CauseCode::PruneHeld);
-        deferred(member) && written && !running && !human
+        deferred(member) && written && begun && !running && !human
     });
     let looked = !step.after.more && run.is_live() && step.run.is_live();
     if looked && step.run.rollback.is_none() && step.run.paused.is_none() {
@@ -161,7 +171,13 @@ pub fn i36_debt_is_settled(step: &Transition<'_>) -> Verdict {
 fn held(step: &Transition<'_>, member: &Member) -> bool {
     let cluster = step.facts.clusters.get(&member.id.cluster);
     let mut apps = member.apps.keys().filter_map(|uid| cluster?.apps.get(uid));
-    apps.any(|app| app.overtaken.is_some())
+    apps.any(|app| app.overtaken)
+}
+
+/// Whether this attempt wrote something to it.
+pub(super) fn is_written(member: &Member) -> bool {
+    let mut apps = member.apps.values();
+    apps.any(|app| app.touched && app.generation.is_some())
 }
 
 pub(super) fn deferred(member: &Member) -> bool {

@@ -128,8 +128,8 @@ pub fn i19_approval_binding(step: &Transition<'_>) -> Verdict {
     let finished = step
         .audits()
         .any(|audit| audit.action == Action::FinishWave);
-    let before = opened && !wave.gates.before.is_empty();
-    let after = finished && !wave.gates.after.is_empty();
+    let before = opened && wave.gates.before.iter().any(Gate::is_approval);
+    let after = finished && wave.gates.after.iter().any(Gate::is_approval);
     let problems = [
         (before && !given(GatePosition::Before)).then(|| "opened without approval".to_owned()),
         (after && !given(GatePosition::After)).then(|| "finished without approval".to_owned()),
@@ -159,7 +159,7 @@ pub fn i20_quorum(step: &Transition<'_>) -> Verdict {
     let mut premise = false;
     let mut problems = Vec::new();
     for (opened, position, gates) in passed {
-        for Gate::Approval(gate) in gates.iter().filter(|_| opened) {
+        for gate in gates.iter().filter(|_| opened).filter_map(Gate::approval) {
             premise = true;
             problems.extend(quorum_lacks(step, gate, position));
         }

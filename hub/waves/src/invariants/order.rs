@@ -8,7 +8,11 @@ use tidegate_model::{
     strategy::{Amount, BudgetMode},
 };
 
-use super::{Transition, Verdict, debt::deferred, failed, settled, touched, under_way};
+use super::{
+    Transition, Verdict,
+    debt::{deferred, is_written},
+    failed, settled, under_way,
+};
 use crate::Effect;
 
 /// 1: a member moves forward only in the open wave, once every earlier one is settled and well.
@@ -210,7 +214,7 @@ fn waves_assigned(step: &Transition<'_>) -> BTreeSet<usize> {
 
 /// Members of a wave that are under way, or are being paid what they were owed.
 fn exposed(step: &Transition<'_>, wave: usize) -> usize {
-    let paid = |member: &Member| deferred(member) && touched(member) && !step.is_cut_off(member);
+    let paid = |member: &Member| deferred(member) && is_written(member) && !step.is_cut_off(member);
     step.wave(wave)
         .filter(|member| under_way(member) || paid(member))
         .count()
@@ -249,9 +253,11 @@ pub fn i10_availability(step: &Transition<'_>) -> Verdict {
     Verdict::of(taken > 0 && down == most, problem.into_iter())
 }
 
-/// 11: with more failures than the budget allows nothing moves forward.
+/// 11: with more failures than the budget allows nothing moves forward. What failed in a wave that
+/// another attempt has yet to come to is that wave's.
 pub fn i11_breach_stops(step: &Transition<'_>) -> Verdict {
-    let failure = (0..step.run.plan.waves.len()).any(|wave| {
+    let last = step.run.plan.waves.len().saturating_sub(1);
+    let failure = (0..=step.run.wave.min(last)).any(|wave| {
         step.wave(wave).filter(|member| failed(member)).count() > allowed(step, wave).0
     });
     let forward = step
@@ -294,8 +300,9 @@ fn bounded(step: &Transition<'_>, most: impl Fn(bool, usize, usize) -> Option<us
         };
         let failures = step
             .wave(index)
-            // Who was deferred on its way and fails later did not count when others were assigned.
-            .filter(|m| failed(m) && touched(m) && !m.reached && !m.deferred)
+            // Who was deferred on its way and fails later did not count when others were assigned, and
+            // who is silent before this attempt wrote it did not fail by it.
+            .filter(|m| failed(m) && is_written(m) && !m.reached && !m.deferred)
             .count();
         premise |= failures > 0;
         if failures > most {

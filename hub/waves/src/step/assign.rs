@@ -11,8 +11,9 @@ use tidegate_model::{
 
 use super::{
     debt::is_deferred,
-    member::{debt::is_held, is_regressed, is_touched, unreachable_since},
-    work::Work,
+    member::{is_regressed, is_touched, unreachable_since},
+    windows,
+    work::{Work, has_begun},
 };
 use crate::{
     Action, AppFacts, Assign, AssignKind, Audit, ClusterFacts, Effect, Limits, SYSTEM,
@@ -27,11 +28,10 @@ pub(crate) fn assign(work: &mut Work<'_>) -> bool {
     assign_in(work, work.run.wave, is_assignable)
 }
 
-/// Assigns what deferred members are owed whose clusters are back, under the rules of their own
-/// waves.
-pub(crate) fn pay(work: &mut Work<'_>) {
-    let waves = work.run.plan.waves.len();
-    for wave in 0..waves.min(work.run.wave + 1) {
+/// Assigns what deferred members of these waves are owed whose clusters are back, under the rules of
+/// their own waves.
+pub(crate) fn pay(work: &mut Work<'_>, first: usize) {
+    for wave in first..work.run.plan.waves.len().min(work.run.wave + 1) {
         if work.wave_members(wave).any(is_deferred) {
             assign_in(work, wave, is_payable);
         }
@@ -40,6 +40,12 @@ pub(crate) fn pay(work: &mut Work<'_>) {
 
 fn assign_in(work: &mut Work<'_>, wave: usize, is_next: fn(&Work<'_>, &Member) -> bool) -> bool {
     if work.wave_members(wave).any(is_regressed) {
+        return false;
+    }
+    // Who is under way goes on; nobody else sets out (invariants 16 and 18).
+    if windows::closed(&work.run, wave, work.hub_now).is_some()
+        && !mutant::on(Mutant::WindowAtDoorOnly)
+    {
         return false;
     }
     let count = |is: &dyn Fn(&Member) -> bool| work.wave_members(wave).filter(|m| is(m)).count();
@@ -86,9 +92,10 @@ fn assign_in(work: &mut Work<'_>, wave: usize, is_next: fn(&Work<'_>, &Member) -
 }
 
 /// Whether it takes a place of its wave's concurrency: written by this run and never healthy since,
-/// reachable or not. Who failed is not waited for any more.
+/// reachable or not. Who failed is not waited for any more, and who is to be tried again waits for
+/// its turn: it has no generation of this attempt yet.
 pub(crate) fn is_under_way(member: &Member) -> bool {
-    is_touched(member)
+    is_written(member)
         && !mutant::on(Mutant::ConcurrencyIgnored)
         && !member.reached
         && !member.state.is_failed()
@@ -99,8 +106,14 @@ pub(crate) fn is_under_way(member: &Member) -> bool {
 /// The same, or it is being paid what it was owed.
 pub(crate) fn takes_place(work: &Work<'_>, member: &Member) -> bool {
     let away = unreachable_since(work.cluster(&member.id)).is_some();
-    let paid = is_deferred(member) && is_touched(member) && !away;
+    let paid = is_deferred(member) && is_written(member) && !away;
     is_under_way(member) || (paid && !mutant::on(Mutant::ConcurrencyIgnored))
+}
+
+/// Whether this attempt wrote something to it.
+pub(crate) fn is_written(member: &Member) -> bool {
+    let written = |app: &MemberApp| app.touched && app.generation.is_some();
+    member.apps.values().any(written)
 }
 
 /// Whether it does not work, as far as anybody knows: it is under way, or fresh evidence says so,
@@ -131,18 +144,23 @@ fn is_writable(work: &Work<'_>, member: &Member) -> bool {
     let cluster = work.cluster(&member.id);
     unreachable_since(cluster).is_none()
         && owed(member, cluster).is_none()
-        && cluster
-            .is_some_and(|cluster| member.apps.keys().all(|app| cluster.apps.contains_key(app)))
+        && is_known(member, cluster)
+}
+
+/// Whether the hub knows of all its applications.
+pub(crate) fn is_known(member: &Member, cluster: Option<&ClusterFacts>) -> bool {
+    let mut apps = member.apps.keys();
+    cluster.is_some_and(|cluster| apps.all(|app| cluster.apps.contains_key(app)))
 }
 
 /// Whether it is to be given now what it is owed.
-pub(crate) fn is_payable(work: &Work<'_>, member: &Member) -> bool {
+fn is_payable(work: &Work<'_>, member: &Member) -> bool {
     let cluster = work.cluster(&member.id);
     let facts = |uid| cluster.and_then(|cluster| cluster.apps.get(uid));
     let mut apps = member.apps.iter();
     is_deferred(member)
+        && has_begun(&work.run, member)
         && is_writable(work, member)
-        && !is_held(member, cluster)
         && apps.any(|(uid, app)| app.generation.is_none() && is_alive(facts(uid)))
 }
 
@@ -166,6 +184,8 @@ fn forward(work: &Work<'_>, id: &MemberId) -> Option<(Member, Vec<Effect>)> {
             .current
             .as_ref()
             .filter(|current| runs_target(app, current))
+            // Another attempt is another word: what was reported on the former says nothing of it.
+            .filter(|_| !app.touched || mutant::on(Mutant::RetryAdopts))
         {
             app.generation = Some(current.generation);
             app.assignment = Some(current.digest());

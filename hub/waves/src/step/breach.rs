@@ -5,7 +5,7 @@
 //! failures and keep nobody waiting.
 
 use tidegate_model::{
-    run::{Cause, CauseCode, Member, MemberState, RollbackBy, RunState},
+    run::{Cause, CauseCode, Member, MemberState, RollbackBy, RunState, WayBack},
     strategy::RollbackOn,
 };
 
@@ -89,6 +89,7 @@ pub(crate) fn begin(work: &mut Work<'_>, cause: Cause) {
 pub(crate) fn answer(work: &mut Work<'_>) {
     let on = &work.run.strategy.rollback.on;
     let cause = work.run.cause.as_ref();
+    let measured = cause.is_some_and(|cause| cause.code == CauseCode::AnalysisFailed);
     let too_few = cause.is_some_and(|cause| cause.code == CauseCode::MinHealthy);
     let asked_for = |state| match state {
         MemberState::Failed | MemberState::TimedOut if too_few => {
@@ -101,7 +102,7 @@ pub(crate) fn answer(work: &mut Work<'_>) {
     let automatic = work
         .members()
         .filter(|known| member::is_touched(known))
-        .any(|member| asked_for(member.state));
+        .any(|member| (measured && on.contains(&RollbackOn::Analysis)) || asked_for(member.state));
     if !automatic {
         return finish::finish(work, RunState::Failed, None, SYSTEM);
     }
@@ -112,6 +113,7 @@ pub(crate) fn answer(work: &mut Work<'_>) {
             by_person: false,
             actor: SYSTEM.to_owned(),
             reason,
+            way: WayBack::default(),
         },
     );
 }

@@ -68,7 +68,7 @@ pub(crate) fn pay(work: &mut Work<'_>) {
     work.observe();
     give_up(work);
     if !work.is_truncated() {
-        assign::pay(work);
+        assign::pay(work, 0);
     }
     let owes = work.members().any(is_deferred);
     work.run.owes = owes;
@@ -86,7 +86,7 @@ fn give_up(work: &mut Work<'_>) {
         }
         let owed: Vec<_> = work
             .wave_members(wave)
-            .filter(|known| is_deferred(known) && !member::is_touched(known))
+            .filter(|known| is_deferred(known) && !assign::is_written(known))
             .cloned()
             .collect();
         for mut next in owed {

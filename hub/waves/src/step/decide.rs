@@ -8,12 +8,13 @@
 use std::time::Duration;
 
 use tidegate_model::{
+    duration::Span,
     run::{Cause, CauseCode, GatePosition, Member, MemberState, Paused, RunState, SoakClock},
     strategy::SupersedeWhen,
 };
 
 use super::{
-    assign, breach, debt, finish, member,
+    analysis, assign, breach, debt, finish, member, windows,
     work::{Work, elapsed, is_opened},
 };
 use crate::{
@@ -35,6 +36,7 @@ pub(crate) fn decide(work: &mut Work<'_>) {
     }
     if work.run.strategy.supersede.newer == SupersedeWhen::Immediately
         && let Some(newer) = work.facts.newer_release
+        && !mutant::on(Mutant::SupersedeLate)
     {
         return finish::supersede(work, newer);
     }
@@ -46,9 +48,12 @@ pub(crate) fn decide(work: &mut Work<'_>) {
         work.run.state,
         RunState::WaitingGate | RunState::Rolling | RunState::Soaking
     );
-    // What a newer release is about to take over is brought to nobody any more.
-    if moves && regressed.is_none() && takes_over(work).is_none() && !work.is_truncated() {
-        assign::pay(work);
+    if moves
+        && regressed.is_none()
+        && !work.is_truncated()
+        && let Some(first) = pays_from(work)
+    {
+        assign::pay(work, first);
     }
     match (work.run.state, regressed) {
         (RunState::Paused, Some(_)) => wait_for_recovery(work),
@@ -63,11 +68,25 @@ pub(crate) fn decide(work: &mut Work<'_>) {
     }
 }
 
+/// The first wave whose deferred members are brought what they are owed. What a newer release is about
+/// to take over is brought to nobody any more, except where the open wave cannot come to its end
+/// without.
+pub(crate) fn pays_from(work: &Work<'_>) -> Option<usize> {
+    if takes_over(work).is_none() || work.run.state.is_terminal() {
+        return Some(0);
+    }
+    let open = work.run.state == RunState::Rolling && !is_through(work);
+    open.then_some(work.run.wave)
+}
+
 /// The newer release, if there is one and the strategy lets it take over when nothing is under way.
 fn takes_over(work: &Work<'_>) -> Option<u64> {
     match work.run.strategy.supersede.newer {
         SupersedeWhen::FinishWave | SupersedeWhen::Immediately => work.facts.newer_release,
-        SupersedeWhen::Queue | SupersedeWhen::Never => None,
+        SupersedeWhen::Queue | SupersedeWhen::Never => work
+            .facts
+            .newer_release
+            .filter(|_| mutant::on(Mutant::SupersedeUnasked)),
     }
 }
 
@@ -95,8 +114,15 @@ fn door(work: &mut Work<'_>) {
         work.run.state = RunState::WaitingGate;
         return;
     }
+    let was_shut = work.run.gate.is_some() && windows::has_windows(&work.run, wave);
+    if was_shut && mutant::on(Mutant::WindowNeverReopens) {
+        return;
+    }
+    if let Some(closed) = windows::closed(&work.run, wave, work.hub_now) {
+        return close_gate(work, GatePosition::Before, &closed.message());
+    }
     if !pass(work, GatePosition::Before) {
-        return close_gate(work, GatePosition::Before);
+        return close_gate(work, GatePosition::Before, ASKED);
     }
     work.run.state = RunState::Rolling;
     work.run.gate = None;
@@ -108,16 +134,16 @@ fn door(work: &mut Work<'_>) {
     work.decide(Action::OpenWave, reason);
 }
 
-fn close_gate(work: &mut Work<'_>, position: GatePosition) {
+/// Why a gate is closed that a person opens.
+const ASKED: &str = "a person must approve";
+
+fn close_gate(work: &mut Work<'_>, position: GatePosition, why: &str) {
     if work.run.state == RunState::WaitingGate && work.run.gate == Some(position) {
         return;
     }
     work.run.state = RunState::WaitingGate;
     work.run.gate = Some(position);
-    work.decide(
-        Action::CloseGate,
-        format!("{position:?}: a person must approve"),
-    );
+    work.decide(Action::CloseGate, format!("{position:?}: {why}"));
 }
 
 /// Goes through this gate of the open wave, if it is open; says whether.
@@ -137,24 +163,33 @@ fn roll(work: &mut Work<'_>) {
     if work.is_truncated() {
         return;
     }
-    let wave = work.run.wave;
     debt::defer(work);
     if is_through(work) {
         work.run.state = RunState::Soaking;
-        work.run.soak.running_since = Some(work.now);
+        analysis::begin(work);
         return;
     }
     let assigned = assign::assign(work);
-    let only_silence = work
-        .wave_members(wave)
-        .all(|member| is_settled(member) || member.state == MemberState::Unreachable);
     if let Some(newer) = takes_over(work)
         && !assigned
-        && (only_silence || mutant::on(Mutant::SupersedeMidFlight))
+        && (nothing_moves(work) || mutant::on(Mutant::SupersedeMidFlight))
     {
-        // The wave waits for clusters that are cut off; the newer release must not starve with it.
+        // The wave waits for clusters that are cut off, or for the hour at which the rest may be
+        // assigned; the newer release must not starve with it.
         finish::supersede(work, newer);
     }
+}
+
+/// Whether nobody in the open wave is on the way, or will be by what others do.
+fn nothing_moves(work: &Work<'_>) -> bool {
+    let wave = work.run.wave;
+    let closed = windows::closed(&work.run, wave, work.hub_now).is_some();
+    work.wave_members(wave).all(|member| match member.state {
+        MemberState::Unreachable => true,
+        MemberState::Queued => closed,
+        MemberState::Deferred => !assign::takes_place(work, member),
+        _ => is_settled(member),
+    })
 }
 
 fn soak(work: &mut Work<'_>) {
@@ -165,10 +200,21 @@ fn soak(work: &mut Work<'_>) {
         return;
     }
     if work.run.soak.running_since.is_none() {
-        work.run.soak.running_since = Some(work.now);
+        analysis::begin(work);
+    }
+    analysis::take_in(work);
+    if let Some(cause) = analysis::failed(work) {
+        return breach::begin(work, cause);
+    }
+    if let Some(why) = analysis::says_too_little(work) {
+        work.run.soak = SoakClock {
+            done: Span(soaked(work)),
+            running_since: None,
+        };
+        return close_gate(work, GatePosition::Analysis, &why);
     }
     let soaks = soaked(work) < work.spec(wave).soak.time.0 && !mutant::on(Mutant::SoakSkipped);
-    if work.is_truncated() || soaks {
+    if work.is_truncated() || soaks || analysis::lacks(work) {
         return;
     }
     if pass(work, GatePosition::After) {
@@ -178,7 +224,7 @@ fn soak(work: &mut Work<'_>) {
         done: work.spec(wave).soak.time,
         running_since: None,
     };
-    close_gate(work, GatePosition::After);
+    close_gate(work, GatePosition::After, ASKED);
 }
 
 fn after_gate(work: &mut Work<'_>) {
@@ -190,10 +236,25 @@ fn after_gate(work: &mut Work<'_>) {
     if work.is_truncated() {
         return;
     }
-    if pass(work, GatePosition::After) {
-        finish_wave(work);
-    } else if let Some(newer) = takes_over(work) {
+    if work.run.gate == Some(GatePosition::Analysis) {
+        if pass(work, GatePosition::Analysis) {
+            return soak_on(work);
+        }
+    } else if pass(work, GatePosition::After) {
+        return finish_wave(work);
+    }
+    if let Some(newer) = takes_over(work) {
         finish::supersede(work, newer);
+    }
+}
+
+/// A person goes on with what is not known: the rest of the soak is the same one's.
+fn soak_on(work: &mut Work<'_>) {
+    work.run.state = RunState::Soaking;
+    work.run.gate = None;
+    work.run.soak.running_since = Some(work.now);
+    if let Some(known) = work.run.analysing.as_mut() {
+        known.accepted = true;
     }
 }
 
@@ -306,6 +367,6 @@ fn go_on(work: &mut Work<'_>) {
     work.run.cause = None;
     work.decide(
         Action::Resume,
-        "every member of the earlier waves is healthy again",
+        "nobody in the earlier waves is unwell any more",
     );
 }

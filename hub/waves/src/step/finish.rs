@@ -4,7 +4,7 @@
 
 use tidegate_model::run::{Cause, CauseCode, RunState};
 
-use super::{debt::is_deferred, work::Work};
+use super::{again, debt::is_deferred, work::Work};
 use crate::{
     Action, SYSTEM,
     mutant::{self, Mutant},
@@ -17,6 +17,7 @@ pub(crate) fn finish(work: &mut Work<'_>, state: RunState, cause: Option<Cause>,
     work.run.gate = None;
     work.run.soak.running_since = None;
     work.run.finished_at = Some(work.hub_now);
+    again::drop_rest(work);
     // Only what came to its end well is owed to those who missed it: a run that was superseded
     // leaves them to the newer one, like everybody whom it had not reached.
     work.run.owes = state == RunState::Succeeded

@@ -3,9 +3,11 @@
 //! Owns which request fits which state. A request that does not fit is dropped with a record that
 //! says why; it never stops the run.
 
-use tidegate_model::run::{Cause, CauseCode, Paused, Request, RequestVerb, RollbackBy, RunState};
+use tidegate_model::run::{
+    BrokenGlass, Cause, CauseCode, Paused, Request, RequestVerb, RollbackBy, RunState,
+};
 
-use super::{finish, work::Work};
+use super::{again, finish, skip, windows, work::Work};
 use crate::{Action, rollback};
 
 /// Carries the request out and removes it; says whether there was one.
@@ -18,6 +20,9 @@ pub(crate) fn carry_out(work: &mut Work<'_>) -> bool {
         RequestVerb::Resume => resume(work, &request),
         RequestVerb::Cancel => cancel(work, &request),
         RequestVerb::Rollback => roll_back(work, &request),
+        RequestVerb::BreakGlass => break_glass(work, &request),
+        RequestVerb::Retry => again::begin(work, &request),
+        RequestVerb::Skip => skip::leave_out(work, &request),
     };
     if let Err(problem) = refused {
         let reason = format!("{:?} ({}): {problem}", request.verb, request.reason);
@@ -87,26 +92,51 @@ fn cancel(work: &mut Work<'_>, request: &Request) -> Result<(), &'static str> {
 }
 
 fn roll_back(work: &mut Work<'_>, request: &Request) -> Result<(), &'static str> {
-    match work.run.state {
-        RunState::RollingBack => return Err("the run is going back already"),
-        RunState::RolledBack | RunState::RollbackFailed => return Err("the run went back already"),
-        RunState::Superseded => return Err("a newer release took over; roll that one back"),
-        _ if work.facts.newer_run => return Err("a newer run began; roll that one back"),
-        _ => {}
-    }
+    rollback::may_go_back(
+        &work.run,
+        work.members(),
+        work.facts.newer_run,
+        &request.way,
+    )?;
     let by = RollbackBy {
         by_person: true,
         actor: request.actor.clone(),
         reason: request.reason.clone(),
+        way: request.way.clone(),
     };
     work.run.cause = Some(asked(request, "rolled back"));
     rollback::begin(work, by);
     Ok(())
 }
 
-fn asked(request: &Request, what: &str) -> Cause {
+fn break_glass(work: &mut Work<'_>, request: &Request) -> Result<(), &'static str> {
+    let wave = work.run.wave;
+    if work.run.state.is_terminal() {
+        return Err("the run is over");
+    }
+    if work.run.broken_glass.iter().any(|known| known.wave == wave) {
+        return Err("the windows of the open wave are open to this run already");
+    }
+    if !windows::has_windows(&work.run, wave) {
+        return Err("the open wave has no window; look at what the run waits for");
+    }
+    work.run.broken_glass.push(BrokenGlass {
+        wave,
+        actor: request.actor.clone(),
+        reason: request.reason.clone(),
+        at: work.hub_now,
+    });
+    work.audit(Action::BreakGlass, &request.actor, &request.reason);
+    Ok(())
+}
+
+pub(super) fn asked(request: &Request, what: &str) -> Cause {
+    let mut message = format!("{what} by {}", request.actor);
+    if !request.reason.is_empty() {
+        message = format!("{message}: {}", request.reason);
+    }
     Cause {
         code: CauseCode::Requested,
-        message: format!("{what} by {}: {}", request.actor, request.reason),
+        message,
     }
 }

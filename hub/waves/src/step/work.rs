@@ -231,15 +231,26 @@ pub(crate) fn is_opened(run: &Run) -> bool {
     };
     match state {
         RunState::Planned => false,
-        RunState::WaitingGate => run.gate == Some(GatePosition::After),
+        RunState::WaitingGate => {
+            matches!(run.gate, Some(GatePosition::After | GatePosition::Analysis))
+        }
         _ => true,
     }
+}
+
+/// Whether the member's wave may be assigned, or has been: another attempt stands before a wave that
+/// was opened once.
+pub(crate) fn has_begun(run: &Run, member: &Member) -> bool {
+    let wave = member.id.wave as usize;
+    wave < run.wave || (wave == run.wave && is_opened(run))
 }
 
 /// The strategy's words on a wave; those of [`all_at_once`] where it has no waves.
 pub(crate) fn wave_of(run: &Run, wave: usize) -> Cow<'_, Wave> {
     match run.strategy.kind {
-        StrategyType::Waves => run.strategy.waves.get(wave).map(Cow::Borrowed),
+        StrategyType::Waves | StrategyType::RollingSync => {
+            run.strategy.waves.get(wave).map(Cow::Borrowed)
+        }
         StrategyType::AllAtOnce => None,
     }
     .unwrap_or_else(|| Cow::Owned(all_at_once()))

@@ -1,6 +1,6 @@
 //! Members that a wave goes on without, and what they are owed, by example.
 
-use crate::{BlockCode, Overtaken};
+use crate::BlockCode;
 use tidegate_model::{
     duration::Span,
     run::{MemberState, RequestVerb, RunState},
@@ -196,29 +196,15 @@ fn a_newer_run_waits_for_the_debt_and_says_so() {
 
 #[test]
 fn newer_content_takes_the_place_of_a_debt() {
-    for for_good in [false, true] {
-        let mut world = started(&[2]);
-        run_to_its_end(&mut world);
-        let release = 5;
-        world.apps.get_mut(&app(2)).unwrap().overtaken = Some(Overtaken { release, for_good });
-        world.reconnect(cluster(2));
-        world.round(60);
-        assert_eq!(
-            highest(&world, 2),
-            3,
-            "older content is not brought any more"
-        );
-        let state = world.state(0, cluster(2));
-        if for_good {
-            assert_eq!((state, world.run.owes), (MemberState::Skipped, false));
-        } else {
-            // The newer run goes back: the debt is alive again.
-            assert_eq!((state, world.run.owes), (MemberState::Deferred, true));
-            world.apps.get_mut(&app(2)).unwrap().overtaken = None;
-            world.rounds_until(50, |world| !world.run.owes);
-            assert_eq!(world.state(0, cluster(2)), MemberState::Soaked);
-        }
-    }
+    let mut world = started(&[2]);
+    run_to_its_end(&mut world);
+    world.apps.get_mut(&app(2)).unwrap().overtaken = true;
+    world.reconnect(cluster(2));
+    world.round(60);
+    assert_eq!(highest(&world, 2), 3, "older content is brought no more");
+    assert_eq!(world.state(0, cluster(2)), MemberState::Skipped);
+    assert!(!world.run.owes);
+    assert_eq!(world.explain(), []);
 }
 
 #[test]

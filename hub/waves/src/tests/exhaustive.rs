@@ -20,7 +20,7 @@ use tidegate_model::{
     duration::Span,
     run::RunState,
     strategy::{
-        Amount, ApprovalGate, BudgetMode, FailureBudget, Gate, Strategy, SupersedeWhen,
+        Amount, ApprovalGate, BudgetMode, FailureBudget, Gate, RollbackOn, Strategy, SupersedeWhen,
         UnreachableThen,
     },
 };
@@ -287,6 +287,19 @@ fn deny() -> Model {
     )
 }
 
+/// Nothing goes back by itself: what failed is tried again, left out, or taken back by a person.
+fn again() -> Model {
+    let mut strategy = strategy();
+    strategy.rollback.on = vec![RollbackOn::Manual];
+    Model::new(
+        strategy,
+        Extras {
+            may: &[May::Retry, May::Skip, May::RollBack, May::Cut],
+            publish: &[],
+        },
+    )
+}
+
 /// The wave goes on without the cluster that was cut off; both runs go to their end.
 fn defer() -> Model {
     let mut strategy = strategy();
@@ -297,7 +310,7 @@ fn defer() -> Model {
     Model::new(
         strategy,
         Extras {
-            may: &[May::CutFirst],
+            may: &[May::CutFirst, May::FirstHolds, May::PublishLate],
             publish: &[2],
         },
     )
@@ -306,7 +319,7 @@ fn defer() -> Model {
 /// Looks for a fault in so many states of each model at most; says in how many it was found.
 pub(crate) fn hunt(most: usize) -> Option<(usize, String)> {
     let mut before = 0;
-    for model in [base(), budget(), fast(), deny(), defer()] {
+    for model in [base(), budget(), fast(), deny(), again(), defer()] {
         match search(&model, most) {
             Ok(seen) => before += seen.states,
             Err(found) => return Some((before + found.states, found.problem)),
@@ -397,12 +410,12 @@ fn every_state_with_two_at_once_is_sound() {
 #[test]
 fn every_state_with_a_debt_is_sound() {
     let meets = [
-        "Cut",
         "Back",
         "Pay",
         "Begin",
         "Publish(2)",
-        "Ill(0)",
+        "Ill(1)",
+        "Ill(2)",
         "Succeeded",
         "RolledBack",
     ];
@@ -423,4 +436,18 @@ fn every_state_after_rollbacks_is_sound() {
         "Succeeded",
     ];
     check("deny", &deny(), &meets);
+}
+
+#[test]
+fn every_state_of_another_attempt_is_sound() {
+    let meets = [
+        "Retry",
+        "Skip",
+        "Cut",
+        "RollBack",
+        "Failed",
+        "Succeeded",
+        "RolledBack",
+    ];
+    check("retry and skip", &again(), &meets);
 }

@@ -9,17 +9,21 @@ use tidegate_model::{
     assignment::{Assignment, Desired},
     deny::Deny,
     digest::Digest,
+    duration::Span,
     ids::{AppUid, ClusterUid, Epoch, Generation, ReleaseId, RunId, SetUid},
     object::ObjectId,
     policy::Policy,
     release::{EntryContent, Release, ReleaseEntry, content_id},
     run::LastGood,
-    strategy::{ApprovalGate, Gate, Order, Strategy, StrategyType, Wave},
+    strategy::{
+        Analysis, ApprovalGate, Condition, Gate, Order, PrometheusQuery, Strategy, StrategyType,
+        Wave,
+    },
 };
 
 use crate::tests::{
     agent::{Agent, Kind},
-    world::{App, Session, World},
+    world::{App, Meter, Session, World},
 };
 
 macro_rules! id {
@@ -252,6 +256,9 @@ pub(crate) fn world(strategy: &Strategy, rows: &[Row]) -> World {
         kinds: rows.iter().map(|row| (target(row), row.kind)).collect(),
         newer_release: None,
         newer_run: false,
+        measured: BTreeMap::new(),
+        provider: Some(Meter::Good),
+        back: rows.iter().filter_map(earlier).collect(),
         pins: Vec::new(),
         denies: Vec::new(),
         audits: Vec::new(),
@@ -266,6 +273,17 @@ pub(crate) fn world(strategy: &Strategy, rows: &[Row]) -> World {
     };
     populate(&mut world, rows);
     world
+}
+
+/// What the release before the last one that ran well brought; it had no application 5.
+fn earlier(row: &Row) -> Option<(AppUid, LastGood)> {
+    let good = LastGood {
+        bundle: bundle(&format!("older {}", row.app)),
+        policy: Policy::default(),
+        namespace: "shop".to_owned(),
+        release: 2,
+    };
+    (row.app != 5).then(|| (app(row.app), good))
 }
 
 /// The hub's records, and agents that have long since applied what ran before.
@@ -309,6 +327,23 @@ pub(crate) fn waves(envs: &[&str]) -> Strategy {
         kind: StrategyType::Waves,
         waves: envs.iter().map(wave).collect(),
         ..Strategy::default()
+    }
+}
+
+/// Less than 10 is good, more than 20 is bad; a sample every 10 seconds.
+pub(crate) fn analysis(name: &str) -> Analysis {
+    Analysis {
+        name: name.to_owned(),
+        prometheus: Some(PrometheusQuery {
+            server: "http://prometheus:9090".to_owned(),
+            query: "errors".to_owned(),
+        }),
+        http: None,
+        pass: Condition::parse("< 10").ok(),
+        fail: Condition::parse("> 20").ok(),
+        interval: Span::secs(10),
+        count: 1,
+        inconclusive_limit: 0,
     }
 }
 

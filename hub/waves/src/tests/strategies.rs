@@ -4,7 +4,10 @@ use crate::{PlanError, plan, validate};
 use tidegate_model::{
     duration::Span,
     selector::{Operator, Requirement},
-    strategy::{Amount, Limit, RollbackOn, Strategy, StrategyType, UnreachableThen, Wave},
+    strategy::{
+        Amount, Limit, RollbackOn, RollingStep, RollingSync, Strategy, StrategyType,
+        UnreachableThen, Wave,
+    },
 };
 
 use crate::tests::fixture::{approval, waves};
@@ -40,6 +43,46 @@ fn each_mistake_is_named_with_its_field() {
         (
             kind(StrategyType::AllAtOnce, &["dev"]),
             "strategy.waves: type AllAtOnce has no waves",
+        ),
+        (
+            Strategy {
+                rolling_sync: Some(RollingSync {
+                    steps: vec![RollingStep::default()],
+                }),
+                ..kind(StrategyType::RollingSync, &["dev"])
+            },
+            "strategy.waves: type RollingSync has steps",
+        ),
+        (
+            kind(StrategyType::RollingSync, &[]),
+            "strategy.rollingSync.steps: type RollingSync needs",
+        ),
+        (
+            Strategy {
+                rolling_sync: Some(RollingSync::default()),
+                ..waves(&["dev"])
+            },
+            "strategy.rollingSync: steps are for type RollingSync",
+        ),
+        (
+            Strategy {
+                kind: StrategyType::RollingSync,
+                rolling_sync: Some(RollingSync {
+                    steps: vec![RollingStep {
+                        match_expressions: vec![requirement.clone()],
+                        max_update: None,
+                    }],
+                }),
+                ..Strategy::default()
+            },
+            "strategy.rollingSync.steps[0].matchExpressions: failed to use the requirement",
+        ),
+        (
+            Strategy {
+                wave_plan: "standard".to_owned(),
+                ..waves(&["dev"])
+            },
+            "strategy.wavePlan: the plan says everything",
         ),
         (mixed, "strategy.rollback.on"),
         (

@@ -6,8 +6,8 @@ use std::{
 };
 
 use crate::{
-    Action, AppFacts, AssignKind, Audit, Blocking, ClusterFacts, Effect, Evidence, Facts,
-    Overtaken, Step, explain,
+    Action, AppFacts, AssignKind, Audit, Blocking, ClusterFacts, Effect, Evidence, Facts, Outcome,
+    SampleId, Step, due, explain,
     invariants::{self, Transition, Verdict},
     step::unjudged,
 };
@@ -20,8 +20,8 @@ use tidegate_model::{
     ids::{AppUid, ClusterUid, Epoch, Generation},
     report::{Phase, Report},
     run::{
-        Approval, GatePosition, LastGood, Member, MemberId, MemberState, Request, RequestVerb, Run,
-        RunState, Verdict as Answer,
+        Approval, GatePosition, LastGood, Member, MemberId, MemberState, Only, Request,
+        RequestVerb, Run, RunState, Verdict as Answer, WayBack,
     },
 };
 
@@ -42,7 +42,7 @@ pub(crate) struct App {
     pub(crate) first_healthy_at: Option<Timestamp>,
     /// What runs before and after this one have to do with it.
     pub(crate) owed: Option<u64>,
-    pub(crate) overtaken: Option<Overtaken>,
+    pub(crate) overtaken: bool,
 }
 
 /// What the hub knows of a session.
@@ -68,6 +68,12 @@ pub(crate) struct World {
     pub(crate) kinds: BTreeMap<Digest, Kind>,
     pub(crate) newer_release: Option<u64>,
     pub(crate) newer_run: bool,
+    /// Every answer that a provider ever gave.
+    pub(crate) measured: BTreeMap<SampleId, Outcome>,
+    /// What the provider says now; nothing at all while it is `None`.
+    pub(crate) provider: Option<Meter>,
+    /// What an earlier release brought.
+    pub(crate) back: BTreeMap<AppUid, LastGood>,
     pub(crate) pins: Vec<Pin>,
     pub(crate) denies: Vec<(Digest, Digest)>,
     pub(crate) audits: Vec<Audit>,
@@ -85,6 +91,28 @@ pub(crate) struct World {
     pub(crate) strict_truth: bool,
 }
 
+/// What a provider says, of which analyses here hold less than 10 for good and more than 20 for bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Meter {
+    Good,
+    Bad,
+    Between,
+    NotANumber,
+    Nothing,
+}
+
+impl Meter {
+    pub(crate) fn outcome(self) -> Outcome {
+        match self {
+            Self::Good => Ok("1.5".to_owned()),
+            Self::Bad => Ok("30".to_owned()),
+            Self::Between => Ok("15".to_owned()),
+            Self::NotANumber => Ok("NaN".to_owned()),
+            Self::Nothing => Err("the query gives nothing".to_owned()),
+        }
+    }
+}
+
 /// A heartbeat's confirmation is good for so long, in seconds.
 const FRESH: i64 = 30;
 
@@ -99,7 +127,12 @@ impl World {
                 .apps
                 .iter()
                 .filter(|(_, app)| app.cluster == Some(*uid));
-            let apps = own.map(|(app, known)| (*app, app_facts(known, session.confirmed, fresh)));
+            let apps = own.map(|(app, known)| {
+                (
+                    *app,
+                    app_facts(known, session.confirmed, fresh, self.run.owes),
+                )
+            });
             let facts = ClusterFacts {
                 unreachable_since: session.unreachable_since,
                 removed: session.removed,
@@ -111,6 +144,8 @@ impl World {
             epoch: Epoch(7),
             newer_release: self.newer_release,
             newer_run: self.newer_run,
+            back: Some(self.back.clone()),
+            measured: self.measured.clone(),
             clusters: clusters.collect(),
         }
     }
@@ -426,7 +461,17 @@ impl World {
                 self.heartbeat(*cluster);
             }
         }
+        if let Some(meter) = self.provider {
+            self.measure(meter);
+        }
         self.settle();
+    }
+
+    /// The provider answers all that is due.
+    pub(crate) fn measure(&mut self, meter: Meter) {
+        for measure in due(&self.run, self.now) {
+            self.measured.insert(measure.id, meter.outcome());
+        }
     }
 
     /// Rounds until `wanted`, at most so many.
@@ -446,10 +491,25 @@ impl World {
     }
 
     pub(crate) fn ask(&mut self, verb: RequestVerb) {
+        self.ask_of(verb, Only::default());
+    }
+
+    /// Asks for something about these members.
+    pub(crate) fn ask_of(&mut self, verb: RequestVerb, only: Only) {
+        let way = WayBack {
+            only,
+            ..WayBack::default()
+        };
+        self.ask_way(verb, way);
+    }
+
+    /// Asks for something that goes this way.
+    pub(crate) fn ask_way(&mut self, verb: RequestVerb, way: WayBack) {
         let request = Request {
             verb,
             actor: "ada".to_owned(),
             reason: "because".to_owned(),
+            way,
         };
         self.run.request = Some(request);
     }
@@ -480,6 +540,10 @@ impl World {
             groups: sre.into_iter().collect(),
             reason: "a word".to_owned(),
             at: self.now,
+            soak: match position {
+                GatePosition::Analysis => self.run.analysing.as_ref().map_or(0, |known| known.soak),
+                _ => 0,
+            },
         });
     }
 
@@ -511,7 +575,7 @@ fn note(met: &mut BTreeMap<&'static str, u64>, name: &'static str, verdict: Verd
     }
 }
 
-fn app_facts(app: &App, confirmed: Option<Timestamp>, fresh: bool) -> AppFacts {
+fn app_facts(app: &App, confirmed: Option<Timestamp>, fresh: bool, owes: bool) -> AppFacts {
     let evidence = app.report.as_ref().map(|(report, received_at)| Evidence {
         report: report.clone(),
         received_at: *received_at,
@@ -525,6 +589,6 @@ fn app_facts(app: &App, confirmed: Option<Timestamp>, fresh: bool) -> AppFacts {
         current: app.current.clone(),
         evidence,
         owed: app.owed,
-        overtaken: app.overtaken,
+        overtaken: app.overtaken && owes,
     }
 }

@@ -74,6 +74,8 @@ fn build() -> Result<PathBuf, String> {
 pub(super) struct Hub {
     // The hub ends before what it keeps its records in.
     process: Option<Process>,
+    /// The file that its clock heeds.
+    clock: Option<String>,
     records: Records,
     folder: PathBuf,
     port: Port,
@@ -85,6 +87,7 @@ impl Hub {
     pub(super) fn init(folder: &Path, records: Records) -> Result<Self, Error> {
         let hub = Self {
             process: None,
+            clock: None,
             records,
             folder: folder.to_owned(),
             port: Port::lease()?,
@@ -133,6 +136,12 @@ impl Hub {
         self.folder.join("hub.log")
     }
 
+    /// Starts it, from now on with the clock that `file` says.
+    pub(super) async fn start_at(&mut self, file: &str) -> Result<(), Error> {
+        self.clock = Some(file.to_owned());
+        self.start(None).await
+    }
+
     /// Starts it and waits until it is ready. With `limit` no file of it grows beyond so many KiB,
     /// which is what a full disk is to it.
     pub(super) async fn start(&mut self, limit: Option<u32>) -> Result<(), Error> {
@@ -154,6 +163,9 @@ impl Hub {
             .args(["--log", "info,tidegate_hub=debug"])
             .args(self.records.flags())
             .current_dir(&self.folder);
+        if let Some(clock) = &self.clock {
+            command.args(["--test-clock-file", clock]);
+        }
         let process = Process::start("hub", command, &self.log())?;
         let health = SocketAddr::from(([127, 0, 0, 1], self.health.number()));
         let ready = eventually("the hub ready", PATIENCE, || async {

@@ -6,12 +6,12 @@ use tidegate_model::{
     application::{Application, InputVersion, Provenance},
     cluster::Cluster,
     deny::{Deny, Pin},
-    ids::{Epoch, Generation},
+    ids::{ClusterUid, Epoch, Generation},
     release::SourceCommit,
     report::{DriftItem, HeldPrune, Problem, Report},
     run::{
-        Approval, Member, Paused, Plan, PlannedWave, ProgressClock, Request, RollbackBy, Run,
-        RunClock, SoakClock,
+        self, Analysing, Approval, BrokenGlass, Member, Only, Paused, Plan, PlannedWave,
+        ProgressClock, Request, Retry, RollbackBy, Run, RunClock, SoakClock, Tally, WayBack,
     },
     source::{Directory, Source},
 };
@@ -20,7 +20,7 @@ use super::{Dice, Sample};
 use crate::records::{
     AppRecord, AuditHead, AuditRecord, ClusterRecord, DenyRecord, EpochRecord, HoldRecord,
     HomeRecord, MemberRecord, PinRecord, ReissueRecord, Rejection, ReleaseRecord, ReportRecord,
-    RestoredRecord, RunRecord, SetRecord, SourceRecord, TokenRecord, UserRecord,
+    RestoredRecord, RunRecord, SetRecord, SourceRecord, TokenRecord, UserRecord, WavePlanRecord,
 };
 
 impl Sample for EpochRecord {
@@ -107,6 +107,22 @@ impl Sample for SetRecord {
             warnings: dice.some(Dice::text),
             applied_by: dice.text(),
             void_through: dice.number(),
+        }
+    }
+}
+
+impl Sample for WavePlanRecord {
+    fn sample(dice: &mut Dice) -> Self {
+        let strategy = serde_json::to_value(dice.strategy()).unwrap();
+        let document = json!({"apiVersion": tidegate_model::API_VERSION, "kind": "WavePlan",
+            "metadata": {"name": dice.text(), "labels": dice.labels()},
+            "spec": {"project": dice.label(), "strategy": strategy}});
+        Self {
+            project: dice.label(),
+            name: dice.label(),
+            version: dice.number(),
+            document: serde_json::from_value(document).unwrap(),
+            applied_by: dice.text(),
         }
     }
 }
@@ -228,6 +244,34 @@ impl Sample for ReleaseRecord {
     }
 }
 
+impl Dice {
+    fn approval(&mut self) -> Approval {
+        Approval {
+            wave: self.index(),
+            position: self.one_of(),
+            content: self.digest(),
+            verdict: self.one_of(),
+            groups: self.some(Dice::text),
+            actor: self.text(),
+            reason: self.text(),
+            at: self.time(),
+            soak: u32::try_from(self.index()).unwrap_or_default(),
+        }
+    }
+
+    fn way(&mut self) -> WayBack {
+        let clusters: Vec<ClusterUid> = self.some(Self::id);
+        WayBack {
+            only: Only {
+                wave: self.maybe(|d| u32::try_from(d.index()).unwrap_or_default()),
+                clusters: clusters.into_iter().collect(),
+            },
+            to: self.maybe(Self::number),
+            pin: self.maybe(Self::one_of),
+        }
+    }
+}
+
 impl Sample for RunRecord {
     fn sample(dice: &mut Dice) -> Self {
         let waves = dice.some(|d| PlannedWave {
@@ -255,7 +299,9 @@ impl Sample for RunRecord {
                 by_person: d.flag(),
                 actor: d.text(),
                 reason: d.text(),
+                way: d.way(),
             }),
+            broken_glass: dice.some(broken_glass),
             clock: RunClock {
                 shows: dice.time(),
                 hub: dice.time(),
@@ -269,27 +315,62 @@ impl Sample for RunRecord {
                 verb: d.one_of(),
                 actor: d.text(),
                 reason: d.text(),
+                way: d.way(),
+            }),
+            retry: dice.maybe(|d| Retry {
+                attempt: u32::try_from(d.index()).unwrap_or_default(),
+                actor: d.text(),
+                reason: d.text(),
+                pending: d.flag(),
             }),
             soak: SoakClock {
                 done: dice.span(),
                 running_since: dice.maybe(Dice::time),
             },
+            analysing: dice.maybe(analysing),
             authors: dice.some(Dice::text),
-            approvals: dice.some(|d| Approval {
-                wave: d.index(),
-                position: d.one_of(),
-                content: d.digest(),
-                verdict: d.one_of(),
-                groups: d.some(Dice::text),
-                actor: d.text(),
-                reason: d.text(),
-                at: d.time(),
-            }),
+            approvals: dice.some(Dice::approval),
         };
         Self {
             project: dice.label(),
             run,
         }
+    }
+}
+
+fn analysing(dice: &mut Dice) -> Analysing {
+    Analysing {
+        soak: count(dice),
+        wave: dice.index(),
+        since: dice.time(),
+        accepted: dice.flag(),
+        tallies: dice.some(|d| Tally {
+            name: d.text(),
+            passed: count(d),
+            inconclusive: count(d),
+            failed: count(d),
+            samples: d.some(|d| run::Sample {
+                number: count(d),
+                at: d.time(),
+                shows: d.time(),
+                value: d.maybe(Dice::text),
+                reason: d.text(),
+                verdict: d.one_of(),
+            }),
+        }),
+    }
+}
+
+fn count(dice: &mut Dice) -> u32 {
+    u32::try_from(dice.index()).unwrap_or_default()
+}
+
+fn broken_glass(dice: &mut Dice) -> BrokenGlass {
+    BrokenGlass {
+        wave: dice.index(),
+        actor: dice.text(),
+        reason: dice.text(),
+        at: dice.time(),
     }
 }
 

@@ -7,23 +7,25 @@ use tidegate_model::run::{Cause, CauseCode, Member, MemberState, ProgressClock, 
 
 use super::{Observer, audit, is_touched, skip, stop, unreachable_since};
 use crate::{
-    Action, ClusterFacts, Effect,
+    Action, Effect,
     evidence::{Seen, Side, Stage, see},
     mutant::{self, Mutant},
-    step::work::elapsed,
+    step::work::{elapsed, has_begun},
 };
 
 impl Observer<'_> {
     /// A member that the wave went on without.
     pub(super) fn owe(&self, member: &mut Member) -> Vec<Effect> {
-        if self.work.run.state == RunState::Breached {
-            // The step that decides on the way back proves no content.
+        let before_its_wave = !has_begun(&self.work.run, member);
+        if self.work.run.state == RunState::Breached || before_its_wave {
+            // The step that decides on the way back proves no content, and a wave that another
+            // attempt stands before shows none.
             return Vec::new();
         }
         self.adopt(member);
         member.unreachable_since = unreachable_since(self.cluster);
         let away = member.unreachable_since.is_some() || self.cluster.is_none();
-        if away || self.is_pending(member) || is_held(member, self.cluster) {
+        if away || self.is_pending(member) {
             stop(member, self.work.now);
             member.healthy_since = None;
             return Vec::new();
@@ -72,15 +74,6 @@ impl Observer<'_> {
         }
         effects
     }
-}
-
-/// Whether newer content is about to take the place of what it is owed: its debt stands, and is
-/// neither paid nor judged.
-pub(crate) fn is_held(member: &Member, cluster: Option<&ClusterFacts>) -> bool {
-    let apps = cluster.map(|cluster| &cluster.apps);
-    let mut known = member.apps.keys().filter_map(|uid| apps?.get(uid));
-    known.any(|app| app.overtaken.is_some_and(|by| !by.for_good))
-        && !mutant::on(Mutant::DebtOverNewer)
 }
 
 /// Takes the debt off a member.

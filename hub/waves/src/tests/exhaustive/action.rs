@@ -25,6 +25,9 @@ pub(crate) enum Action {
     Pause,
     Resume,
     RollBack,
+    /// A person tries what failed again, or leaves the cluster out whose reports lag.
+    Retry,
+    Skip,
     /// The sources bring this content.
     Publish(u8),
     Unpin,
@@ -50,6 +53,10 @@ pub(crate) enum May {
     Pause,
     /// A person rolls back.
     RollBack,
+    /// A person tries what failed again, once a run.
+    Retry,
+    /// A person leaves the cluster out whose reports lag.
+    Skip,
     /// The first cluster falls back once after it was healthy.
     Fall,
     /// A person unpins.
@@ -60,8 +67,12 @@ pub(crate) enum May {
     Refuse,
     /// The cluster whose reports lag is cut off.
     Cut,
-    /// The same, at the very beginning only.
+    /// It is cut off when the first run begins, and comes back once.
     CutFirst,
+    /// The first cluster works with whatever it is given.
+    FirstHolds,
+    /// The sources bring nothing before the first run is over.
+    PublishLate,
 }
 
 /// What is in a model besides the base.

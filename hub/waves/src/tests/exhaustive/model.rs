@@ -13,8 +13,8 @@ use tidegate_model::{
     policy::Policy,
     release::{EntryContent, Release, content_id},
     run::{
-        Approval, GatePosition, LastGood, MemberState, Request, RequestVerb, Run, RunState,
-        Verdict as Word,
+        Approval, GatePosition, LastGood, MemberState, Only, Request, RequestVerb, Run, RunState,
+        Verdict as Word, WayBack,
     },
     strategy::Strategy,
 };
@@ -77,8 +77,11 @@ impl Model {
 
     /// Everybody runs old content well, and the first run begins.
     pub(crate) fn first(&self) -> State {
-        let sites = [0, 1, 2].map(|n| self.site(n));
+        let mut sites = [0, 1, 2].map(|n| self.site(n));
         let (run, members) = self.begin(1, &sites, 1, 0);
+        if self.extras.may(May::CutFirst) {
+            cut(&mut sites[LAGS], 0);
+        }
         State {
             run: Rc::new(run),
             members: Rc::new(members),
@@ -207,7 +210,7 @@ impl Model {
                 all.push(Action::Well(n));
                 let bad = match site.held.2 {
                     0 => false,
-                    1 => true,
+                    1 => n != 0 || !self.extras.may(May::FirstHolds),
                     _ => self.extras.may(May::SecondFails),
                 };
                 all.extend(bad.then_some(Action::Ill(n)));
@@ -218,7 +221,7 @@ impl Model {
         if lags.wire.is_some() {
             all.push(Action::Deliver);
         }
-        let first = self.extras.may(May::CutFirst) && (cut || state.now == 0);
+        let first = self.extras.may(May::CutFirst) && cut;
         if first || (self.extras.may(May::Cut) && (cut || !state.second)) {
             all.push(if cut { Action::Back } else { Action::Cut });
         }
@@ -259,7 +262,18 @@ impl Model {
         if self.extras.may(May::RollBack) && written && !back && run.rollback.is_none() {
             all.push(Action::RollBack);
         }
-        if !state.published {
+        let rests = matches!(run.state, RunState::Failed | RunState::Paused);
+        let failed = state.members.values().any(crate::step::again::may_again);
+        if self.extras.may(May::Retry) && rests && failed && run.retry.is_none() {
+            all.push(Action::Retry);
+        }
+        let lags = crate::tests::fixture::cluster(LAGS as u64);
+        let mut waited = state.members.values();
+        let waited = waited.any(|m| m.id.cluster == lags && crate::step::skip::is_waited_for(m));
+        if self.extras.may(May::Skip) && waited && open && !back && run.rollback.is_none() {
+            all.push(Action::Skip);
+        }
+        if !state.published && (!open || !self.extras.may(May::PublishLate)) {
             let contents = self.extras.publish.iter();
             // The same content is no news before something was taken back.
             let news = contents.filter(|content| **content == 2 || state.taken != 0);
@@ -296,10 +310,7 @@ impl Model {
                     site.ingest(word, now);
                 }
             }
-            Action::Cut => {
-                let site = &mut next.sites[LAGS];
-                (site.cut_since, site.confirmed, site.wire) = (Some(now), None, None);
-            }
+            Action::Cut => cut(&mut next.sites[LAGS], now),
             Action::Back => {
                 let site = &mut next.sites[LAGS];
                 site.cut_since = None;
@@ -316,9 +327,11 @@ impl Model {
                 }
                 run.approvals.push(given);
             }
-            Action::Pause => return self.ask(next, RequestVerb::Pause),
-            Action::Resume => return self.ask(next, RequestVerb::Resume),
-            Action::RollBack => return self.ask(next, RequestVerb::Rollback),
+            Action::Pause => return self.ask(next, RequestVerb::Pause, Only::default()),
+            Action::Resume => return self.ask(next, RequestVerb::Resume, Only::default()),
+            Action::RollBack => return self.ask(next, RequestVerb::Rollback, Only::default()),
+            Action::Retry => return self.ask(next, RequestVerb::Retry, Only::default()),
+            Action::Skip => return self.ask(next, RequestVerb::Skip, lagging()),
             Action::Publish(content) => self.publish(&mut next, content)?,
             Action::Unpin => {
                 (next.denied, next.taken) = (0, 0);
@@ -342,11 +355,15 @@ impl Model {
     }
 
     /// A person's word is carried out at once.
-    fn ask(&self, mut state: State, verb: RequestVerb) -> Result<Next, String> {
+    fn ask(&self, mut state: State, verb: RequestVerb, only: Only) -> Result<Next, String> {
         Rc::make_mut(&mut state.run).request = Some(Request {
             verb,
             actor: "ada".to_owned(),
             reason: "because".to_owned(),
+            way: WayBack {
+                only,
+                ..WayBack::default()
+            },
         });
         let next = self.step(state)?;
         Ok(Next {
@@ -524,6 +541,14 @@ fn check_truth(state: &State, wave: u32, content: u8) -> Result<(), String> {
     Ok(())
 }
 
+/// The cluster whose reports lag.
+fn lagging() -> Only {
+    Only {
+        wave: None,
+        clusters: [crate::tests::fixture::cluster(LAGS as u64)].into(),
+    }
+}
+
 fn is_quiet(step: &Step) -> bool {
     let mut causes = step
         .report
@@ -545,6 +570,10 @@ fn tick(state: &mut State) {
     for site in &mut state.sites {
         site.confirmed = site.is_confirmed(now).then_some(now);
     }
+}
+
+fn cut(site: &mut Site, now: i64) {
+    (site.cut_since, site.confirmed, site.wire) = (Some(now), None, None);
 }
 
 fn pull(site: &mut Site) {
@@ -577,5 +606,6 @@ fn approval(wave: usize, position: GatePosition, content: Digest) -> Approval {
         groups: Vec::new(),
         reason: "looks good".to_owned(),
         at: at(0),
+        soak: 0,
     }
 }

@@ -18,7 +18,7 @@ use tidegate_model::{
 };
 
 use crate::{
-    AppFacts, ClusterFacts, Evidence, Facts, Overtaken,
+    AppFacts, ClusterFacts, Evidence, Facts,
     debts::{self, Side},
     tests::fixture::{app, at, cluster},
 };
@@ -118,7 +118,7 @@ impl Site {
             current: Some((*self.current).clone()),
             evidence,
             owed: None,
-            overtaken: None,
+            overtaken: false,
         };
         ClusterFacts {
             unreachable_since: self.cut_since.map(at),
@@ -201,10 +201,7 @@ impl State {
         for (app, known) in apps_of(facts).filter(|_| run.owes) {
             let pins = self.sites.iter().filter_map(|site| site.pin.as_ref());
             if pins.into_iter().any(|pin| pin.app == app) {
-                known.overtaken = Some(Overtaken {
-                    release: 0,
-                    for_good: true,
-                });
+                known.overtaken = true;
             }
         }
     }
@@ -220,6 +217,8 @@ impl State {
             epoch: Epoch(7),
             newer_release: self.newer.map(|_| 5),
             newer_run: false,
+            back: None,
+            measured: BTreeMap::new(),
             clusters: sites
                 .map(|(n, site)| (cluster(n), site.facts(n, self.now)))
                 .collect(),
@@ -290,6 +289,11 @@ impl State {
             .paused
             .map(|paused| paused.from as u64 * 2 + u64::from(paused.by_person));
         let by_person = run.rollback.as_ref().map(|by| by.by_person);
+        print.put(
+            run.retry
+                .as_ref()
+                .map_or(9, |retry| u64::from(retry.pending)),
+        );
         print.put(paused.unwrap_or(99) | by_person.map_or(2, u64::from) << 8);
         let running = run
             .soak

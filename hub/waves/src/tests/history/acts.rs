@@ -1,17 +1,22 @@
 //! Everything that can happen between two steps.
 
-use crate::{Overtaken, step::unjudged};
+use crate::step::unjudged;
 use proptest::{
     prelude::{Just, Strategy, any, prop_oneof},
     sample::select,
 };
 use tidegate_model::{
+    deny::PinRelease,
     health::Health,
-    run::{GatePosition, RequestVerb, Verdict},
+    run::{GatePosition, MemberState, Only, RequestVerb, Verdict, WayBack},
 };
 
 use super::{admitting, clearing, setup::Setup};
-use crate::tests::{agent::Kind, fixture::bundle, world::World};
+use crate::tests::{
+    agent::Kind,
+    fixture::bundle,
+    world::{Meter, World},
+};
 
 /// One thing that happens.
 #[derive(Clone, Debug)]
@@ -33,10 +38,14 @@ pub(crate) enum Act {
     Disconnect(usize),
     Reconnect(usize),
     /// Cut off for longer than most graces, while everybody else goes on.
-    Away(usize),
+    Away(usize, bool),
     RemoveCluster(usize),
     RemoveApp(usize),
     Ask(RequestVerb),
+    /// A person leaves a cluster out.
+    Skip(usize),
+    /// A person takes one cluster or all back, to an earlier release or to what ran well.
+    Back(Option<usize>, Option<u64>),
     Approve(bool, GatePosition),
     ApproveAll,
     /// One person's word on a gate of the open wave.
@@ -45,12 +54,20 @@ pub(crate) enum Act {
     NewerRun,
     /// An earlier run owes it something; or no longer.
     Owe(usize, bool),
-    /// Newer content came in front of what this run owes: not, about to, for good.
-    Overtake(usize, Option<bool>),
+    /// Newer content came in front of what this run owes.
+    Overtake(usize),
     /// The hub is away, and so is every session.
     HubDown(i64),
     /// A person approves a prune: same content, new word.
     ApprovePrune(usize),
+    /// The provider answers what is due.
+    Measure(Meter),
+    /// What it says from now on, when it is asked in rounds.
+    Provider(Option<Meter>),
+    /// An answer to the next sample of each analysis, due or not.
+    Early(Meter),
+    /// Somebody goes on with what was not known in the soak before.
+    OldWord,
     /// The sources bring content again: what a rollback took back, what it went to, or new.
     Judge,
     /// Everything the run waits for is cleared in a copy of the world: it must move.
@@ -77,7 +94,11 @@ fn any_act() -> impl Strategy<Value = Act> {
         RequestVerb::Cancel,
         RequestVerb::Rollback,
     ]);
-    let position = select(vec![GatePosition::Before, GatePosition::After]);
+    let position = select(vec![
+        GatePosition::Before,
+        GatePosition::After,
+        GatePosition::Analysis,
+    ]);
     prop_oneof![
         20 => Just(Act::Step),
         3 => Just(Act::Crash),
@@ -91,23 +112,49 @@ fn any_act() -> impl Strategy<Value = Act> {
         2 => (n(), 0..3_u64).prop_map(|(n, back)| Act::Lie(n, back)),
         3 => n().prop_map(Act::Disconnect),
         4 => n().prop_map(Act::Reconnect),
-        4 => n().prop_map(Act::Away),
+        8 => (n(), any::<bool>()).prop_map(|(n, back)| Act::Away(n, back)),
         1 => n().prop_map(Act::RemoveCluster),
         1 => n().prop_map(Act::RemoveApp),
         2 => verb.prop_map(Act::Ask),
-        2 => (any::<bool>(), position).prop_map(|(right, position)| Act::Approve(right, position)),
+        2 => Just(Act::Ask(RequestVerb::BreakGlass)),
+        9 => Just(Act::Ask(RequestVerb::Retry)),
+        3 => n().prop_map(Act::Skip),
+        2 => (proptest::option::of(n()), proptest::option::of(Just(2)))
+            .prop_map(|(only, to)| Act::Back(only, to)),
+        2 => (any::<bool>(), position.clone()).prop_map(|(right, position)| Act::Approve(right, position)),
         3 => Just(Act::ApproveAll),
-        6 => (select(vec!["grace", "kim", "ada"]), proptest::bool::weighted(0.6), select(vec![GatePosition::Before, GatePosition::After]))
+        6 => (select(vec!["grace", "kim", "ada"]), proptest::bool::weighted(0.6), position.clone())
             .prop_map(|(who, yes, position)| Act::Say(who, yes, position)),
         2 => Just(Act::NewerRelease),
         1 => Just(Act::NewerRun),
         3 => (n(), proptest::bool::weighted(0.4)).prop_map(|(n, owes)| Act::Owe(n, owes)),
-        2 => (n(), select(vec![None, None, Some(false), Some(true)]))
-            .prop_map(|(n, by)| Act::Overtake(n, by)),
+        3 => n().prop_map(Act::Overtake),
         1 => (10..4000_i64).prop_map(Act::HubDown),
         2 => n().prop_map(Act::ApprovePrune),
         1 => Just(Act::Clear),
         2 => Just(Act::Judge),
+        12 => any_measuring(),
+    ]
+}
+
+/// What providers say, and what people say of their silence.
+fn any_measuring() -> impl Strategy<Value = Act> {
+    let meters = vec![
+        Meter::Good,
+        Meter::Good,
+        Meter::Good,
+        Meter::Good,
+        Meter::Bad,
+        Meter::Between,
+        Meter::NotANumber,
+        Meter::Nothing,
+    ];
+    let meter = || select(meters.clone());
+    prop_oneof![
+        4 => meter().prop_map(Act::Measure),
+        3 => proptest::option::weighted(0.9, meter()).prop_map(Act::Provider),
+        2 => meter().prop_map(Act::Early),
+        3 => Just(Act::OldWord),
     ]
 }
 
@@ -130,24 +177,21 @@ impl Act {
                 world.strict_truth &= secs < 0;
                 world.jump(secs);
             }
-            Self::Flap(n, health) => {
-                let (cluster, app) = (setup.cluster(n), setup.app(n));
-                let truth = world.truth;
-                world
-                    .agents
-                    .get_mut(&cluster)
-                    .unwrap()
-                    .set_health(app, health, truth);
-            }
+            Self::Flap(n, health) => flap(world, setup, n, health),
             Self::Lie(n, back) => world.lie(setup.app(n), back),
             Self::Disconnect(n) => world.disconnect(setup.cluster(n)),
             Self::Reconnect(n) => world.reconnect(setup.cluster(n)),
-            Self::Away(n) => away(world, setup, n),
+            Self::Away(n, back) => away(world, setup, n, back),
             Self::RemoveCluster(n) => {
                 world.sessions.get_mut(&setup.cluster(n)).unwrap().removed = true;
             }
             Self::RemoveApp(n) => world.apps.get_mut(&setup.app(n)).unwrap().removed = true,
             Self::Ask(verb) => world.ask(verb),
+            Self::Skip(n) => world.ask_of(RequestVerb::Skip, clusters(setup, Some(n))),
+            Self::Back(n, to) => {
+                let (only, pin) = (clusters(setup, n), to.map(|_| PinRelease::Manual));
+                world.ask_way(RequestVerb::Rollback, WayBack { only, to, pin });
+            }
             Self::Approve(right, position) => {
                 let content = if right {
                     world.run.content
@@ -170,28 +214,69 @@ impl Act {
             Self::Owe(n, owes) => {
                 world.apps.get_mut(&setup.app(n)).unwrap().owed = owes.then_some(2);
             }
-            Self::Overtake(n, by) => overtake(world, setup, n, by),
+            Self::Overtake(n) => overtake(world, n),
             Self::HubDown(secs) => hub_down(world, secs),
             Self::ApprovePrune(n) => approve_prune(world, setup, n),
             Self::Clear => clearing::check(world),
+            Self::Measure(meter) => world.measure(meter),
+            Self::Provider(meter) => world.provider = meter,
+            Self::OldWord => old_word(world),
+            Self::Early(meter) => early(world, meter),
             Self::Judge => admitting::judge(world),
         }
     }
 }
 
-fn away(world: &mut World, setup: &Setup, n: usize) {
+fn away(world: &mut World, setup: &Setup, n: usize, back: bool) {
     world.disconnect(setup.cluster(n));
     (0..8).for_each(|_| world.round(8));
+    if back {
+        world.reconnect(setup.cluster(n));
+        (0..6).for_each(|_| world.round(8));
+    }
 }
 
-fn overtake(world: &mut World, setup: &Setup, n: usize, by: Option<bool>) {
-    let known = world.apps.get_mut(&setup.app(n)).unwrap();
-    // What was taken for good is not given back.
-    if world.run.owes && !known.overtaken.is_some_and(|by| by.for_good) {
-        known.overtaken = by.map(|for_good| Overtaken {
-            release: 5,
-            for_good,
-        });
+fn overtake(world: &mut World, n: usize) {
+    // Newer content comes only in front of what a run that is over owes.
+    if !world.run.owes {
+        return;
+    }
+    let deferred = world.members.values();
+    let deferred = deferred.filter(|member| member.state == MemberState::Deferred);
+    let apps: Vec<_> = deferred.flat_map(|member| member.apps.keys()).collect();
+    if let Some(known) = world.apps.get_mut(apps[n % apps.len()]) {
+        known.overtaken = true;
+    }
+}
+
+fn flap(world: &mut World, setup: &Setup, n: usize, health: Health) {
+    let truth = world.truth;
+    let agent = world.agents.get_mut(&setup.cluster(n)).unwrap();
+    agent.set_health(setup.app(n), health, truth);
+}
+
+fn old_word(world: &mut World) {
+    let first = world.run.approvals.len();
+    world.approve(world.run.wave, GatePosition::Analysis, world.run.content);
+    for word in &mut world.run.approvals[first..] {
+        word.soak = word.soak.saturating_sub(1);
+    }
+}
+
+fn early(world: &mut World, meter: Meter) {
+    let Some(known) = world.run.analysing.clone() else {
+        return;
+    };
+    for tally in &known.tallies {
+        let id = crate::measure::next(&known, tally);
+        world.measured.insert(id, meter.outcome());
+    }
+}
+
+fn clusters(setup: &Setup, n: Option<usize>) -> Only {
+    Only {
+        wave: None,
+        clusters: n.map(|n| setup.cluster(n)).into_iter().collect(),
     }
 }
 
@@ -200,6 +285,7 @@ fn approve_all(world: &mut World) {
     for wave in 0..world.run.plan.waves.len() {
         world.approve(wave, GatePosition::Before, content);
         world.approve(wave, GatePosition::After, content);
+        world.approve(wave, GatePosition::Analysis, content);
     }
 }
 

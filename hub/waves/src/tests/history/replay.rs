@@ -99,6 +99,10 @@ impl Told {
                 Phase::Paused(from) => *from,
                 other => other,
             },
+            Action::Retry => match phase {
+                Phase::Paused(_) => Phase::Paused(Box::new(Phase::Closed)),
+                _ => Phase::Closed,
+            },
             Action::Breach => Phase::Breached,
             Action::Rollback => Phase::Back,
             Action::Finish => {
@@ -120,6 +124,7 @@ impl Told {
             Action::FailMember => self.failed.extend(member),
             Action::SkipMember => self.skipped.extend(member),
             Action::DeferMember => self.deferred.extend(member),
+            Action::RetryMember => self.failed.retain(|known| Some(known) != member.as_ref()),
             _ => {}
         }
     }

@@ -1,5 +1,6 @@
 //! Any fleet with any strategy.
 
+use jiff::Timestamp;
 use proptest::{
     prelude::{Just, Strategy, any, prop_oneof},
     sample::select,
@@ -7,27 +8,36 @@ use proptest::{
 use tidegate_model::{
     duration::Span,
     strategy::{
-        Amount, ApprovalGate, Approver, BudgetMode, FailureBudget, Gate, Limit, RollbackOn,
-        Strategy as Waves, SupersedeWhen, Unmatched, UnreachableThen, Wave,
+        Amount, Analysis, ApprovalGate, Approver, BudgetMode, FailureBudget, Gate, Invoker, Limit,
+        RollbackOn, Strategy as Waves, SupersedeWhen, Unmatched, UnreachableThen, Wave,
+        WindowAction, WindowKind,
     },
 };
 
 use crate::tests::{
     agent::Kind,
-    fixture::{Before, Row, app, cluster, waves, world},
+    fixture::{Before, Row, analysis, app, at, cluster, waves, world},
     world::World,
 };
+use crate::window::tests::recurring;
 
 /// Where a history begins.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
     pub(crate) strategy: Waves,
     pub(crate) rows: Vec<Row>,
+    /// On the hub's clock.
+    pub(crate) begins: Timestamp,
 }
 
 impl Setup {
     pub(crate) fn world(&self) -> World {
-        world(&self.strategy, &self.rows)
+        let mut world = world(&self.strategy, &self.rows);
+        world.jump(self.begins.duration_since(world.now).as_secs());
+        for cluster in world.sessions.keys().copied().collect::<Vec<_>>() {
+            world.heartbeat(cluster);
+        }
+        world
     }
 
     pub(crate) fn cluster(&self, n: usize) -> tidegate_model::ids::ClusterUid {
@@ -146,6 +156,48 @@ fn any_tolerance() -> impl Strategy<Value = Tolerance> {
     )
 }
 
+/// Some day, or minutes before the clock goes back by half an hour on Lord Howe, or by one in Berlin.
+fn any_begin() -> impl Strategy<Value = Timestamp> {
+    let edges = [1_775_314_800, 1_792_890_000];
+    let begins = [vec![at(0).as_second()], edges.to_vec(), edges.to_vec()].concat();
+    (select(begins), 1..600_i64).prop_map(|(edge, ago)| Timestamp::from_second(edge - ago).unwrap())
+}
+
+/// Windows that open and close within minutes, at some minutes of the hour or in one hour only, so
+/// that none of the edges in [`any_begin`] leaves all as it is. Where there are both, deny windows
+/// cover some of the minutes of an allow window and leave others.
+fn any_windows() -> impl Strategy<Value = Vec<Gate>> {
+    let allow = select(vec![
+        ("Asia/Kathmandu", "*/10 * * * *", "4m"),
+        ("Europe/Berlin", "2-59/6 * * * *", "5m"),
+    ]);
+    let deny = select(vec![
+        ("UTC", "6-59/10 * * * *", "1m"),
+        ("Australia/Lord_Howe", "7-59/8 * * * *", "3m"),
+        ("Europe/Berlin", "5-59/10 2 * * *", "3m"),
+    ]);
+    let invokers = select(vec![
+        vec![Invoker::Automation, Invoker::Human],
+        vec![Invoker::Automation, Invoker::Human],
+        vec![Invoker::Human],
+    ]);
+    let gate = |kind, (tz, cron, length): (&str, &str, &str), back, invokers: &[Invoker]| {
+        let mut window = recurring(kind, tz, cron, length);
+        window.invokers = invokers.to_vec();
+        if back {
+            window.actions.push(WindowAction::Rollback);
+        }
+        Gate::Window(window)
+    };
+    let allow = proptest::option::weighted(0.2, (allow, any::<bool>()));
+    let deny = proptest::option::weighted(0.2, (deny, any::<bool>()));
+    (allow, deny, invokers).prop_map(move |(allow, deny, invokers)| {
+        let allow = allow.map(|(times, back)| gate(WindowKind::Allow, times, back, &invokers));
+        let deny = deny.map(|(times, back)| gate(WindowKind::Deny, times, back, &invokers));
+        allow.into_iter().chain(deny).collect()
+    })
+}
+
 /// Gates that grace, and kim of the group sre, can open together.
 fn any_approval() -> impl Strategy<Value = ApprovalGate> {
     let sre = |required| Approver {
@@ -173,6 +225,37 @@ fn any_approval() -> impl Strategy<Value = ApprovalGate> {
     )
 }
 
+/// What a wave measures, in half of the waves nothing.
+fn any_analyses() -> impl Strategy<Value = (Vec<Analysis>, u32)> {
+    let seconds = select(vec![5, 10, 30]).prop_map(Span::secs);
+    let shape = select(vec![
+        (true, true),
+        (true, true),
+        (true, false),
+        (false, true),
+    ]);
+    let one = (1..3_u32, seconds, 0..3_u32, shape).prop_map(
+        |(count, interval, inconclusive_limit, (pass, fail))| {
+            let known = analysis("errors");
+            Analysis {
+                pass: known.pass.filter(|_| pass),
+                fail: known.fail.filter(|_| fail),
+                interval,
+                count,
+                inconclusive_limit,
+                ..known
+            }
+        },
+    );
+    let few = proptest::collection::vec(one, 1..3).prop_map(|mut all| {
+        for (n, analysis) in all.iter_mut().enumerate() {
+            analysis.name = format!("errors-{n}");
+        }
+        all
+    });
+    proptest::option::weighted(0.4, (few, 0..4_u32)).prop_map(Option::unwrap_or_default)
+}
+
 fn any_wave() -> impl Strategy<Value = Wave> {
     let limit = proptest::option::weighted(0.2, 1..3_u32);
     let concurrency = proptest::option::of(prop_oneof![
@@ -191,13 +274,15 @@ fn any_wave() -> impl Strategy<Value = Wave> {
         (
             proptest::option::weighted(0.25, any_approval()),
             proptest::option::weighted(0.2, any_approval()),
+            any_windows(),
+            any_analyses(),
         ),
     )
         .prop_map(
             |(
                 (limit, concurrency, tolerance),
                 (deadline, grace, window, soak),
-                (before, after),
+                (before, after, windows, (analysis, min_samples)),
             )| {
                 let mut wave = Wave::named("x");
                 wave.limit = limit.map(|count| Limit {
@@ -210,22 +295,40 @@ fn any_wave() -> impl Strategy<Value = Wave> {
                 wave.unreachable.grace = grace;
                 wave.health_window = window;
                 wave.soak.time = soak;
+                wave.soak.min_samples = min_samples;
+                wave.analysis = analysis;
                 wave.gates.before = before.into_iter().map(Gate::Approval).collect();
+                wave.gates.before.extend(windows);
                 wave.gates.after = after.into_iter().map(Gate::Approval).collect();
                 wave
             },
         )
 }
 
+/// The windows of the first wave before every wave: what opens one must not open the next.
+fn share_windows(strategy: &mut Waves) {
+    let gates = &strategy.waves[0].gates.before;
+    let windows = gates.iter().filter(|gate| gate.window().is_some());
+    let windows: Vec<_> = windows.cloned().collect();
+    for wave in &mut strategy.waves[1..] {
+        wave.gates.before.retain(Gate::is_approval);
+        wave.gates.before.extend(windows.iter().cloned());
+    }
+}
+
 fn any_strategy() -> impl Strategy<Value = Waves> {
     let on = select(vec![
         vec![RollbackOn::Budget, RollbackOn::Deadline],
-        vec![RollbackOn::Budget, RollbackOn::Deadline],
+        vec![
+            RollbackOn::Budget,
+            RollbackOn::Analysis,
+            RollbackOn::Deadline,
+        ],
         vec![RollbackOn::Budget, RollbackOn::MinHealthy],
         vec![RollbackOn::Manual],
     ]);
-    let by_waves =
-        (any_wave(), any_wave(), any_wave(), any::<bool>()).prop_map(|(a, b, c, by_tier)| {
+    let by_waves = (any_wave(), any_wave(), any_wave(), any::<(bool, bool)>()).prop_map(
+        |(a, b, c, (by_tier, shared))| {
             let mut strategy = waves(&["dev", "prod", "rest"]);
             for (known, wave) in strategy.waves.iter_mut().zip([a, b, c]) {
                 let (name, select) = (known.name.clone(), known.select.clone());
@@ -235,13 +338,17 @@ fn any_strategy() -> impl Strategy<Value = Waves> {
                     ..wave
                 };
             }
+            if shared {
+                share_windows(&mut strategy);
+            }
             if by_tier {
                 strategy.waves[1].select.applications.match_labels =
                     crate::tests::fixture::labels(&[("tier", "db")]);
             }
             strategy.unmatched = Unmatched::LastWave;
             strategy
-        });
+        },
+    );
     let strategy = prop_oneof![1 => Just(Waves::default()), 6 => by_waves];
     let newer = select(vec![
         SupersedeWhen::FinishWave,
@@ -252,11 +359,21 @@ fn any_strategy() -> impl Strategy<Value = Waves> {
     ]);
     (strategy, on, newer).prop_map(|(mut strategy, on, newer)| {
         strategy.rollback.on = on;
+        let listed = |gate: &Gate| {
+            gate.window()
+                .is_some_and(|window| window.actions.contains(&WindowAction::Rollback))
+        };
+        let mut gates = strategy.waves.iter().flat_map(|wave| &wave.gates.before);
+        strategy.rollback.ignore_windows = !gates.any(listed);
         strategy.supersede.newer = newer;
         strategy
     })
 }
 
 pub(crate) fn any_setup() -> impl Strategy<Value = Setup> {
-    (any_strategy(), any_rows()).prop_map(|(strategy, rows)| Setup { strategy, rows })
+    (any_strategy(), any_rows(), any_begin()).prop_map(|(strategy, rows, begins)| Setup {
+        strategy,
+        rows,
+        begins,
+    })
 }

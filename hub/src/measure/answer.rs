@@ -1,0 +1,109 @@
+//! What a provider's answer says.
+//!
+//! Pure. Owns which answer is one number: one series of a vector or a scalar, and a number in a JSON
+//! document. Everything else is a reason why there is none. Never judges the number: NaN is one here.
+
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::Value;
+use tidegate_waves::Outcome;
+
+/// What Prometheus answers to `/api/v1/query`.
+#[derive(Deserialize)]
+struct Answer {
+    status: String,
+    data: Option<Data>,
+    #[serde(default, rename = "errorType")]
+    error_type: String,
+    #[serde(default)]
+    error: String,
+}
+
+/// By kind of result; times are left out.
+#[derive(Deserialize)]
+#[serde(tag = "resultType", content = "result", rename_all = "lowercase")]
+enum Data {
+    Vector(Vec<Series>),
+    Scalar(Point),
+    Matrix(IgnoredAny),
+    String(IgnoredAny),
+}
+
+#[derive(Deserialize)]
+struct Series {
+    /// Absent for native histograms.
+    value: Option<Point>,
+}
+
+/// Time and value; Prometheus writes the value as text because JSON has no NaN.
+#[derive(Deserialize)]
+struct Point(IgnoredAny, String);
+
+pub(super) fn of_prometheus(status: u16, body: &[u8]) -> Outcome {
+    let answer: Answer = serde_json::from_slice(body).map_err(|error| {
+        if is_success(status) {
+            format!("the answer is not Prometheus': {error}")
+        } else {
+            format!("HTTP {status}")
+        }
+    })?;
+    if answer.status != "success" || !is_success(status) {
+        let Answer {
+            error_type, error, ..
+        } = answer;
+        return Err(format!("HTTP {status}: {error_type}: {error}"));
+    }
+    match answer.data {
+        Some(Data::Vector(mut all)) => match (all.pop(), all.len()) {
+            (None, _) => Err("the query gives no series".to_owned()),
+            (Some(one), 0) => one
+                .value
+                .map(|Point(_, value)| value)
+                .ok_or_else(|| "the series is a histogram, not a number".to_owned()),
+            (Some(_), more) => Err(format!(
+                "the query gives {} series, not one; aggregate them, for example with sum()",
+                more + 1
+            )),
+        },
+        Some(Data::Scalar(Point(_, value))) => Ok(value),
+        Some(Data::Matrix(_)) => {
+            Err("the query gives a range, not one value; take the [range] off".to_owned())
+        }
+        Some(Data::String(_)) => Err("the query gives a text, not a number".to_owned()),
+        None => Err("the answer has no data".to_owned()),
+    }
+}
+
+pub(super) fn of_document(status: u16, body: &[u8], pointer: &str) -> Outcome {
+    if !is_success(status) {
+        return Err(format!("HTTP {status}"));
+    }
+    let document: Value =
+        serde_json::from_slice(body).map_err(|error| format!("the answer is not JSON: {error}"))?;
+    let place = if pointer.is_empty() {
+        "the document".to_owned()
+    } else {
+        format!("what is at {pointer}")
+    };
+    match document.pointer(pointer) {
+        None => Err(format!("the document has nothing at {pointer}")),
+        Some(Value::Number(number)) => Ok(number.to_string()),
+        // Of a text nothing is told but that it is none: it may be anything.
+        Some(Value::String(text)) if text.trim().parse::<f64>().is_ok() => Ok(text.clone()),
+        Some(other) => Err(format!("{place} is {}, not a number", kind(other))),
+    }
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+fn is_success(status: u16) -> bool {
+    (200..300).contains(&status)
+}

@@ -1,0 +1,133 @@
+//! One question to one provider.
+//!
+//! Owns the HTTP client: how long it waits, how much it reads, whom it follows. Never reads an answer:
+//! `answer` does. Whatever goes wrong is the reason why there is no number, never an error of the hub.
+
+use std::time::Duration;
+
+use reqwest::{Client, Response, Url, redirect};
+use tidegate_model::strategy::Analysis;
+use tidegate_waves::Outcome;
+
+use super::answer;
+
+/// How long a provider may take in all.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
+/// The most that is read of an answer, in bytes.
+pub(super) const MOST_BYTES: usize = 1 << 20;
+/// Redirects that are followed.
+const REDIRECTS: usize = 5;
+
+/// Why nothing can be measured at all.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The HTTP client.
+    #[error("failed to set up the HTTP client for analyses")]
+    Client(#[source] reqwest::Error),
+}
+
+/// The client. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Provider {
+    client: Client,
+    timeout: Duration,
+}
+
+impl Provider {
+    pub(super) fn new(timeout: Duration) -> Result<Self, Error> {
+        let client = Client::builder()
+            .timeout(timeout)
+            .redirect(redirect::Policy::custom(follow))
+            .user_agent(concat!("tidegate-hub/", env!("CARGO_PKG_VERSION")))
+            .build();
+        client
+            .map(|client| Self { client, timeout })
+            .map_err(Error::Client)
+    }
+
+    /// The number that an analysis asks for, as it is written, or why there is none.
+    pub(super) async fn ask(&self, analysis: &Analysis) -> Outcome {
+        match (&analysis.prometheus, &analysis.http) {
+            (Some(prometheus), _) => {
+                let url = query_url(&prometheus.server, &prometheus.query)?;
+                let (status, body) = self.get(url).await?;
+                answer::of_prometheus(status, &body)
+            }
+            (None, Some(check)) => {
+                let url = Url::parse(&check.url).map_err(|error| error.to_string())?;
+                let (status, body) = self.get(url).await?;
+                answer::of_document(status, &body, &check.value)
+            }
+            (None, None) => Err("the analysis names no provider".to_owned()),
+        }
+    }
+
+    async fn get(&self, url: Url) -> Result<(u16, Vec<u8>), String> {
+        let accept = reqwest::header::ACCEPT;
+        let request = self.client.get(url).header(accept, "application/json");
+        let answered = async {
+            let response = request.send().await.map_err(Trouble::Http)?;
+            let status = response.status().as_u16();
+            Ok((status, read(response).await?))
+        };
+        answered.await.map_err(|trouble| self.tell(trouble))
+    }
+
+    /// The error with its causes, without the URL: that stands in the set.
+    fn tell(&self, trouble: Trouble) -> String {
+        let error = match trouble {
+            Trouble::TooLarge => return format!("the answer is larger than {MOST_BYTES} bytes"),
+            Trouble::Http(error) if error.is_timeout() => {
+                return format!("no answer within {:?}", self.timeout);
+            }
+            Trouble::Http(error) => error.without_url(),
+        };
+        let mut told = error.to_string();
+        let mut cause = std::error::Error::source(&error);
+        while let Some(error) = cause {
+            told.push_str(": ");
+            told.push_str(&error.to_string());
+            cause = error.source();
+        }
+        told
+    }
+}
+
+enum Trouble {
+    TooLarge,
+    Http(reqwest::Error),
+}
+
+async fn read(mut response: Response) -> Result<Vec<u8>, Trouble> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(Trouble::Http)? {
+        if body.len() + chunk.len() > MOST_BYTES {
+            return Err(Trouble::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// Below the server's own path: it may stand behind a prefix.
+fn query_url(server: &str, query: &str) -> Result<Url, String> {
+    let mut url = Url::parse(server).map_err(|error| error.to_string())?;
+    url.path_segments_mut()
+        .map_err(|()| "the server's URL has no path".to_owned())?
+        .pop_if_empty()
+        .extend(["api", "v1", "query"]);
+    url.query_pairs_mut().append_pair("query", query);
+    Ok(url)
+}
+
+/// Whoever wrote the analysis named a host; nobody else is asked in its place.
+fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
+    let origin = attempt.previous().first().map(Url::origin);
+    if origin != Some(attempt.url().origin()) {
+        return attempt.error("it redirects to another host, which is not followed");
+    }
+    if attempt.previous().len() > REDIRECTS {
+        return attempt.error("it redirects too often");
+    }
+    attempt.follow()
+}
