@@ -151,6 +151,14 @@ pub fn i36_debt_is_settled(step: &Transition<'_>) -> Verdict {
     if back && members.any(|member| deferred(member) && meant(member)) {
         problems.push("it went back and owes".to_owned());
     }
+    problems.extend(idle(step));
+    Verdict::of(premise, problems.into_iter())
+}
+
+/// Those who are being paid and have no deadline for it.
+fn idle(step: &Transition<'_>) -> Vec<String> {
+    let run = &step.after.run;
+    let mut problems = Vec::new();
     let idle = step.members_after.values().filter(|member| {
         let written = is_written(member) && !step.is_cut_off(member) && !held(step, member);
         let begun = has_begun(step.run, member);
@@ -165,7 +173,7 @@ pub fn i36_debt_is_settled(step: &Transition<'_>) -> Verdict {
     if looked && step.run.rollback.is_none() && step.run.paused.is_none() {
         problems.extend(idle.map(|member| format!("{:?} is paid without a deadline", member.id)));
     }
-    Verdict::of(premise, problems.into_iter())
+    problems
 }
 
 fn held(step: &Transition<'_>, member: &Member) -> bool {

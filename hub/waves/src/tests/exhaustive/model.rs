@@ -21,7 +21,7 @@ use tidegate_model::{
 
 use super::{
     action::{Action, Extras, May},
-    state::{SITES, Site, State, TICK},
+    state::{SITES, Site, State, TICK, cut, pull},
 };
 use crate::{
     AppStart, AssignKind, Begin, Effect, Facts, Planned, Step,
@@ -570,17 +570,6 @@ fn tick(state: &mut State) {
     for site in &mut state.sites {
         site.confirmed = site.is_confirmed(now).then_some(now);
     }
-}
-
-fn cut(site: &mut Site, now: i64) {
-    (site.cut_since, site.confirmed, site.wire) = (Some(now), None, None);
-}
-
-fn pull(site: &mut Site) {
-    site.held = (site.current.generation, site.current_digest, site.content);
-    site.proven = false;
-    site.healthy_since = None;
-    site.health = Health::Progressing;
 }
 
 /// Its report arrives at once, or is on its way.

@@ -441,3 +441,16 @@ pub(crate) fn halves(wide: u128) -> [u64; 2] {
     let [a, b] = [wide >> 64, wide & u128::from(u64::MAX)];
     [a, b].map(|half| u64::try_from(half).unwrap_or_default())
 }
+
+/// No session any more.
+pub(crate) fn cut(site: &mut Site, now: i64) {
+    (site.cut_since, site.confirmed, site.wire) = (Some(now), None, None);
+}
+
+/// The agent takes the last word over.
+pub(crate) fn pull(site: &mut Site) {
+    site.held = (site.current.generation, site.current_digest, site.content);
+    site.proven = false;
+    site.healthy_since = None;
+    site.health = Health::Progressing;
+}

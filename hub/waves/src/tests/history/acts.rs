@@ -192,14 +192,7 @@ impl Act {
                 let (only, pin) = (clusters(setup, n), to.map(|_| PinRelease::Manual));
                 world.ask_way(RequestVerb::Rollback, WayBack { only, to, pin });
             }
-            Self::Approve(right, position) => {
-                let content = if right {
-                    world.run.content
-                } else {
-                    bundle("other")
-                };
-                world.approve(world.run.wave, position, content);
-            }
+            Self::Approve(right, position) => approve(world, right, position),
             Self::ApproveAll => approve_all(world),
             Self::Say(who, yes, position) => {
                 let verdict = if yes {
@@ -278,6 +271,15 @@ fn clusters(setup: &Setup, n: Option<usize>) -> Only {
         wave: None,
         clusters: n.map(|n| setup.cluster(n)).into_iter().collect(),
     }
+}
+
+fn approve(world: &mut World, right: bool, position: GatePosition) {
+    let content = if right {
+        world.run.content
+    } else {
+        bundle("other")
+    };
+    world.approve(world.run.wave, position, content);
 }
 
 fn approve_all(world: &mut World) {
