@@ -26,7 +26,7 @@ pub use admin::{
     ClusterCommand, JoinToken, Label, LabelChange, Remove, RoleName, Rotate, UserCommand,
     UserCreate,
 };
-pub use audit::{AuditCommand, AuditLog, AuditVerify, Noted, Pattern, Since};
+pub use audit::{AuditCommand, AuditExport, AuditLog, AuditVerify, Noted, Pattern, Since};
 pub use condition::Condition;
 pub use config::{AddContexts, ConfigCommand, ContextName, RenameContext};
 pub use describe::{Describe, Thing};

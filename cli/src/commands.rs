@@ -28,7 +28,7 @@ mod watch;
 mod why;
 
 use crate::{
-    args::{Cli, Command, DeleteCommand, HoldCommand, RunCommand},
+    args::{AuditCommand, Cli, Command, DeleteCommand, HoldCommand, RunCommand},
     connect::{self, Hub},
     error::Error,
     output::Output,
@@ -68,7 +68,14 @@ pub(crate) async fn run(cli: &Cli, output: &mut Output) -> Result<(), Error> {
         Command::Get(options) => get::check(options)?,
         Command::Wait(options) => options.condition.check(options)?,
         Command::Describe(options) => options.one().map(drop)?,
-        Command::Audit(command) => audit::check_options(command)?,
+        Command::Audit(command) => {
+            audit::check_options(command)?;
+            if let AuditCommand::Verify(options) = command
+                && let Some(file) = &options.file
+            {
+                return audit::verify_file(file, options, output);
+            }
+        }
         _ => {}
     }
     let hub = reach(cli, output).await?;
