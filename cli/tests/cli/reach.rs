@@ -76,6 +76,7 @@ const COMMANDS: &[(&str, &str, Needs)] = &[
     ("release show", "web/7", Hub),
     ("audit log", "", Hub),
     ("audit verify", "", Hub),
+    ("audit export", "", Hub),
     ("user create", "lee --role viewer --out made", Hub),
     ("config get-contexts", "", Nobody(FILE)),
     ("config current-context", "", Nobody(FILE)),
