@@ -42,6 +42,7 @@ const COMMANDS: &[(&str, &str, Needs)] = &[
     ("get", "apps --watch", Hub),
     ("describe", "set web", Hub),
     ("diff", "web", Hub),
+    ("plan", "web", Hub),
     ("events", "--set web", Hub),
     ("events", "--follow", Hub),
     ("release diff", "web 7 8", Hub),

@@ -19,6 +19,7 @@ mod crowd;
 mod exhaustive;
 mod failing;
 mod fixture;
+mod forecasting;
 mod going_back;
 mod history;
 mod measuring;
