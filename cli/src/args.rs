@@ -12,6 +12,7 @@ mod events;
 mod get;
 mod name;
 mod offline;
+mod plan;
 mod release;
 mod run;
 mod set;
@@ -26,7 +27,7 @@ pub use admin::{
     ClusterCommand, JoinToken, Label, LabelChange, Remove, RoleName, Rotate, UserCommand,
     UserCreate,
 };
-pub use audit::{AuditCommand, AuditLog, AuditVerify, Noted, Pattern, Since};
+pub use audit::{AuditCommand, AuditExport, AuditLog, AuditVerify, Noted, Pattern, Since};
 pub use condition::Condition;
 pub use config::{AddContexts, ConfigCommand, ContextName, RenameContext};
 pub use describe::{Describe, Thing};
@@ -35,6 +36,7 @@ pub use events::Events;
 pub use get::{Get, What};
 pub use name::bare;
 pub use offline::{Expand, Inputs, Render};
+pub use plan::Plan;
 pub use release::{ReleaseCommand, ReleaseDiff, ReleaseList, ReleaseShow};
 pub use run::{Approve, BreakGlass, Control, Reject, RunCommand, RunName, Skip, Watch};
 pub use set::{
@@ -182,6 +184,8 @@ pub enum Command {
     Render(Render),
     /// Show what a commit or a file would change; changes nothing.
     Diff(Diff),
+    /// Show in which waves and when a set would roll out; changes nothing.
+    Plan(Plan),
     /// Show things.
     Get(Get),
     /// Show the objects of an application with their live state.

@@ -15,6 +15,7 @@ mod explain;
 mod follow;
 mod get;
 mod list;
+mod plan;
 mod release;
 mod render;
 mod runs;
@@ -28,7 +29,7 @@ mod watch;
 mod why;
 
 use crate::{
-    args::{Cli, Command, DeleteCommand, HoldCommand, RunCommand},
+    args::{AuditCommand, Cli, Command, DeleteCommand, HoldCommand, RunCommand},
     connect::{self, Hub},
     error::Error,
     output::Output,
@@ -65,10 +66,23 @@ pub(crate) async fn run(cli: &Cli, output: &mut Output) -> Result<(), Error> {
             let hub = reach(cli, output).await?;
             return diff::diff(&hub, asked, options, output).await;
         }
+        Command::Plan(options) => {
+            let asked = plan::read(options)?;
+            let hub = reach(cli, output).await?;
+            output.progress().say(waiting_for(&cli.command));
+            return plan::plan(&hub, asked, output).await;
+        }
         Command::Get(options) => get::check(options)?,
         Command::Wait(options) => options.condition.check(options)?,
         Command::Describe(options) => options.one().map(drop)?,
-        Command::Audit(command) => audit::check_options(command)?,
+        Command::Audit(command) => {
+            audit::check_options(command)?;
+            if let AuditCommand::Verify(options) = command
+                && let Some(file) = &options.file
+            {
+                return audit::verify_file(file, options, output);
+            }
+        }
         _ => {}
     }
     let hub = reach(cli, output).await?;
@@ -105,6 +119,7 @@ async fn ask(hub: &Hub, command: &Command, output: &mut Output) -> Result<(), Er
         Command::Whoami => about::whoami(hub, output).await,
         Command::Apply(_)
         | Command::Diff(_)
+        | Command::Plan(_)
         | Command::Config(_)
         | Command::Up(_)
         | Command::Down(_)
@@ -128,6 +143,7 @@ fn waiting_for(command: &Command) -> &'static str {
         Command::Delete(_) => "waiting for the hub to begin deleting",
         Command::Rollback(_) => "waiting for the hub to begin the rollback",
         Command::Diff(_) => "waiting for the hub to fetch, render and compare",
+        Command::Plan(_) => "waiting for the hub to plan",
         Command::Refresh(_) => "waiting for the hub to fetch the sources",
         Command::Sync(_) => "waiting for the hub to reach the agents",
         Command::Audit(_) => "reading the audit log",

@@ -11,6 +11,7 @@ mod events;
 mod follow;
 mod list;
 mod people;
+mod planning;
 mod plans;
 mod preview;
 mod runs;

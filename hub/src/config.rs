@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tidegate_model::duration::Span;
 
 pub use self::moving::{BackupOptions, MigrateOptions, RestoreOptions};
+use crate::measure;
 
 /// Tidegate's hub: expands application sets, rolls releases out in waves, and speaks to agents and
 /// people over one mutually authenticated gRPC port.
@@ -198,6 +199,9 @@ pub struct ServeOptions {
     /// How Git sources are fetched.
     #[command(flatten)]
     pub git: GitOptions,
+    /// How waves are measured.
+    #[command(flatten)]
+    pub analysis: AnalysisOptions,
     /// How often agents and hub say that they are there; three missed ones make evidence stale.
     #[arg(long, env = "TIDEGATE_HUB_HEARTBEAT_INTERVAL", value_name = "DURATION", default_value = "10s", value_parser = Span::parse)]
     pub heartbeat_interval: Span,
@@ -295,6 +299,28 @@ pub struct GitOptions {
         value_name = "FILE"
     )]
     pub ssh_known_hosts: Option<PathBuf>,
+}
+
+/// How waves are measured.
+#[derive(Clone, Debug, Args)]
+pub struct AnalysisOptions {
+    /// The only hosts that analyses of waves may ask, separated by commas: host, host:port or
+    /// *.domain. Without it every host is asked that somebody who may write a set names.
+    #[arg(
+        long = "analysis-hosts",
+        env = "TIDEGATE_HUB_ANALYSIS_HOSTS",
+        value_name = "HOST",
+        value_delimiter = ','
+    )]
+    pub hosts: Vec<measure::Host>,
+    /// PEM file with certificate authorities to trust for https:// providers, besides the system's.
+    #[arg(
+        id = "analysis_ca_file",
+        long = "analysis-ca-file",
+        env = "TIDEGATE_HUB_ANALYSIS_CA_FILE",
+        value_name = "FILE"
+    )]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// How to log.

@@ -41,6 +41,7 @@ pub use self::{
     error::Error,
     tree::{Limits as TreeLimits, Tree},
 };
+use crate::pem;
 
 /// What a hub may fetch, and how.
 #[derive(Clone, Debug)]
@@ -109,7 +110,7 @@ impl Options {
             })
         };
         named("--git-ca-file", &self.ca_file, |path| {
-            fetch::certificates(path).map(drop)
+            pem::certificates(path).map(drop)
         })?;
         named("--git-ssh-key", &self.ssh_key, |path| {
             credentials::check_closed(path)?;

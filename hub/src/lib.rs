@@ -30,6 +30,7 @@ pub mod link;
 pub mod measure;
 pub mod migrate;
 mod moving;
+mod pem;
 pub mod poller;
 pub mod preview;
 pub mod promote;

@@ -5,6 +5,7 @@
 //! again. Never judges an answer and never writes: the promotion pass does.
 
 mod answer;
+mod hosts;
 mod provider;
 
 use std::{
@@ -18,8 +19,10 @@ use tidegate_waves::{Measure, Outcome, SampleId, due};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-pub use self::provider::Error;
-use self::provider::Provider;
+pub use self::{
+    hosts::{Host, ParseHostError},
+    provider::{Error, Options, Provider},
+};
 use crate::db::Db;
 
 /// How often the runs' clocks are looked at while nothing else happens.
@@ -69,12 +72,12 @@ pub struct Measurer {
 
 impl Measurer {
     /// A measurer that leaves its answers there.
-    pub fn new(db: Db, measured: Measurements) -> Result<Self, Error> {
-        Ok(Self {
+    pub fn new(db: Db, measured: Measurements, provider: Provider) -> Self {
+        Self {
             db,
             measured,
-            provider: Provider::new(provider::TIMEOUT)?,
-        })
+            provider,
+        }
     }
 
     /// Measures until `cancel`.
@@ -99,8 +102,9 @@ impl Measurer {
                 () = cancel.cancelled() => return,
                 changed = changes.changed() => if changed.is_err() { return },
                 Some(done) = running.join_next() => if let Ok((key, outcome)) = done {
+                    // The sample keeps the reason; a log would tell it again every interval.
                     if let Err(reason) = &outcome {
-                        tracing::warn!(run = %key.0, analysis = key.1.analysis, reason, "failed to measure");
+                        tracing::debug!(run = %key.0, analysis = key.1.analysis, reason, "failed to measure");
                     }
                     busy.remove(&key);
                     self.measured.put(key, outcome);

@@ -166,15 +166,33 @@ impl Previewer {
         name: &str,
         at: &At,
     ) -> Result<Preview, Error> {
-        let no_set = |why| Error::NoSet {
-            set: name.to_owned(),
-            why,
+        let before = state.clone();
+        let (after, candidate) = self.published(state, project, name, at).await?;
+        let (of, set) = (project.to_owned(), name.to_owned());
+        let work = move || {
+            let set = before.set(&of, &set).map(|row| &*row.record)?;
+            Some(compared(&before, &after, set, candidate))
         };
+        let preview = spawn_blocking(work)
+            .await
+            .map_err(|error| Error::Internal(error.to_string()))?;
+        preview.ok_or_else(|| no_set(name, "is not there"))
+    }
+
+    /// `state` when the set is published with its sources where `at` says, and what was published.
+    pub async fn published(
+        &self,
+        state: State,
+        project: &str,
+        name: &str,
+        at: &At,
+    ) -> Result<(State, Candidate), Error> {
         let row = state
             .set(project, name)
-            .ok_or_else(|| no_set("is not there"))?;
+            .ok_or_else(|| no_set(name, "is not there"))?;
         if row.record.deleting {
-            return Err(no_set("is being deleted: nothing is rolled out any more"));
+            let why = "is being deleted: nothing is rolled out any more";
+            return Err(no_set(name, why));
         }
         let inputs = Inputs::of(&state, row);
         let literal = crate::api::sources(&row.record.document);
@@ -183,15 +201,20 @@ impl Previewer {
         let (clock, epoch) = (self.clock.clone(), self.epoch);
         let (project, name) = (project.to_owned(), name.to_owned());
         let work = move || {
-            let before = state.clone();
             let after = carry_on(state, &project, &name, &candidate, &clock, epoch)?;
-            let set = before.set(&project, &name).map(|row| &*row.record);
-            Ok(set.map(|set| compared(&before, &after, set, candidate)))
+            Ok((after, candidate))
         };
-        let preview: Result<_, records::Error> = spawn_blocking(work)
+        let published: Result<_, records::Error> = spawn_blocking(work)
             .await
             .map_err(|error| Error::Internal(error.to_string()))?;
-        preview?.ok_or_else(|| no_set("is not there"))
+        Ok(published?)
+    }
+}
+
+fn no_set(name: &str, why: &'static str) -> Error {
+    Error::NoSet {
+        set: name.to_owned(),
+        why,
     }
 }
 

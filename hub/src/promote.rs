@@ -281,18 +281,35 @@ fn candidates(view: &View<'_>) -> Vec<Candidate> {
         .collect()
 }
 
+/// The waves over the applications that a set has now, as a run that began now would have them. What
+/// no wave picks is left out, with the error that says so.
+pub fn planned(state: &State, set: &SetRecord) -> Result<(Planned, Option<PlanError>), PlanError> {
+    let clusters = state.fleet();
+    let apps = state.apps_of(set).filter(|row| !row.record.vanished);
+    let candidates: Vec<_> = apps
+        .filter_map(|row| candidate(&clusters, row.record.uid, &row.record.app))
+        .collect();
+    plan_over(state, set, &candidates)
+}
+
 fn plan(view: &View<'_>) -> Result<(Planned, Option<PlanError>), PlanError> {
-    let set = &view.set.record;
-    let candidates = candidates(view);
-    let strategy = view.state.strategy(set);
-    match tidegate_waves::plan(strategy, &candidates, seed(set)) {
+    plan_over(view.state, &view.set.record, &candidates(view))
+}
+
+fn plan_over(
+    state: &State,
+    set: &SetRecord,
+    candidates: &[Candidate],
+) -> Result<(Planned, Option<PlanError>), PlanError> {
+    let strategy = state.strategy(set);
+    match tidegate_waves::plan(strategy, candidates, seed(set)) {
         Ok(planned) => Ok((planned, None)),
         // An error when the set is written; a member that shows up later is left out and named
         // (design/waves.md, `unmatched`).
         Err(error @ PlanError::Unmatched { .. }) if set.latest_run.is_some() => {
             let mut lenient = strategy.clone();
             lenient.unmatched = Unmatched::Exclude;
-            tidegate_waves::plan(&lenient, &candidates, seed(set))
+            tidegate_waves::plan(&lenient, candidates, seed(set))
                 .map(|planned| (planned, Some(error)))
         }
         Err(error) => Err(error),

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::{self, Clock},
-    config::ServeOptions,
+    config::{AnalysisOptions, ServeOptions},
     controller::Controller,
     db::{self, Db},
     doors::Doors,
@@ -25,7 +25,7 @@ use crate::{
     identity::{self, Authority, tls::ServerKey},
     layout::Layout,
     link::Sessions,
-    measure::{self, Measurer},
+    measure::{self, Measurer, Provider},
     poller::Poller,
     settled::Settled,
     standby, storage,
@@ -132,6 +132,7 @@ pub async fn serve_on(
     storage::check_made(&layout, &options.store)?;
     // What a flag can have wrong is found before a standby waits.
     let git = Git::new(git_options(&options, &layout))?;
+    let provider = Provider::new(measure_options(&options))?;
     let clock = clock(&options)?;
     let authority = Authority::load(&layout.identity(), clock.wall())?;
     let holder = format!("hub/{}", clock.id());
@@ -141,6 +142,7 @@ pub async fn serve_on(
         clock,
         authority,
         git,
+        provider,
         holder,
         listener,
     };
@@ -197,6 +199,7 @@ struct Ready {
     clock: Clock,
     authority: Authority,
     git: Git,
+    provider: Provider,
     holder: String,
     listener: Option<TcpListener>,
 }
@@ -215,15 +218,14 @@ async fn work(
         clock,
         authority,
         git,
+        provider,
         holder,
         listener,
     } = ready;
     let listener = bound(listener, options.listen).await?;
     let authority = Arc::new(authority);
-    let key = ServerKey::new(
-        &authority,
-        &authority.server_certificate(&layout.identity(), clock.wall())?,
-    )?;
+    let certificate = authority.server_certificate(&layout.identity(), clock.wall())?;
+    let key = ServerKey::new(&authority, &certificate)?;
     // Components outlive the doors: what a last call writes is still followed and recorded.
     let inner = CancellationToken::new();
     // And the view outlives the components: one that commits while it is asked to end waits for it.
@@ -234,26 +236,27 @@ async fn work(
     let sessions = Sessions::new(clock.clone());
     let heartbeat = options.heartbeat_interval.0;
     let evidence = Evidence::new(sessions.clone(), clock, heartbeat);
-    let (poller, poller_handle) = Poller::new(db.clone(), git, options.git_poll_interval.0);
+    let measurer = Measurer::new(db.clone(), evidence.measured().clone(), provider);
+    let (poller, handle) = Poller::new(db.clone(), git, options.git_poll_interval.0);
     let doors = Doors {
         db,
         evidence,
         sessions,
-        poller: poller_handle,
+        poller: handle,
         settled: Settled::default(),
         authority,
         key,
         heartbeat,
     };
-    let sweep_interval = options.blob_sweep_interval.0;
     let mut tasks = background(
         &doors,
         poller,
         health_listener,
-        sweep_interval,
+        measurer,
+        options.blob_sweep_interval.0,
         &inner,
         &cancel,
-    )?;
+    );
     tasks.spawn(renew(
         doors.key.clone(),
         Arc::clone(&doors.authority),
@@ -284,6 +287,12 @@ fn git_options(options: &ServeOptions, layout: &Layout) -> git::Options {
     }
 }
 
+/// Whom analyses may ask.
+fn measure_options(options: &ServeOptions) -> measure::Options {
+    let AnalysisOptions { hosts, ca_file } = options.analysis.clone();
+    measure::Options { hosts, ca_file }
+}
+
 /// Opens the blobs and takes the term.
 async fn open(
     layout: &Layout,
@@ -304,10 +313,11 @@ fn background(
     doors: &Doors,
     poller: Poller,
     health_listener: TcpListener,
+    measurer: Measurer,
     sweep_interval: Duration,
     inner: &CancellationToken,
     cancel: &CancellationToken,
-) -> Result<JoinSet<Result<(), db::Error>>, Error> {
+) -> JoinSet<Result<(), db::Error>> {
     let (db, evidence) = (doors.db.clone(), doors.evidence.clone());
     let controller = Controller::new(
         db.clone(),
@@ -317,7 +327,6 @@ fn background(
         doors.settled.clone(),
     );
     let sweeper = garbage::Sweeper::new(db.clone(), controller.content(), sweep_interval);
-    let measurer = Measurer::new(db.clone(), evidence.measured().clone())?;
     let mut tasks = JoinSet::new();
     tasks.spawn(measure(measurer, inner.clone()));
     let (control, ended) = (inner.clone(), cancel.clone());
@@ -346,7 +355,7 @@ fn background(
         let failed = |error| db::Error::Following(format!("the health port failed: {error}"));
         health.await.map_err(failed)
     });
-    Ok(tasks)
+    tasks
 }
 
 /// Cancels `cancel` when the view can no longer follow the store: what such a hub showed would be

@@ -25,7 +25,9 @@ mod fleet;
 mod kubelet;
 mod ports;
 mod process;
+mod prometheus;
 mod scratch;
+mod script;
 mod servers;
 mod wait;
 
@@ -38,6 +40,7 @@ pub use self::{
     kubelet::FakeKubelet,
     ports::Port,
     process::{Process, Signal, command_for, is_alive},
+    prometheus::{Prometheus, require_prometheus},
     servers::Etcd,
     wait::eventually,
 };

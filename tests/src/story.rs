@@ -14,6 +14,8 @@
 //! $ cat > file <<END                        lines after `| ` belong to the command
 //! | text
 //! | END
+//! % prometheus start                        a workload that serves the files in `served`, and a
+//!                                           Prometheus that scrapes its /metrics; `kill` ends both
 //! % unless sandbox: it calls no webhooks    what follows is left out on that bed, for this reason,
 //! % end                                     up to here
 //! ```

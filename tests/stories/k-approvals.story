@@ -54,7 +54,25 @@ $ cat > bin/as <<'END'
 | END
 $ chmod +x bin/as; as kim whoami
 > kim, operator of … at …, in sre
+
+# How it would roll out is seen before it is applied, and the same afterwards.
+$ tidegate plan -f set.yaml -o json | jq -r '.plans[].waves[] | "\(.name): \(.clusters | join(" ")); \(.before // [] | join(" "))"'
+> dev: dev-1; 
+> prod: prod-1; approval by 2 people of group sre (required), group release, not by its authors
+$ tidegate get sets -o name
 $ tidegate apply -f set.yaml
+~30s $ COLUMNS=200 tidegate plan web | tr -s ' '
+> Set: web
+> Project: default
+> Done: at once, if whoever must approve does so at once
+> Waves:
+>  WAVE CLUSTERS AT ONCE BEGINS TAKES WAITS FOR
+>  dev 1 1 now 0s -
+>  prod 1 1 now 0s approval by 2 people of group sre (required), group release, not by its authors
+> Order:
+>  WAVE CLUSTERS, AS THEY FOLLOW EACH OTHER
+>  dev dev-1
+>  prod prod-1
 ~60s $ tidegate run explain --set web -o json | jq -r '.blocking[] | select(.code == "Approval") | "\(.message)\n\(.clears)"'
 > the gate before wave prod needs the approval of 2 people, one of them by group sre for content …
 > 2 approvals of run … before wave prod

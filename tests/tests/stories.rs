@@ -12,7 +12,7 @@
 use std::path::Path;
 
 use tidegate_tests::{
-    harness::require_real,
+    harness::{require_prometheus, require_real},
     story::{self, bed::Bed},
 };
 use tokio::sync::Semaphore;
@@ -27,6 +27,11 @@ fn tell(file: &str, bed: Bed) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("stories")
         .join(file);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let measures = text.lines().any(|line| line == "% prometheus start");
+    if measures && require_prometheus(&format!("{file} on {bed}")).is_none() {
+        return;
+    }
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let told = runtime.block_on(async {
         let _turn = match bed {
@@ -102,8 +107,13 @@ stories! {
         => "m-newer-commits.story",
     a_region_is_away_for_a_wave on [redb => Redb]
         => "m-region-away.story",
+    a_cluster_gets_what_it_is_owed_before_anything_newer on [redb => Redb]
+        => "m-region-deferred.story",
     a_run_brings_what_its_release_says_within_the_second_of_a_commit on [redb => Redb]
         => "m-same-second.story",
     two_people_at_once_are_heard_in_some_order on [redb => Redb]
         => "m-two-at-once.story",
+    a_bad_metric_takes_the_canary_back_and_nobody_else on [redb => Redb, sandbox => Sandbox]
+        => "n-bad-metric.story",
+    no_data_is_no_pass on [sandbox => Sandbox] => "n-what-is-measured.story",
 }

@@ -115,7 +115,7 @@ fn what_the_page_says_is_refused_is_refused() {
             "gates.after",
         ),
         (
-            "  strategy: {type: Waves, waves: [{name: a, analysis: [{name: n, http: {url: 'http://me:pw@h/'}, pass: '< 1'}]}]}\n",
+            "  strategy: {type: Waves, waves: [{name: a, analysis: [{name: errors, http: {url: 'http://me:pw@h/'}, pass: '< 1'}]}]}\n",
             "credentials for providers are not supported yet",
         ),
     ] {

@@ -1,6 +1,6 @@
 //! `tidegate audit …`.
 
-use std::str::FromStr;
+use std::{path::PathBuf, str::FromStr};
 
 use clap::{Args, Subcommand};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
@@ -15,6 +15,8 @@ pub enum AuditCommand {
     Log(Box<AuditLog>),
     /// Check on this machine that no decision was changed, removed or moved.
     Verify(AuditVerify),
+    /// Write every decision of a project into a file that `audit verify` checks without a hub.
+    Export(AuditExport),
 }
 
 /// Options of `audit log`.
@@ -59,6 +61,9 @@ pub struct AuditVerify {
     /// --project.
     #[arg(long, value_name = "SEQUENCE=HASH")]
     pub noted: Vec<Noted>,
+    /// Check an export instead of what a hub tells; - for standard input. No hub is asked.
+    #[arg(long, value_name = "FILE|-")]
+    pub file: Option<PathBuf>,
 }
 
 const VERIFY: &str = "\
@@ -68,7 +73,28 @@ from the hub, and hand it over next time with --noted.
 
 Examples:
   tidegate audit verify
-  tidegate audit verify -p shop --noted 41=sha256:0d3c5d8b80b487de089fe77deaf89745f79b99eaecd46b275de5939b896c5880";
+  tidegate audit verify -p shop --noted 41=sha256:0d3c5d8b80b487de089fe77deaf89745f79b99eaecd46b275de5939b896c5880
+  tidegate audit verify --file shop.jsonl";
+
+/// Options of `audit export`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = EXPORT)]
+pub struct AuditExport {
+    /// The project [default: `default`]; _ is the fleet's: clusters, tokens, people, sources.
+    #[arg(short, long, env = "TIDEGATE_PROJECT", value_name = "NAME")]
+    pub project: Option<String>,
+    /// A new file to write instead of standard output.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+const EXPORT: &str = "\
+Each decision is one line of JSON, oldest first, whatever --output says. The chain is checked on the
+way: one that does not hold is written all the same, as far as the hub tells it, and ends with 1.
+
+Examples:
+  tidegate audit export -p shop --out shop.jsonl
+  tidegate audit export | jq -r 'select(.actor == \"kim\") | .action'";
 
 /// From when on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,16 +1,21 @@
-//! `audit log` and `audit verify`.
+//! `audit log`, `audit verify` and `audit export`.
 //!
 //! Owns which chains are checked and what is told of them. Whether a chain holds is decided by the
 //! function by which the hub makes it.
 
 mod chain;
+mod export;
 
 use std::collections::BTreeSet;
 
 use serde::Serialize;
 use tidegate_proto::v1 as wire;
 
-use self::chain::{Checked, check};
+pub(super) use self::export::verify as verify_file;
+use self::{
+    chain::{Checked, check},
+    export::export,
+};
 use super::{
     list::{audit, list},
     watch::watch,
@@ -35,6 +40,7 @@ pub(super) async fn run(
     match command {
         AuditCommand::Log(options) => log(hub, options, output).await,
         AuditCommand::Verify(options) => verify(hub, options, output).await,
+        AuditCommand::Export(options) => export(hub, options, output).await,
     }
 }
 
@@ -86,7 +92,9 @@ fn select(records: &mut Vec<wire::AuditRecord>, options: &AuditLog, now_ms: i64)
 /// What is refused before a hub is asked.
 pub(super) fn check_options(command: &AuditCommand) -> Result<(), Error> {
     match command {
-        AuditCommand::Verify(options) if !options.noted.is_empty() && options.project.is_none() => {
+        AuditCommand::Verify(options)
+            if !options.noted.is_empty() && options.project.is_none() && options.file.is_none() =>
+        {
             Err(Error::Usage(
                 "--noted is of one chain: say of which with --project".to_owned(),
             ))
@@ -111,6 +119,11 @@ async fn verify(hub: &Hub, options: &AuditVerify, output: &mut Output) -> Result
         chains.push(check(hub, &project, &options.noted).await?);
     }
     show(&chains, output)?;
+    judge(&chains)
+}
+
+/// Fails where a chain does not hold.
+fn judge(chains: &[Checked]) -> Result<(), Error> {
     let broken = chains.iter().filter_map(|chain| chain.problem.as_deref());
     let broken: Vec<_> = broken.collect();
     if broken.is_empty() {
@@ -118,7 +131,7 @@ async fn verify(hub: &Hub, options: &AuditVerify, output: &mut Output) -> Result
     }
     Err(Error::Audit(format!(
         "{}\nsomebody changed what the hub stored, or what answers is not the hub: keep a copy \
-         (`tidegate audit log -o json`), compare it with a backup of the hub's store, and look who \
+         (`tidegate audit export`), compare it with a backup of the hub's store, and look who \
          could write there",
         broken.join("\n")
     )))

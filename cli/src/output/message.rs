@@ -31,7 +31,7 @@ macro_rules! described {
 described! {
     Application, ApplicationSet, AppliedObject, ApproveHoldResponse, AuditRecord, Cluster,
     CreateJoinTokenResponse, CreateUserResponse, DeleteApplicationSetResponse, DeleteWavePlanResponse, ExplainApplicationResponse, ExplainRunResponse,
-    DiffReleasesResponse, Event, EventGap, GetTraceResponse, Hold, ObjectState, Pin, PreviewResponse, Release, RemoveClusterResponse, RollbackChange, Run, Source, SyncedApplication, UnpinResponse,
+    DiffReleasesResponse, Event, EventGap, GetTraceResponse, Hold, ObjectState, Pin, PlanResponse, PreviewResponse, Release, RemoveClusterResponse, RollbackChange, Run, Source, SyncedApplication, UnpinResponse,
     WavePlan, WhoAmIResponse,
 }
 

@@ -1,4 +1,4 @@
-//! `audit log` and `audit verify`: everything is read, and every way to tamper is found.
+//! `audit log`, `audit verify` and `audit export`: everything is read, and every way to tamper is found.
 
 use crate::{ledger, world::World};
 
@@ -93,4 +93,89 @@ async fn what_was_noted_down_shows_a_cut_and_a_rewritten_chain() {
     );
     let told = world.line(&format!("audit verify {noted}")).await.failed(2);
     assert!(told.contains("--project"), "{told}");
+}
+
+#[tokio::test]
+async fn an_export_is_checked_without_a_hub_as_the_hub_would_be() {
+    let world = World::new();
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let ran = world
+        .line(&format!("audit export --out {}", at("default")))
+        .await;
+    let last = ledger::audit("default").pop().unwrap();
+    assert!(
+        ran.err.contains(&format!(
+            "project default: 4 records fit and end with 4={}",
+            last.hash
+        )),
+        "{ran:?}"
+    );
+    ran.ok();
+    let text = std::fs::read_to_string(at("default")).unwrap();
+    assert_eq!(world.line("audit export").await.ok(), text);
+    let verify = |name: &str| format!("audit verify --file {}", at(name));
+    let told = world.line(&verify("default")).await.ok();
+    assert!(told.contains("4 records fit, the chain holds"), "{told}");
+
+    let lines: Vec<_> = text.lines().collect();
+    let write = |name: &str, lines: &[&str]| std::fs::write(at(name), lines.join("\n")).unwrap();
+    write("removed", &[lines[0], lines[2], lines[3]]);
+    write("swapped", &[lines[0], lines[2], lines[1], lines[3]]);
+    let other = lines[1].replace("run.", "set.");
+    assert_ne!(other, lines[1]);
+    write("changed", &[lines[0], &other, lines[2], lines[3]]);
+    write("cut", &lines[..3]);
+    for (name, word) in [
+        ("removed", "at record 3: expected record 2, found 3"),
+        ("swapped", "at record 3: expected record 2, found 3"),
+        ("changed", "at record 2: its content was changed"),
+    ] {
+        let told = world.line(&verify(name)).await.failed(1);
+        assert!(told.contains(word), "{name}: {told}");
+    }
+    // Nothing but a note of its end shows a cut.
+    world.line(&verify("cut")).await.ok();
+    let noted = format!("{} --noted {}={}", verify("cut"), last.sequence, last.hash);
+    let told = world.line(&noted).await.failed(1);
+    assert!(told.contains("record 4 of project default"), "{told}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_export_is_told_with_its_line_and_none_is_overwritten() {
+    let world = World::new();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("export");
+    let line = format!("audit export --out {}", path.display());
+    world.line(&line).await.ok();
+    let told = world.line(&line).await.failed(1);
+    assert!(told.contains("exists"), "{told}");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let first = text.lines().next().unwrap();
+    let verify = format!("audit verify --file {}", path.display());
+    let more = first.replacen('{', "{\"note\": \"unsealed\", ", 1);
+    let project = first.replacen("default", "other", 1);
+    for (text, word) in [
+        ("", ":1: it holds no record"),
+        ("{}\n", ":1: it is no line of an export: missing field"),
+        (
+            &format!("{first}\n{more}\n"),
+            ":2: it is no line of an export: unknown field",
+        ),
+        (
+            &format!("{first}\n{project}\n"),
+            ":2: it is of project other, and the chain is of default",
+        ),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        let told = world.line(&verify).await.failed(1);
+        assert!(told.contains(word), "{told}");
+    }
+    // Of a chain that does not hold a copy is kept all the same.
+    let kept = folder.path().join("changed");
+    let line = format!("audit export -p changed --out {}", kept.display());
+    let told = world.line(&line).await.failed(1);
+    assert!(told.contains("at record 2"), "{told}");
+    let kept = std::fs::read_to_string(kept).unwrap();
+    assert_eq!(kept.lines().count(), ledger::audit("changed").len());
 }

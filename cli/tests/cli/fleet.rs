@@ -17,7 +17,7 @@ use tidegate_proto::v1::{self as wire, fleet_server::Fleet};
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 
-use crate::{applied, data, happenings, insight, ledger, pages::lists, pki::Authority};
+use crate::{applied, data, happenings, insight, ledger, pages::lists, pki::Authority, plans};
 
 /// Answers.
 pub(crate) struct Canned {
@@ -383,6 +383,22 @@ impl Fleet for Canned {
     ) -> Result<Response<wire::PreviewResponse>, Status> {
         let request = self.hear(request, |request| &request.set).await?;
         Ok(Response::new(insight::preview(&request.set)))
+    }
+
+    async fn plan(
+        &self,
+        request: Request<wire::PlanRequest>,
+    ) -> Result<Response<wire::PlanResponse>, Status> {
+        let request = self.hear(request, |request| &request.set).await?;
+        Ok(Response::new(plans::plan(&request.set)))
+    }
+
+    async fn plan_apply(
+        &self,
+        request: Request<wire::PlanApplyRequest>,
+    ) -> Result<Response<wire::PlanResponse>, Status> {
+        self.hear(request, |_| "").await?;
+        Ok(Response::new(plans::plan("broken")))
     }
 
     async fn preview_apply(

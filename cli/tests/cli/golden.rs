@@ -5,6 +5,7 @@ use crate::{data, world::World};
 /// Every command that shows or does something, with its happy path.
 const COMMANDS: &[&str] = &[
     "diff web",
+    "plan web",
     "release diff web 7 8",
     "trace deployment/web -n shop --cluster prod-eu-1",
     "trace cm/old --cluster prod-eu-1",

@@ -23,6 +23,7 @@ mod ledger;
 mod offline;
 mod pages;
 mod pki;
+mod plans;
 mod reach;
 mod terminal;
 mod trust;

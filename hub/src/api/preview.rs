@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The most sets that one call looks at.
-const SETS: usize = 20;
+pub(super) const SETS: usize = 20;
 
 /// Applications that cannot be rendered, by why.
 type Unrendered = BTreeMap<String, Vec<Place>>;
@@ -67,7 +67,27 @@ impl FleetApi {
         actor: &str,
         request: &wire::PreviewApplyRequest,
     ) -> Result<wire::PreviewResponse, Status> {
-        let checked = self.check(&request.files)?;
+        let (state, sets) = self.as_if_applied(actor, &request.files)?;
+        if sets.is_empty() {
+            return Err(Status::invalid_argument(
+                "the documents hold no application set: a wave plan changes in which order releases \
+                 roll out, and nothing of what they bring",
+            ));
+        }
+        if sets.len() > SETS {
+            return Err(too_many(sets.len(), "preview fewer files at once"));
+        }
+        self.preview_all(&state, &sets, &At::default(), request.filter.as_ref())
+            .await
+    }
+
+    /// The view with these documents applied, and which sets they hold.
+    pub(super) fn as_if_applied(
+        &self,
+        actor: &str,
+        files: &[wire::SourceFile],
+    ) -> Result<(State, Vec<(String, String)>), Status> {
+        let checked = self.check(files)?;
         let mut state = self.db.read().clone();
         let mut sets = Vec::new();
         for item in &checked {
@@ -81,17 +101,7 @@ impl FleetApi {
                 sets.push((object.project, object.name));
             }
         }
-        if sets.is_empty() {
-            return Err(Status::invalid_argument(
-                "the documents hold no application set: a wave plan changes in which order releases \
-                 roll out, and nothing of what they bring",
-            ));
-        }
-        if sets.len() > SETS {
-            return Err(too_many(sets.len(), "preview fewer files at once"));
-        }
-        self.preview_all(&state, &sets, &At::default(), request.filter.as_ref())
-            .await
+        Ok((state, sets))
     }
 
     async fn preview_all(
@@ -233,13 +243,13 @@ fn meant(state: &State, request: &wire::PreviewRequest) -> Result<Vec<(String, S
     }
 }
 
-fn too_many(count: usize, advice: &str) -> Status {
+pub(super) fn too_many(count: usize, advice: &str) -> Status {
     Status::invalid_argument(format!(
         "there are {count} sets, and one preview looks at {SETS} at most: {advice}"
     ))
 }
 
-fn in_set(status: &Status, project: &str, name: &str) -> Status {
+pub(super) fn in_set(status: &Status, project: &str, name: &str) -> Status {
     Status::new(
         status.code(),
         format!("set {name} in project {project}: {}", status.message()),

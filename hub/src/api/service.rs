@@ -204,6 +204,20 @@ impl Fleet for FleetApi {
             .map(Response::new)
     }
 
+    async fn plan(&self, request: Request<wire::PlanRequest>) -> Answer<wire::PlanResponse> {
+        self.plan_set(request.get_ref()).map(Response::new)
+    }
+
+    async fn plan_apply(
+        &self,
+        request: Request<wire::PlanApplyRequest>,
+    ) -> Answer<wire::PlanResponse> {
+        let actor = actor(&request)?;
+        self.plan_documents(&actor, request.get_ref())
+            .await
+            .map(Response::new)
+    }
+
     async fn diff_releases(
         &self,
         request: Request<wire::DiffReleasesRequest>,

@@ -12,6 +12,7 @@ mod holding;
 mod listing;
 mod objects;
 mod people;
+mod planning;
 mod plans;
 mod previewing;
 mod running;

@@ -34,6 +34,7 @@ use super::{
     meter::{Budget, Meter},
     mirror::{self, Mirror},
 };
+use crate::pem::certificates;
 
 type Dialled<'a, 'repo> = Connection<'a, 'a, 'repo, Box<dyn Transport + Send>>;
 
@@ -319,14 +320,4 @@ fn is_of_our_disk(error: &(dyn std::error::Error + 'static)) -> bool {
             Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge | Kind::ReadOnlyFilesystem
         )
     })
-}
-
-/// Reads certificate authorities from a PEM file.
-pub(super) fn certificates(path: &std::path::Path) -> io::Result<Vec<reqwest::Certificate>> {
-    let pem = std::fs::read(path)?;
-    let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(io::Error::other)?;
-    if certificates.is_empty() {
-        return Err(io::Error::other("it holds no certificate in PEM form"));
-    }
-    Ok(certificates)
 }

@@ -56,8 +56,10 @@ const TABLE: &[(&str, Requirement)] = &[
     ("/tidegate.v1.Fleet/GetTrace", VIEWER),
     ("/tidegate.v1.Fleet/ListObjects", VIEWER),
     ("/tidegate.v1.Fleet/ExplainApplication", VIEWER),
+    ("/tidegate.v1.Fleet/Plan", VIEWER),
     // The documents may name any repository that the hub's credentials open: as much as applying.
     ("/tidegate.v1.Fleet/PreviewApply", OPERATOR),
+    ("/tidegate.v1.Fleet/PlanApply", OPERATOR),
     ("/tidegate.v1.Fleet/Apply", OPERATOR),
     ("/tidegate.v1.Fleet/DeleteApplicationSet", OPERATOR),
     ("/tidegate.v1.Fleet/DeleteWavePlan", OPERATOR),
@@ -378,7 +380,7 @@ mod tests {
             ("Enrollment" | "AgentLink", _) => Requirement::Cluster,
             ("Fleet", name) if reads.iter().any(|read| name.starts_with(read)) => VIEWER,
             // Of what is applied; of a document it may be any repository.
-            ("Fleet", "Preview") => VIEWER,
+            ("Fleet", "Preview" | "Plan") => VIEWER,
             ("Fleet", name) if administers.contains(&name) => ADMIN,
             ("Fleet", _) => OPERATOR,
             other => panic!("a new service: {other:?}"),

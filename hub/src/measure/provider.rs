@@ -3,16 +3,20 @@
 //! Owns the HTTP client: how long it waits, how much it reads, whom it follows. Never reads an answer:
 //! `answer` does. Whatever goes wrong is the reason why there is no number, never an error of the hub.
 
-use std::time::Duration;
+use std::{io, path::PathBuf, time::Duration};
 
 use reqwest::{Client, Response, Url, redirect};
 use tidegate_model::strategy::Analysis;
 use tidegate_waves::Outcome;
 
-use super::answer;
+use super::{
+    answer,
+    hosts::{self, Host},
+};
+use crate::pem::certificates;
 
 /// How long a provider may take in all.
-pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 /// The most that is read of an answer, in bytes.
 pub(super) const MOST_BYTES: usize = 1 << 20;
 /// Redirects that are followed.
@@ -24,25 +28,58 @@ pub enum Error {
     /// The HTTP client.
     #[error("failed to set up the HTTP client for analyses")]
     Client(#[source] reqwest::Error),
+    /// The file with certificate authorities.
+    #[error("failed to use {} of --analysis-ca-file", path.display())]
+    Authorities {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: io::Error,
+    },
 }
 
-/// The client. Cheap to clone.
+/// Whom the hub asks, and whom it believes.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The hosts that may be asked; none for every host.
+    pub hosts: Vec<Host>,
+    /// Certificate authorities in PEM that are trusted besides the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Asks providers. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(super) struct Provider {
+pub struct Provider {
     client: Client,
     timeout: Duration,
+    hosts: Vec<Host>,
 }
 
 impl Provider {
-    pub(super) fn new(timeout: Duration) -> Result<Self, Error> {
-        let client = Client::builder()
+    /// One that waits as long as an installation's does.
+    ///
+    /// # Errors
+    ///
+    /// When the certificate authorities cannot be used.
+    pub fn new(options: Options) -> Result<Self, Error> {
+        Self::with_timeout(options, TIMEOUT)
+    }
+
+    pub(super) fn with_timeout(options: Options, timeout: Duration) -> Result<Self, Error> {
+        let mut builder = Client::builder()
             .timeout(timeout)
             .redirect(redirect::Policy::custom(follow))
-            .user_agent(concat!("tidegate-hub/", env!("CARGO_PKG_VERSION")))
-            .build();
-        client
-            .map(|client| Self { client, timeout })
-            .map_err(Error::Client)
+            .user_agent(concat!("tidegate-hub/", env!("CARGO_PKG_VERSION")));
+        if let Some(path) = options.ca_file {
+            let authorities =
+                certificates(&path).map_err(|source| Error::Authorities { path, source })?;
+            builder = builder.tls_certs_merge(authorities);
+        }
+        Ok(Self {
+            client: builder.build().map_err(Error::Client)?,
+            timeout,
+            hosts: options.hosts,
+        })
     }
 
     /// The number that an analysis asks for, as it is written, or why there is none.
@@ -63,6 +100,7 @@ impl Provider {
     }
 
     async fn get(&self, url: Url) -> Result<(u16, Vec<u8>), String> {
+        hosts::check(&self.hosts, &url)?;
         let accept = reqwest::header::ACCEPT;
         let request = self.client.get(url).header(accept, "application/json");
         let answered = async {

@@ -19,6 +19,8 @@ use tokio::{net::TcpListener, sync::watch};
 use super::*;
 use crate::testing::world::{World, waves};
 
+mod access;
+
 /// A provider whose answers a test chooses by path and query.
 struct Fake {
     address: SocketAddr,
@@ -107,7 +109,7 @@ fn analysis(provider: &serde_json::Value) -> Analysis {
 }
 
 fn provider() -> Provider {
-    Provider::new(Duration::from_millis(500)).unwrap()
+    Provider::with_timeout(Options::default(), Duration::from_millis(500)).unwrap()
 }
 
 #[tokio::test]
@@ -257,7 +259,7 @@ async fn soaking(url: &str, more: &serde_json::Value) -> (World, CancellationTok
     world.settle().await;
     let stop = CancellationToken::new();
     let measured = world.hub.evidence.measured().clone();
-    let measurer = Measurer::new(world.hub.db.clone(), measured).unwrap();
+    let measurer = Measurer::new(world.hub.db.clone(), measured, provider());
     tokio::spawn(measurer.run(stop.clone()));
     world.recover().await;
     (world, stop)

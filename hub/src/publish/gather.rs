@@ -19,7 +19,7 @@ use tidegate_model::{
     cluster::Cluster,
     deny::{self, Deny},
     digest::Digest,
-    ids::{AppUid, SetUid},
+    ids::{AppUid, Generation, SetUid},
     release::{ReleaseEntry, SourceCommit},
     source::{RepoRevision, Source},
 };
@@ -77,7 +77,11 @@ pub struct Inputs {
     clusters: Vec<Cluster>,
     commits: BTreeMap<RepoRevision, Known>,
     running: BTreeMap<AppUid, Digest>,
-    /// Revisions of the records that `pass` compares with.
+    /// What `pass` asks of the stored applications. Nobody else writes the rest of what it compares
+    /// with, and what a run learns of them (evidence, last known good) is none of its business: a
+    /// publication need not follow every step.
+    stored: Vec<(AppUid, Generation, bool)>,
+    /// Revisions of the other records that `pass` compares with.
     marks: Vec<u64>,
 }
 
@@ -93,18 +97,14 @@ impl Inputs {
     pub fn of(state: &State, set: &Row<SetRecord>) -> Self {
         let record = &set.record;
         let mut marks = vec![set.revision];
-        marks.extend(state.apps_of(record).map(|row| row.revision));
         marks.extend(state.pins_of(record).map(|row| row.revision));
         marks.extend(state.denies_of(record).map(|row| row.revision));
         marks.extend(state.holds_of(record).map(|row| row.revision));
         marks.extend(state.restored_of(record).map(|row| row.revision));
         marks.extend(state.reissue(record).map(|row| row.revision));
-        marks.extend(
-            record
-                .latest_run
-                .and_then(|id| state.run(id))
-                .map(|row| row.revision),
-        );
+        let stored = state
+            .apps_of(record)
+            .map(|row| (row.record.uid, row.record.generation, row.record.vanished));
         let known = |source: &crate::records::SourceRecord| Known {
             commit: source.commit.clone(),
             error: source.error.clone(),
@@ -125,6 +125,7 @@ impl Inputs {
                 .map(|row| (row.source.clone(), known(row)))
                 .collect(),
             running: running.collect(),
+            stored: stored.collect(),
             marks,
         }
     }
@@ -257,7 +258,7 @@ impl Gatherer {
         Ok(candidate)
     }
 
-    /// Who wrote the commits. A pass follows every step of a run, so each is read once. Where a gate
+    /// Who wrote the commits. A pass follows every assignment of a run, so each is read once. Where a gate
     /// keeps authors from approving, nothing is released whose author is not known.
     async fn add_authors(&self, inputs: &Inputs, candidate: &mut Candidate) {
         for SourceCommit { source, commit } in &candidate.commits {

@@ -94,7 +94,7 @@ async fn a_running_hub_sweeps_its_blobs() {
 }
 
 #[tokio::test]
-async fn a_git_file_that_cannot_be_used_stops_the_hub_and_is_named_with_its_flag() {
+async fn a_file_that_cannot_be_used_stops_the_hub_and_is_named_with_its_flag() {
     let dir = tempfile::tempdir().unwrap();
     new_hub(dir.path()).await;
     let missing = dir.path().join("missing");
@@ -103,6 +103,7 @@ async fn a_git_file_that_cannot_be_used_stops_the_hub_and_is_named_with_its_flag
         "--git-ca-file",
         "--git-ssh-key",
         "--git-ssh-known-hosts",
+        "--analysis-ca-file",
     ] {
         let value = format!("{flag}={}", missing.display());
         let options = options(dir.path(), &[&value]);

@@ -184,6 +184,29 @@ impl World {
         panic!("the passes never come to rest");
     }
 
+    /// Release 1 has gone through without cluster 2, which was silent.
+    pub(crate) async fn in_debt() -> Self {
+        let more = json!({"unreachable": {"grace": "1m", "then": "defer"}});
+        let mut world = Self::new(&waves(&["edge"], &more), 2, 1).await;
+        world.label(1, "edge").await;
+        world.label(2, "edge").await;
+        world.connect_only(&[1]);
+        world.publish("a").await;
+        world.settle().await;
+        world.recover().await;
+        world.recover().await;
+        let run = world.run();
+        assert_eq!((run.state, run.owes), (RunState::Succeeded, true));
+        assert_eq!(world.running()["web-2"], None);
+        world
+    }
+
+    /// The agents of these clusters have a session, and no others.
+    pub(crate) fn connect_only(&mut self, clusters: &[u128]) {
+        let connect = |n: &u128| Agent::connect(&self.hub.sessions, cluster_uid(*n));
+        self.agents = clusters.iter().map(connect).collect();
+    }
+
     /// Every agent opens a session, and says nothing.
     pub(crate) fn connect(&mut self) {
         let clusters: BTreeSet<_> = self.apps().iter().map(|app| app.app.cluster).collect();

@@ -13,6 +13,7 @@ mod effect;
 mod evidence;
 mod explain;
 mod facts;
+mod forecast;
 pub mod invariants;
 mod limits;
 mod measure;
@@ -32,6 +33,7 @@ pub use self::{
     effect::{Action, Assign, AssignKind, Audit, Effect, Step},
     explain::{BlockCode, Blocking, explain},
     facts::{AppFacts, ClusterFacts, Evidence, Facts},
+    forecast::{WaveForecast, forecast},
     limits::Limits,
     measure::{Measure, Outcome, SampleId, due},
     outlook::{WaveWindows, outlook},

@@ -4,7 +4,10 @@
 //! members that were planned: who is removed on the way changes no allowance (invariant 35). Never
 //! counts who failed: the steps do.
 
-use tidegate_model::{run::Run, strategy::BudgetMode};
+use tidegate_model::{
+    run::Run,
+    strategy::{BudgetMode, Wave},
+};
 
 use crate::{
     mutant::{self, Mutant},
@@ -34,7 +37,11 @@ impl Limits {
             .waves
             .get(wave)
             .map_or((0, 0), |wave| (wave.members.len(), wave.concurrency));
-        let spec = wave_of(run, wave);
+        Self::planned(&wave_of(run, wave), members, concurrency)
+    }
+
+    /// Those of a wave for which so many members are planned.
+    pub(crate) fn planned(spec: &Wave, members: usize, concurrency: usize) -> Self {
         Self {
             concurrency,
             unavailable: spec

@@ -20,6 +20,7 @@ mod deferring;
 mod exhaustive;
 mod failing;
 mod fixture;
+mod forecasting;
 mod going_back;
 mod history;
 mod measuring;

@@ -2330,6 +2330,76 @@ pub struct PreviewApplyRequest {
     #[prost(message, optional, tag = "2")]
     pub filter: ::core::option::Option<DiffFilter>,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PlanRequest {
+    #[prost(string, tag = "1")]
+    pub project: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub set: ::prost::alloc::string::String,
+    /// How long a member is taken to need from its assignment to health, its wave's health window not
+    /// counted.
+    #[prost(int64, tag = "3")]
+    pub each_ms: i64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PlanApplyRequest {
+    #[prost(message, repeated, tag = "1")]
+    pub files: ::prost::alloc::vec::Vec<SourceFile>,
+    #[prost(int64, tag = "2")]
+    pub each_ms: i64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PlanResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub plans: ::prost::alloc::vec::Vec<RolloutPlan>,
+    /// By the hub's clock: when the waves are taken to begin.
+    #[prost(int64, tag = "2")]
+    pub now_ms: i64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RolloutPlan {
+    #[prost(string, tag = "1")]
+    pub project: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub set: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "3")]
+    pub waves: ::prost::alloc::vec::Vec<WaveOfPlan>,
+    /// Clusters that no wave picks; they keep what they run.
+    #[prost(string, repeated, tag = "4")]
+    pub excluded: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What keeps it from being planned, or left out of the plan.
+    #[prost(string, repeated, tag = "5")]
+    pub problems: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WaveOfPlan {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// In the order in which they would be assigned.
+    #[prost(string, repeated, tag = "2")]
+    pub clusters: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// So many are under way at once.
+    #[prost(uint32, tag = "3")]
+    pub at_once: u32,
+    /// At the earliest; 0 where a window of this or an earlier wave does not open in sight.
+    #[prost(int64, tag = "4")]
+    pub begins_ms: i64,
+    #[prost(int64, tag = "5")]
+    pub ends_ms: i64,
+    /// How much of that is after the last member is healthy.
+    #[prost(int64, tag = "6")]
+    pub soaks_ms: i64,
+    /// What else must be given, in words.
+    #[prost(string, repeated, tag = "7")]
+    pub before: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "8")]
+    pub after: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "9")]
+    pub analyses: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Somebody must approve it; begin and end are as if that took no time.
+    #[prost(bool, tag = "10")]
+    pub asks_people: bool,
+}
 /// Which applications are told of; all of them are expanded and compared.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DiffFilter {
@@ -3471,6 +3541,47 @@ pub mod fleet_client {
                 .insert(GrpcMethod::new("tidegate.v1.Fleet", "DiffReleases"));
             self.inner.unary(req, path, codec).await
         }
+        /// In which waves a release of a set, or of documents that are not applied yet, would roll out, and
+        /// how long that takes if nothing goes wrong. They change nothing.
+        pub async fn plan(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PlanRequest>,
+        ) -> std::result::Result<tonic::Response<super::PlanResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/tidegate.v1.Fleet/Plan");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("tidegate.v1.Fleet", "Plan"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn plan_apply(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PlanApplyRequest>,
+        ) -> std::result::Result<tonic::Response<super::PlanResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tidegate.v1.Fleet/PlanApply",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tidegate.v1.Fleet", "PlanApply"));
+            self.inner.unary(req, path, codec).await
+        }
         /// From an object in a cluster to the commit that brought it.
         /// Why an application is in its state, and what would change that.
         pub async fn explain_application(
@@ -3981,6 +4092,16 @@ pub mod fleet_server {
             tonic::Response<super::DiffReleasesResponse>,
             tonic::Status,
         >;
+        /// In which waves a release of a set, or of documents that are not applied yet, would roll out, and
+        /// how long that takes if nothing goes wrong. They change nothing.
+        async fn plan(
+            &self,
+            request: tonic::Request<super::PlanRequest>,
+        ) -> std::result::Result<tonic::Response<super::PlanResponse>, tonic::Status>;
+        async fn plan_apply(
+            &self,
+            request: tonic::Request<super::PlanApplyRequest>,
+        ) -> std::result::Result<tonic::Response<super::PlanResponse>, tonic::Status>;
         /// From an object in a cluster to the commit that brought it.
         /// Why an application is in its state, and what would change that.
         async fn explain_application(
@@ -5109,6 +5230,92 @@ pub mod fleet_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DiffReleasesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tidegate.v1.Fleet/Plan" => {
+                    #[allow(non_camel_case_types)]
+                    struct PlanSvc<T: Fleet>(pub Arc<T>);
+                    impl<T: Fleet> tonic::server::UnaryService<super::PlanRequest>
+                    for PlanSvc<T> {
+                        type Response = super::PlanResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PlanRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Fleet>::plan(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PlanSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tidegate.v1.Fleet/PlanApply" => {
+                    #[allow(non_camel_case_types)]
+                    struct PlanApplySvc<T: Fleet>(pub Arc<T>);
+                    impl<T: Fleet> tonic::server::UnaryService<super::PlanApplyRequest>
+                    for PlanApplySvc<T> {
+                        type Response = super::PlanResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PlanApplyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Fleet>::plan_apply(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PlanApplySvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -8,12 +8,10 @@ use std::{
     env, fmt,
     io::{self, Write as _},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
     sync::OnceLock,
 };
 
-/// The exit status of `build.sh` when a tool it needs is not installed.
-const LACKS_TOOL: i32 = 3;
+use super::script::{self, Trouble};
 
 /// Set to `1`, a test that cannot have its servers fails instead of being skipped.
 const REQUIRE: &str = "TIDEGATE_REQUIRE_REAL";
@@ -87,7 +85,8 @@ fn complete(binaries: Binaries) -> Result<Binaries, String> {
     ))
 }
 
-fn skip(test: &str, reason: &dyn fmt::Display) {
+/// Says that a test is skipped, or fails it where nothing may be.
+pub(super) fn skip(test: &str, reason: &dyn fmt::Display) {
     if env::var_os(REQUIRE).is_some_and(|value| value == "1") {
         fail(test, reason);
     }
@@ -96,8 +95,8 @@ fn skip(test: &str, reason: &dyn fmt::Display) {
 }
 
 #[expect(clippy::panic, reason = "a test that must run and cannot has failed")]
-fn fail(test: &str, reason: &dyn fmt::Display) -> ! {
-    panic!("failed to get a control plane for {test}: {reason}")
+pub(super) fn fail(test: &str, reason: &dyn fmt::Display) -> ! {
+    panic!("failed to get the servers of {test}: {reason}")
 }
 
 /// Looks at the environment first, and builds when it names nothing.
@@ -151,34 +150,17 @@ fn assets(folder: &Path) -> Found {
 }
 
 fn build() -> Found {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("controlplane/build.sh");
-    // Its stderr is the progress of minutes: shown as it comes.
-    let run = Command::new("bash")
-        .arg(&script)
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output();
-    let output = match run {
-        Ok(output) => output,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Found::None("bash is not installed; the control plane's build needs it".into());
-        }
-        Err(error) => return Found::Wrong(format!("failed to run {}: {error}", script.display())),
-    };
-    match output.status.code() {
-        Some(0) => {
-            let binary = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim_end());
-            binary.parent().map_or_else(
-                || Found::Wrong(format!("{} printed no path", script.display())),
-                |folder| assets(&folder.join("bin")),
-            )
-        }
-        Some(LACKS_TOOL) => Found::None(
-            "no control plane: Go is not installed, and neither KUBEBUILDER_ASSETS nor \
+    match script::run("controlplane/build.sh") {
+        Ok(binary) => binary.parent().map_or_else(
+            || Found::Wrong("controlplane/build.sh printed no path".into()),
+            |folder| assets(&folder.join("bin")),
+        ),
+        Err(Trouble::Lacks) => Found::None(
+            "no control plane: Go or bash is not installed, and neither KUBEBUILDER_ASSETS nor \
              TIDEGATE_KUBE_APISERVER and TIDEGATE_ETCD are set"
                 .into(),
         ),
-        _ => Found::Wrong(format!("{} failed; its words are above", script.display())),
+        Err(Trouble::Failed(reason)) => Found::Wrong(reason),
     }
 }
 

@@ -29,7 +29,7 @@ pub(crate) const PROBE: Duration = Duration::from_secs(5);
 const ATTEMPTS: usize = 5;
 
 /// Why a server is not up.
-enum Refusal {
+pub(super) enum Refusal {
     /// A stranger has its port.
     PortTaken,
     /// Anything else.
@@ -292,7 +292,7 @@ pub(crate) fn start_controllers(
 }
 
 /// Runs `start` on one fresh port after another until it is not a stranger's.
-async fn on_a_free_port(
+pub(super) async fn on_a_free_port(
     start: impl AsyncFn(&Port) -> Result<Process, Refusal>,
 ) -> Result<(Process, Port), Error> {
     for _ in 0..ATTEMPTS {
@@ -310,7 +310,10 @@ async fn on_a_free_port(
 }
 
 /// Waits until `probe` answers or the process ends.
-async fn until_ready<Fut>(process: Process, probe: impl Fn() -> Fut) -> Result<Process, Refusal>
+pub(super) async fn until_ready<Fut>(
+    process: Process,
+    probe: impl Fn() -> Fut,
+) -> Result<Process, Refusal>
 where
     Fut: Future<Output = Result<(), String>>,
 {
@@ -340,7 +343,7 @@ where
 }
 
 /// Whether a GET of this path succeeds within [`PROBE`].
-async fn get(client: kube::Client, path: &str) -> Result<(), String> {
+pub(super) async fn get(client: kube::Client, path: &str) -> Result<(), String> {
     let request = http::Request::get(path)
         .body(Vec::new())
         .map_err(|error| error.to_string())?;
@@ -352,7 +355,7 @@ async fn get(client: kube::Client, path: &str) -> Result<(), String> {
 }
 
 /// A client of a server without TLS and users.
-fn plain_client(url: &str) -> Result<kube::Client, Error> {
+pub(super) fn plain_client(url: &str) -> Result<kube::Client, Error> {
     let mut config = kube::Config::new(uri(url)?);
     config.default_retry = false;
     kube::Client::try_from(config).map_err(Error::kube(format!("make a client of {url}")))

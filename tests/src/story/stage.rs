@@ -5,6 +5,7 @@
 
 mod ground;
 mod installation;
+mod metrics;
 mod records;
 
 use std::{
@@ -21,6 +22,7 @@ pub use self::installation::product;
 use self::{
     ground::Ground,
     installation::{Agent, Hub},
+    metrics::Metrics,
     records::Records,
 };
 use super::bed::Bed;
@@ -38,6 +40,7 @@ pub struct Stage {
     agents: Vec<Agent>,
     hub: Option<Hub>,
     ground: Option<Ground>,
+    metrics: Option<Metrics>,
     /// Ports that take connections and never answer.
     deaf: Vec<std::net::TcpListener>,
     folder: tempfile::TempDir,
@@ -76,6 +79,7 @@ impl Stage {
             agents: Vec::new(),
             hub: None,
             ground: None,
+            metrics: None,
             deaf: Vec::new(),
             folder,
         })
@@ -117,6 +121,15 @@ impl Stage {
                 self.ground()?.hold(name, *verb == "hold")
             }
             ["deaf", file] => self.deafen(file),
+            ["prometheus", "start"] => {
+                self.metrics = Some(Metrics::start(self.path()).await?);
+                Ok(())
+            }
+            ["prometheus", "kill"] => self
+                .metrics
+                .take()
+                .map(drop)
+                .ok_or_else(|| missing("Prometheus")),
             ["cluster", name, "pause"] => self.ground()?.pause(name).await,
             ["cluster", name, "resume"] => self.ground()?.resume(name),
             _ => Err(unknown(words)),
@@ -252,7 +265,8 @@ impl Stage {
 
     /// Runs a shell command in the story's folder: exit status, standard output, standard error.
     /// `$REPO` is the repository's URL, `$HUB` the hub's, `$HUB_HEALTH` the address of its plain
-    /// port, `$HUB_PID` its process, `$STORE` the flags that say where its records are.
+    /// port, `$HUB_PID` its process, `$STORE` the flags that say where its records are, `$PROMETHEUS`
+    /// and `$WORKLOAD` the URLs of what `% prometheus start` started.
     pub async fn shell(&self, command: &str) -> (i32, String, String) {
         let mut shell = Command::from(command_for(Path::new("/bin/bash")));
         let path = std::env::var("PATH").unwrap_or_default();
@@ -273,6 +287,11 @@ impl Stage {
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .stdin(Stdio::null())
             .kill_on_drop(true);
+        if let Some(metrics) = &self.metrics {
+            shell
+                .env("PROMETHEUS", metrics.prometheus())
+                .env("WORKLOAD", metrics.workload());
+        }
         if let Some(hub) = &self.hub {
             let address = hub.address();
             shell

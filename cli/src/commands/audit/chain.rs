@@ -1,4 +1,6 @@
 //! One chain, read to its end and checked on the way.
+//!
+//! Owns what fits of it so far. Never keeps a record.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -39,36 +41,89 @@ struct Break {
     problem: String,
 }
 
-/// Reads the chain page by page; only its end is kept.
-pub(super) async fn check(hub: &Hub, project: &str, noted: &[Noted]) -> Result<Checked, Error> {
-    let mut head = audit::genesis(project);
-    let mut broken = None;
-    while broken.is_none() {
+/// A chain while it is read; only its end is kept.
+pub(super) struct Chain<'a> {
+    head: Head,
+    broken: Option<Break>,
+    noted: &'a [Noted],
+}
+
+impl<'a> Chain<'a> {
+    pub(super) fn of(project: &str, noted: &'a [Noted]) -> Self {
+        Self {
+            head: audit::genesis(project),
+            broken: None,
+            noted,
+        }
+    }
+
+    /// Goes on with these records; what stands behind the first that does not fit proves nothing.
+    pub(super) fn take(&mut self, records: &[wire::AuditRecord]) {
+        if self.broken.is_none() {
+            self.broken = follow(&mut self.head, records, self.noted).err();
+        }
+    }
+
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.is_some()
+    }
+
+    /// No more records come.
+    pub(super) fn end(self) -> Checked {
+        let broken = self.broken.or_else(|| missing(&self.head, self.noted));
+        Checked {
+            records: self.head.sequence,
+            end: match self.head.sequence {
+                0 => String::new(),
+                sequence => format!("{sequence}={}", self.head.hash),
+            },
+            broken_at: broken.as_ref().map_or(0, |it| it.at),
+            problem: broken.map(|it| it.problem),
+            project: self.head.project,
+        }
+    }
+}
+
+/// Reads the hub's chain page by page to its end and hands over every page, until `each` has enough.
+pub(super) async fn pages(
+    hub: &Hub,
+    project: &str,
+    mut each: impl FnMut(Vec<wire::AuditRecord>) -> Result<bool, Error>,
+) -> Result<(), Error> {
+    let mut after = 0;
+    loop {
         let request = wire::ListAuditRequest {
             project: project.to_owned(),
-            after: head.sequence,
+            after,
             limit: 0,
         };
         let page = hub
             .call(async |fleet| fleet.list_audit(request).await)
             .await?
             .items;
-        if page.is_empty() {
-            break;
+        // One that does not rise would be asked for for ever.
+        let last = page.last().map(|record| record.sequence);
+        let Some(last) = last.filter(|last| *last > after) else {
+            // Nothing, or what does not belong there: the chain says so.
+            each(page)?;
+            return Ok(());
+        };
+        after = last;
+        if !each(page)? {
+            return Ok(());
         }
-        broken = follow(&mut head, &page, noted).err();
     }
-    let broken = broken.or_else(|| missing(&head, noted));
-    Ok(Checked {
-        records: head.sequence,
-        end: match head.sequence {
-            0 => String::new(),
-            sequence => format!("{sequence}={}", head.hash),
-        },
-        broken_at: broken.as_ref().map_or(0, |it| it.at),
-        problem: broken.map(|it| it.problem),
-        project: head.project,
+}
+
+/// Checks the hub's chain.
+pub(super) async fn check(hub: &Hub, project: &str, noted: &[Noted]) -> Result<Checked, Error> {
+    let mut chain = Chain::of(project, noted);
+    pages(hub, project, |page| {
+        chain.take(&page);
+        Ok(!chain.is_broken())
     })
+    .await?;
+    Ok(chain.end())
 }
 
 /// Goes on with these records; `head` is then behind the last that fits.

@@ -115,3 +115,40 @@ async fn who_is_left_out_is_named_and_waited_for() {
     let words = ["cluster c1", "nobody else in its wave"];
     refused(api.control_run(skip("c1")).await, code, &words);
 }
+
+#[tokio::test]
+async fn what_a_run_that_is_over_owes_is_foretold_and_taken_away() {
+    let mut world = World::in_debt().await;
+    let api = world.hub.api();
+    let request = wire::RollbackRequest {
+        set: "web".to_owned(),
+        reason: "bad".to_owned(),
+        dry_run: true,
+        ..wire::RollbackRequest::default()
+    };
+    let told = api.rollback(ada(request)).await.unwrap().into_inner();
+    let told: Vec<_> = told.changes.iter().map(|it| it.cluster.as_str()).collect();
+    assert_eq!(
+        told,
+        ["c1"],
+        "who has it goes back, and not who never got it"
+    );
+
+    let skip = |cluster: &str| control(wire::RunVerb::Skip, cluster);
+    let code = Code::FailedPrecondition;
+    refused(api.control_run(skip("c1")).await, code, &["cluster c1"]);
+    api.control_run(skip("c2")).await.unwrap();
+    world.settle().await;
+    assert_eq!(member(&world, "c2"), MemberState::Skipped);
+    assert!(!world.run().owes);
+    refused(
+        api.control_run(skip("c2")).await,
+        code,
+        &["the run is over"],
+    );
+    world.connect_only(&[1, 2]);
+    world.publish("b").await;
+    world.settle().await;
+    world.recover().await;
+    assert!(world.all_run("b"), "{:?}", world.running());
+}

@@ -1,31 +1,8 @@
 //! What a run that is over still owes, over the store that a hub has.
 
-use tidegate_model::{ids::ClusterUid, run::MemberState};
+use tidegate_model::run::MemberState;
 
 use super::*;
-
-fn agents(world: &World, clusters: &[u128]) -> Vec<Agent> {
-    let uids = clusters.iter().map(|n| -> ClusterUid { cluster_uid(*n) });
-    uids.map(|uid| Agent::connect(&world.hub.sessions, uid))
-        .collect()
-}
-
-/// Release 1 has gone through without cluster 2, which was silent.
-async fn in_debt() -> World {
-    let more = json!({"unreachable": {"grace": "1m", "then": "defer"}});
-    let mut world = World::new(&waves(&["edge"], &more), 2, 1).await;
-    world.label(1, "edge").await;
-    world.label(2, "edge").await;
-    world.agents = agents(&world, &[1]);
-    world.publish("a").await;
-    world.settle().await;
-    world.recover().await;
-    world.recover().await;
-    let run = world.run();
-    assert_eq!((run.state, run.owes), (RunState::Succeeded, true));
-    assert_eq!(world.running()["web-2"], None);
-    world
-}
 
 fn said(world: &World) -> Vec<String> {
     let state = world.hub.db.read().clone();
@@ -37,10 +14,10 @@ fn said(world: &World) -> Vec<String> {
 
 #[tokio::test]
 async fn a_debt_outlives_the_hub_and_is_paid_before_anything_newer() {
-    let world = in_debt().await;
+    let world = World::in_debt().await;
     assert_eq!(said(&world), ["Deferred"]);
     let mut world = world.restart().await;
-    world.agents = agents(&world, &[1, 2]);
+    world.connect_only(&[1, 2]);
     world.publish("b").await;
     world.settle().await;
     let running = world.running();
@@ -69,7 +46,7 @@ async fn a_debt_outlives_the_hub_and_is_paid_before_anything_newer() {
 
 #[tokio::test]
 async fn newer_content_that_a_wave_has_proven_is_what_is_owed() {
-    let mut world = in_debt().await;
+    let mut world = World::in_debt().await;
     world.publish("b").await;
     world.settle().await;
     world.recover().await;
@@ -79,7 +56,7 @@ async fn newer_content_that_a_wave_has_proven_is_what_is_owed() {
     let owing = state.runs.iter().filter(|run| run.run.owes);
     let owing: Vec<_> = owing.map(|run| run.run.release_number).collect();
     assert_eq!(owing, [2], "one debt for one cluster");
-    world.agents = agents(&world, &[1, 2]);
+    world.connect_only(&[1, 2]);
     world.settle().await;
     assert!(world.all_run("b"), "{:?}", world.running());
     world.recover().await;

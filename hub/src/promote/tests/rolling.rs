@@ -7,6 +7,7 @@ use tidegate_model::{
 };
 
 use super::*;
+use crate::publish::gather::Inputs;
 
 #[tokio::test]
 async fn what_ran_healthy_through_its_wave_is_the_last_known_good() {
@@ -296,4 +297,27 @@ async fn facts_join_the_report_with_the_session_that_confirms_it() {
     );
     world.publish("b").await;
     assert_eq!(gather(&world).newer_release, Some(2));
+}
+
+#[tokio::test]
+async fn a_step_that_assigns_nothing_asks_for_no_publication() {
+    let mut world = World::new(&waves(&["dev"], &json!({"soak": {"time": "10m"}})), 2, 1).await;
+    world.label(1, "dev").await;
+    world.label(2, "dev").await;
+    world.connect();
+    let inputs = |world: &World| {
+        let state = world.hub.db.read();
+        Inputs::of(&state, state.set("default", "web").unwrap())
+    };
+    world.publish("a").await;
+    assert!(world.pass().await && world.pass().await, "a run begins");
+    let before = inputs(&world);
+    world.settle().await;
+    let assigned = inputs(&world);
+    assert!(before != assigned, "what is running is compared with");
+    let revision = world.hub.revision().await;
+    world.recover().await;
+    assert_eq!(world.run().state, RunState::Soaking);
+    assert!(world.hub.revision().await > revision);
+    assert!(inputs(&world) == assigned, "evidence is no content");
 }

@@ -7,7 +7,7 @@ use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 use tidegate_model::{
     run::{GatePosition, Member, MemberId, MemberState, Run, RunClock, RunState},
-    strategy::{StrategyType, Wave},
+    strategy::{Strategy, StrategyType, Wave},
 };
 
 use super::{debt::is_deferred, member};
@@ -247,9 +247,14 @@ pub(crate) fn has_begun(run: &Run, member: &Member) -> bool {
 
 /// The strategy's words on a wave; those of [`all_at_once`] where it has no waves.
 pub(crate) fn wave_of(run: &Run, wave: usize) -> Cow<'_, Wave> {
-    match run.strategy.kind {
+    spec_of(&run.strategy, wave)
+}
+
+/// The same of a strategy that no run has yet.
+pub(crate) fn spec_of(strategy: &Strategy, wave: usize) -> Cow<'_, Wave> {
+    match strategy.kind {
         StrategyType::Waves | StrategyType::RollingSync => {
-            run.strategy.waves.get(wave).map(Cow::Borrowed)
+            strategy.waves.get(wave).map(Cow::Borrowed)
         }
         StrategyType::AllAtOnce => None,
     }

@@ -1,0 +1,209 @@
+//! A chain in a file: one line of JSON a record.
+//!
+//! Owns the form of a line, and what of it the hash covers beside the record: the project. Never
+//! decides whether a chain holds.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Write as _},
+    path::Path,
+};
+
+use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
+use tidegate_proto::v1 as wire;
+
+use super::{
+    DEFAULT,
+    chain::{Chain, Checked, pages},
+    judge, show,
+};
+use crate::{
+    args::{AuditExport, AuditVerify},
+    connect::Hub,
+    error::Error,
+    output::Output,
+};
+
+/// One record. Nothing may stand beside what the hash covers.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Line {
+    project: String,
+    sequence: u64,
+    at_ms: i64,
+    actor: String,
+    action: String,
+    subject: String,
+    reason: String,
+    before: String,
+    after: String,
+    hash: String,
+    previous: String,
+}
+
+impl Line {
+    fn of(project: &str, record: wire::AuditRecord) -> Self {
+        let wire::AuditRecord {
+            sequence,
+            at_ms,
+            actor,
+            action,
+            subject,
+            reason,
+            before,
+            after,
+            hash,
+            previous,
+        } = record;
+        Self {
+            project: project.to_owned(),
+            sequence,
+            at_ms,
+            actor,
+            action,
+            subject,
+            reason,
+            before,
+            after,
+            hash,
+            previous,
+        }
+    }
+
+    fn record(self) -> (String, wire::AuditRecord) {
+        let Self {
+            project,
+            sequence,
+            at_ms,
+            actor,
+            action,
+            subject,
+            reason,
+            before,
+            after,
+            hash,
+            previous,
+        } = self;
+        let record = wire::AuditRecord {
+            sequence,
+            at_ms,
+            actor,
+            action,
+            subject,
+            reason,
+            before,
+            after,
+            hash,
+            previous,
+        };
+        (project, record)
+    }
+}
+
+/// Writes the chain of a project, and says on standard error where it ends.
+pub(super) async fn export(
+    hub: &Hub,
+    options: &AuditExport,
+    output: &mut Output,
+) -> Result<(), Error> {
+    let project = options.project.as_deref().unwrap_or(DEFAULT);
+    let mut file = match &options.out {
+        Some(path) => Some((path, create(path)?)),
+        None => None,
+    };
+    let mut chain = Chain::of(project, &[]);
+    pages(hub, project, |page| {
+        chain.take(&page);
+        let mut text = Vec::new();
+        for record in page {
+            let line = Line::of(project, record);
+            serde_json::to_writer(&mut text, &line)
+                .map_err(|error| Error::Print(error.to_string()))?;
+            text.push(b'\n');
+        }
+        match &mut file {
+            Some((path, file)) => file.write_all(&text).map_err(failed("write", path))?,
+            None => output.raw(&text)?,
+        }
+        Ok(true)
+    })
+    .await?;
+    if let Some((path, file)) = file {
+        file.as_file().sync_all().map_err(failed("write", path))?;
+        let kept = file.persist_noclobber(path).map_err(|failed| failed.error);
+        kept.map_err(failed("write", path))?;
+    }
+    let checked = chain.end();
+    let end = match checked.end.as_str() {
+        "" => "it has no record yet".to_owned(),
+        end => format!("{} records fit and end with {end}", checked.records),
+    };
+    output.note(&format!("project {project}: {end}"));
+    judge(&[checked])
+}
+
+/// Checks an export.
+pub(in crate::commands) fn verify(
+    path: &Path,
+    options: &AuditVerify,
+    output: &mut Output,
+) -> Result<(), Error> {
+    let checked = if path == Path::new("-") {
+        check(io::stdin().lock(), path, options)
+    } else {
+        let file = File::open(path).map_err(failed("read", path))?;
+        check(BufReader::new(file), path, options)
+    }?;
+    let checked = [checked];
+    show(&checked, output)?;
+    judge(&checked)
+}
+
+fn check(lines: impl BufRead, path: &Path, options: &AuditVerify) -> Result<Checked, Error> {
+    let wrong = |number: usize, problem: &str| {
+        let place = path.display();
+        Error::Audit(format!("failed to read {place}:{number}: {problem}"))
+    };
+    let mut chain = None;
+    let mut of = options.project.clone();
+    for (index, line) in lines.lines().enumerate() {
+        let line = line.map_err(failed("read", path))?;
+        let line: Line = serde_json::from_str(&line)
+            .map_err(|error| wrong(index + 1, &format!("it is no line of an export: {error}")))?;
+        let (project, record) = line.record();
+        let of = of.get_or_insert_with(|| project.clone());
+        if project != *of {
+            let problem = format!("it is of project {project}, and the chain is of {of}");
+            return Err(wrong(index + 1, &problem));
+        }
+        let chain = chain.get_or_insert_with(|| Chain::of(of, &options.noted));
+        chain.take(&[record]);
+    }
+    let none = || {
+        wrong(
+            1,
+            "it holds no record; write it with `tidegate audit export`",
+        )
+    };
+    Ok(chain.ok_or_else(none)?.end())
+}
+
+/// A file that gets its name when it is whole: half a chain holds as well as a whole one. It never
+/// takes the place of another, and only its owner reads it.
+fn create(path: &Path) -> Result<NamedTempFile, Error> {
+    if path.exists() {
+        return Err(failed("write", path)(io::ErrorKind::AlreadyExists.into()));
+    }
+    let parent = path.parent().filter(|parent| *parent != Path::new(""));
+    NamedTempFile::new_in(parent.unwrap_or(Path::new("."))).map_err(failed("write", path))
+}
+
+fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let path = path.display().to_string();
+    move |source| Error::File {
+        action,
+        path,
+        source,
+    }
+}
