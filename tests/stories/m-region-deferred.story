@@ -80,7 +80,7 @@ $ tidegate refresh web
 ~30s $ tidegate get audit -o json | jq -r '.items[] | select(.action | test("^run.(defer|pay)")) | "\(.action) \(.subject)"' | sed 's/run.[0-9a-f-]\{36\}/RUN/'
 > run.defer-member …us-1…
 > run.pay-debt …us-1…
-$ tidegate get runs --set web -o json | jq -r '.items[0] | "\(.release) \(.state)"'
+~60s $ tidegate get runs --set web -o json | jq -r '.items[0] | "\(.release) \(.state)"'
 > 3 WaitingGate
 ~60s $ tidegate run approve --set web 2>&1
 > run/… of set web, release 3, is approved (…)

@@ -156,7 +156,10 @@ impl FleetApi {
             let way = match verb {
                 RequestVerb::Retry => members::fits_retry(state, set, row)?,
                 RequestVerb::Skip => {
-                    open(&row.record.run)?;
+                    // What a run that is over still owes, a person may take away.
+                    if !row.record.run.is_live() {
+                        open(&row.record.run)?;
+                    }
                     match members::named(state, row, &request.cluster)? {
                         Some(way) => way,
                         None => return Ok(((), Changes::default())),

@@ -60,10 +60,7 @@ fn store_run(run: &Run) -> v1::Run {
         wave,
         paused,
         request,
-        soak: SoakClock {
-            done,
-            running_since,
-        },
+        soak,
         authors,
         approvals,
         gate,
@@ -91,10 +88,7 @@ fn store_run(run: &Run) -> v1::Run {
         wave: *wave as u64,
         paused: paused.map(store_paused),
         request: request.as_ref().map(store_request),
-        soak: Some(v1::WaitClock {
-            done: done.as_millis(),
-            running_since: running_since.map(millis),
-        }),
+        soak: Some(store_soak(*soak)),
         approvals: approvals.iter().map(store_approval).collect(),
         gate: gate.map(|gate| gate.stored().to_owned()),
         rollback: rollback.as_ref().map(store_rollback),
@@ -165,6 +159,17 @@ fn read_run(reader: Reader<'_>, stored: v1::Run) -> Result<Run, Error> {
         clock: read_clock(reader, reader.present("clock", clock)?)?,
         owes,
     })
+}
+
+fn store_soak(soak: SoakClock) -> v1::WaitClock {
+    let SoakClock {
+        done,
+        running_since,
+    } = soak;
+    v1::WaitClock {
+        done: done.as_millis(),
+        running_since: running_since.map(millis),
+    }
 }
 
 fn read_soak(reader: Reader<'_>, stored: v1::WaitClock) -> Result<SoakClock, Error> {

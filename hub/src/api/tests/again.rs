@@ -144,7 +144,7 @@ async fn what_a_run_that_is_over_owes_is_foretold_and_taken_away() {
     refused(
         api.control_run(skip("c2")).await,
         code,
-        &["the run is over"],
+        &["it changes no more"],
     );
     world.connect_only(&[1, 2]);
     world.publish("b").await;

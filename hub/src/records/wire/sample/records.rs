@@ -280,6 +280,12 @@ impl Sample for RunRecord {
             concurrency: d.index(),
         });
         let excluded = dice.some(Dice::member_id);
+        let rollback = |d: &mut Dice| RollbackBy {
+            by_person: d.flag(),
+            actor: d.text(),
+            reason: d.text(),
+            way: d.way(),
+        };
         let run = Run {
             id: dice.id(),
             set: dice.id(),
@@ -295,17 +301,9 @@ impl Sample for RunRecord {
             cause: dice.maybe(Dice::cause),
             wave: dice.index(),
             gate: dice.maybe(Dice::one_of),
-            rollback: dice.maybe(|d| RollbackBy {
-                by_person: d.flag(),
-                actor: d.text(),
-                reason: d.text(),
-                way: d.way(),
-            }),
+            rollback: dice.maybe(rollback),
             broken_glass: dice.some(broken_glass),
-            clock: RunClock {
-                shows: dice.time(),
-                hub: dice.time(),
-            },
+            clock: clock(dice),
             owes: dice.flag(),
             paused: dice.maybe(|d| Paused {
                 from: d.one_of(),
@@ -335,6 +333,13 @@ impl Sample for RunRecord {
             project: dice.label(),
             run,
         }
+    }
+}
+
+fn clock(dice: &mut Dice) -> RunClock {
+    RunClock {
+        shows: dice.time(),
+        hub: dice.time(),
     }
 }
 
