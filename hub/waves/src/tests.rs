@@ -3,7 +3,7 @@
 //! `world` is the hub's rim and the agents. Three modules are the proof, each with the invariants
 //! of [`crate::invariants`] by name:
 //! - `history` plays a million random transitions and counts how often each premise was true;
-//! - `exhaustive` looks at every state of five small models and looks for states without a way out;
+//! - `exhaustive` looks at every state of six small models and looks for states without a way out;
 //! - `mutants` puts one fault at a time into the engine and has the other two find it.
 //!
 //! `cargo test -p tidegate-waves -- --show-output history exhaustive mutants` prints their counts;

@@ -66,6 +66,8 @@ pub(super) fn begin(work: &mut Work<'_>, request: &Request) -> Result<(), &'stat
     work.run.gate = None;
     work.run.soak = SoakClock::default();
     work.run.finished_at = None;
+    // An open run owes nobody: who is deferred is looked after with everybody else.
+    work.run.owes = false;
     work.run.retry = Some(Retry {
         attempt: 1 + work.run.retry.as_ref().map_or(1, |retry| retry.attempt),
         actor: request.actor.clone(),
