@@ -78,19 +78,16 @@ pub fn i18_closing_edge(step: &Transition<'_>) -> Verdict {
             problems.push(format!("{:?} went back to {:?}", after.id, after.state));
         }
     }
-    let open = after
-        .broken_glass
-        .iter()
-        .any(|broken| broken.wave == after.wave)
-        || is_open(
-            after,
-            after.wave,
-            WindowAction::Assign,
-            mover(after, after.wave),
-            step.now,
-        );
-    let waits = |code| step.after.report.iter().any(|said| said.code == code);
-    if waits(BlockCode::Window) && open {
+    // Who is owed something waits for the windows of its own wave, which the run has left behind.
+    let open = |wave: usize| {
+        let mut broken = after.broken_glass.iter();
+        let who = mover(after, wave);
+        broken.any(|broken| broken.wave == wave)
+            || is_open(after, wave, WindowAction::Assign, who, step.now)
+    };
+    let waits = step.after.report.iter();
+    let mut waits = waits.filter(|said| said.code == BlockCode::Window);
+    if waits.any(|said| open(said.wave)) {
         problems.push("it waits for a window that is open".to_owned());
     }
     Verdict::of(true, problems.into_iter())

@@ -46,7 +46,7 @@ const TRANSITIONS: u64 = 1_000_000;
 /// Seeds, each with its own share of the histories.
 const SEEDS: u8 = 16;
 /// Histories of one seed.
-const HISTORIES: u32 = 832;
+const HISTORIES: u32 = 880;
 
 /// What some histories came to.
 #[derive(Clone, Debug, Default)]
