@@ -256,17 +256,21 @@ impl Cluster {
             .clone()
     }
 
-    /// Reads discovery unless it was read less than `age` ago; a failure leaves it stale.
+    /// Reads discovery unless it was read less than `age` ago; a failure leaves it stale, and the
+    /// next who asks reads again.
     pub async fn discover(&self, age: Duration) -> Arc<Discovery> {
         let asked = clock::monotonic();
         let _reading = self.reading.lock().await;
-        let read = self
+        let (known, read) = self
             .discovery
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .1;
-        if read.is_some_and(|read| asked.saturating_duration_since(read) < age || read > asked) {
-            return self.discovery();
+            .clone();
+        let is_young = |read: Instant| {
+            known.is_complete() && asked.saturating_duration_since(read) < age || read > asked
+        };
+        if read.is_some_and(is_young) {
+            return known;
         }
         let lists = async {
             let (core, groups) = futures::future::join(
@@ -277,7 +281,7 @@ impl Cluster {
             Ok([core?, groups?])
         };
         let lists = self.limited("discover", lists).await;
-        let mut next = Discovery::clone(&self.discovery());
+        let mut next = Discovery::clone(&known);
         match lists {
             Ok(lists) => next.update(lists),
             Err(error) => {
@@ -347,4 +351,41 @@ pub(crate) fn guarded(body: &Value, live: &Value) -> Value {
         }
     }
     guarded
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use http::{Request, Response, StatusCode};
+    use kube::client::Body;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn discovery_that_failed_is_read_again_by_the_next_who_asks() {
+        let calls = Arc::new(AtomicU32::new(0));
+        let counted = calls.clone();
+        let server = tower::service_fn(move |_: Request<Body>| {
+            let is_down = counted.fetch_add(1, Ordering::Relaxed) < 2;
+            let status = if is_down {
+                StatusCode::SERVICE_UNAVAILABLE
+            } else {
+                StatusCode::OK
+            };
+            let list = json!({"items": [{"metadata": {"name": "g"}, "versions": []}]});
+            let mut answer = Response::new(Body::from(list.to_string().into_bytes()));
+            *answer.status_mut() = status;
+            async move { Ok::<_, std::io::Error>(answer) }
+        });
+        let cluster = Cluster::new(Client::new(server, "default"), Duration::from_secs(5));
+        let age = Duration::from_mins(1);
+        assert!(!cluster.discover(age).await.is_complete());
+        assert!(cluster.discover(age).await.is_complete());
+        let after_two = calls.load(Ordering::Relaxed);
+        assert!(cluster.discover(age).await.is_complete());
+        assert_eq!(calls.load(Ordering::Relaxed), after_two, "it was young");
+        cluster.discover(Duration::ZERO).await;
+        assert!(calls.load(Ordering::Relaxed) > after_two);
+    }
 }

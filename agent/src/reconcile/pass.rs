@@ -71,7 +71,12 @@ impl Task {
         let items = self.content(record).await?;
         let discovery = self.env.cluster.discover(DISCOVERY_AGE).await;
         self.find_lost().await?;
-        let plan = self.plan(record, &run, &items, &discovery);
+        let mut plan = self.plan(record, &run, &items, &discovery);
+        if !plan.pending.is_empty() {
+            // The definition may have come since, and the next pass may be a minute away.
+            let discovery = self.env.cluster.discover(Duration::ZERO).await;
+            plan = self.plan(record, &run, &items, &discovery);
+        }
         self.env.claims.set(self.app, plan.declared());
         self.take_up(&plan, &items);
         let mode = if record.is_applied() {

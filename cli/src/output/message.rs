@@ -64,6 +64,17 @@ pub fn value<T: Described>(message: &T) -> Result<Value, Error> {
     Ok(value)
 }
 
+/// The message that [`value`] has turned into this; a field that it does not have is an error.
+pub fn read<T: Described + Default>(value: Value) -> Result<T, String> {
+    let descriptor = pool().map_err(|error| error.to_string())?;
+    let descriptor = descriptor
+        .get_message_by_name(T::MESSAGE)
+        .ok_or_else(|| format!("{} is not in the descriptors", T::MESSAGE))?;
+    let dynamic =
+        DynamicMessage::deserialize(descriptor, value).map_err(|error| error.to_string())?;
+    dynamic.transcode_to().map_err(|error| error.to_string())
+}
+
 fn pool() -> Result<&'static DescriptorPool, Error> {
     static POOL: OnceLock<DescriptorPool> = OnceLock::new();
     if let Some(pool) = POOL.get() {

@@ -157,10 +157,10 @@ async fn a_file_that_is_no_export_is_told_with_its_line_and_none_is_overwritten(
     let project = first.replacen("default", "other", 1);
     for (text, word) in [
         ("", ":1: it holds no record"),
-        ("{}\n", ":1: it is no line of an export: missing field"),
+        ("{}\n", ":1: it is no line of an export: it has no project"),
         (
             &format!("{first}\n{more}\n"),
-            ":2: it is no line of an export: unknown field",
+            ":2: it is no line of an export: unrecognized field",
         ),
         (
             &format!("{first}\n{project}\n"),

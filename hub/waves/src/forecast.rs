@@ -1,15 +1,15 @@
 //! When the waves of a plan would begin and end, if nothing goes wrong.
 //!
 //! Owns the arithmetic of places, soaks, samples and windows. It is no promise: nobody fails, whoever is
-//! asked approves at once, and every member takes as long as the last ones did. Never decides: the
-//! steps do.
+//! asked approves at once, and every member takes as long as the caller says. Never decides: the steps
+//! do.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tidegate_model::{
     run::Plan,
-    strategy::{Gate, Strategy, Wave, WindowAction},
+    strategy::{Strategy, Wave, WindowAction},
 };
 
 use crate::{
@@ -32,8 +32,6 @@ pub struct WaveForecast {
     pub ends: Timestamp,
     /// The end of it: how long it soaks, or is measured where that takes longer.
     pub soaks: Duration,
-    /// Its gates wait for people.
-    pub asks_people: bool,
 }
 
 /// When each wave would begin and end if the run began `now` and a member took `each` to become
@@ -62,13 +60,11 @@ pub fn forecast(
         };
         let soaks = soak(&spec, members);
         from = later(healthy, soaks);
-        let gates = spec.gates.before.iter().chain(&spec.gates.after);
         all.push(WaveForecast {
             at_once,
             begins,
             ends: from,
             soaks,
-            asks_people: gates.into_iter().any(Gate::is_approval),
         });
     }
     all

@@ -102,6 +102,25 @@ impl World {
             .unwrap();
     }
 
+    /// Waits until the API server tells its clients of a kind.
+    pub(crate) async fn until_served(&self, plural: &str) {
+        let probe = || async {
+            let served = self
+                .cluster()
+                .kubectl_as(User::Engineer, &["get", plural], "")
+                .await
+                .unwrap();
+            if served.status.success() {
+                Ok(())
+            } else {
+                Err(String::from_utf8_lossy(&served.stderr).into_owned())
+            }
+        };
+        eventually(&format!("{plural} served"), PATIENCE, probe)
+            .await
+            .unwrap();
+    }
+
     /// Writes that the API server has carried out for a resource, dry runs left out.
     pub(crate) async fn writes(&self, resource: &str) -> u64 {
         let metrics = self.kubectl(&["get", "--raw", "/metrics"]).await;

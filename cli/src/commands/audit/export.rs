@@ -9,7 +9,7 @@ use std::{
     path::Path,
 };
 
-use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tempfile::NamedTempFile;
 use tidegate_proto::v1 as wire;
 
@@ -22,83 +22,30 @@ use crate::{
     args::{AuditExport, AuditVerify},
     connect::Hub,
     error::Error,
-    output::Output,
+    output::{Output, message},
 };
 
-/// One record. Nothing may stand beside what the hash covers.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Line {
-    project: String,
-    sequence: u64,
-    at_ms: i64,
-    actor: String,
-    action: String,
-    subject: String,
-    reason: String,
-    before: String,
-    after: String,
-    hash: String,
-    previous: String,
+/// Beside the record's own fields in a line.
+const PROJECT: &str = "project";
+
+fn write(project: &str, record: &wire::AuditRecord) -> Result<String, Error> {
+    let mut line = message::value(record)?;
+    if let Some(fields) = line.as_object_mut() {
+        fields.insert(PROJECT.to_owned(), project.into());
+    }
+    Ok(format!("{line}\n"))
 }
 
-impl Line {
-    fn of(project: &str, record: wire::AuditRecord) -> Self {
-        let wire::AuditRecord {
-            sequence,
-            at_ms,
-            actor,
-            action,
-            subject,
-            reason,
-            before,
-            after,
-            hash,
-            previous,
-        } = record;
-        Self {
-            project: project.to_owned(),
-            sequence,
-            at_ms,
-            actor,
-            action,
-            subject,
-            reason,
-            before,
-            after,
-            hash,
-            previous,
-        }
-    }
-
-    fn record(self) -> (String, wire::AuditRecord) {
-        let Self {
-            project,
-            sequence,
-            at_ms,
-            actor,
-            action,
-            subject,
-            reason,
-            before,
-            after,
-            hash,
-            previous,
-        } = self;
-        let record = wire::AuditRecord {
-            sequence,
-            at_ms,
-            actor,
-            action,
-            subject,
-            reason,
-            before,
-            after,
-            hash,
-            previous,
-        };
-        (project, record)
-    }
+/// Nothing may stand beside what the hash covers.
+fn read(line: &str) -> Result<(String, wire::AuditRecord), String> {
+    let line: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let Value::Object(mut fields) = line else {
+        return Err("it is no object".to_owned());
+    };
+    let Some(Value::String(project)) = fields.remove(PROJECT) else {
+        return Err(format!("it has no {PROJECT}"));
+    };
+    Ok((project, message::read(Value::Object(fields))?))
 }
 
 /// Writes the chain of a project, and says on standard error where it ends.
@@ -115,13 +62,8 @@ pub(super) async fn export(
     let mut chain = Chain::of(project, &[]);
     pages(hub, project, |page| {
         chain.take(&page);
-        let mut text = Vec::new();
-        for record in page {
-            let line = Line::of(project, record);
-            serde_json::to_writer(&mut text, &line)
-                .map_err(|error| Error::Print(error.to_string()))?;
-            text.push(b'\n');
-        }
+        let lines = page.iter().map(|record| write(project, record));
+        let text = lines.collect::<Result<String, _>>()?.into_bytes();
         match &mut file {
             Some((path, file)) => file.write_all(&text).map_err(failed("write", path))?,
             None => output.raw(&text)?,
@@ -169,9 +111,9 @@ fn check(lines: impl BufRead, path: &Path, options: &AuditVerify) -> Result<Chec
     let mut of = options.project.clone();
     for (index, line) in lines.lines().enumerate() {
         let line = line.map_err(failed("read", path))?;
-        let line: Line = serde_json::from_str(&line)
-            .map_err(|error| wrong(index + 1, &format!("it is no line of an export: {error}")))?;
-        let (project, record) = line.record();
+        let (project, record) = read(&line).map_err(|problem| {
+            wrong(index + 1, &format!("it is no line of an export: {problem}"))
+        })?;
         let of = of.get_or_insert_with(|| project.clone());
         if project != *of {
             let problem = format!("it is of project {project}, and the chain is of {of}");
