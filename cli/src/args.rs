@@ -27,7 +27,9 @@ pub use admin::{
     ClusterCommand, JoinToken, Label, LabelChange, Remove, RoleName, Rotate, UserCommand,
     UserCreate,
 };
-pub use audit::{AuditCommand, AuditExport, AuditLog, AuditVerify, Noted, Pattern, Since};
+pub use audit::{
+    AuditCommand, AuditExport, AuditLog, AuditReplay, AuditVerify, Noted, Pattern, Since,
+};
 pub use condition::Condition;
 pub use config::{AddContexts, ConfigCommand, ContextName, RenameContext};
 pub use describe::{Describe, Thing};

@@ -77,10 +77,14 @@ pub(crate) async fn run(cli: &Cli, output: &mut Output) -> Result<(), Error> {
         Command::Describe(options) => options.one().map(drop)?,
         Command::Audit(command) => {
             audit::check_options(command)?;
-            if let AuditCommand::Verify(options) = command
-                && let Some(file) = &options.file
-            {
-                return audit::verify_file(file, options, output);
+            match command {
+                AuditCommand::Verify(options) if let Some(file) = &options.file => {
+                    return audit::verify_file(file, options, output);
+                }
+                AuditCommand::Replay(options) if let Some(file) = &options.file => {
+                    return audit::replay_file(file, options, output);
+                }
+                _ => {}
             }
         }
         _ => {}

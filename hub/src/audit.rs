@@ -23,6 +23,7 @@ pub fn append(head: &AuditHead, decision: &Decision, now: Timestamp) -> (AuditRe
         reason,
         before,
         after,
+        context,
     } = decision.clone();
     let record = AuditRecord {
         project: head.project.clone(),
@@ -34,6 +35,7 @@ pub fn append(head: &AuditHead, decision: &Decision, now: Timestamp) -> (AuditRe
         reason,
         before,
         after,
+        context,
         hash: head.hash,
         previous: head.hash,
     }

@@ -8,6 +8,8 @@ use std::{
     fmt,
 };
 
+use tidegate_model::audit::{Context, Outcome};
+
 use crate::{records::Record, state::Row};
 
 /// A pending transaction. Empty is normal: most passes change nothing.
@@ -38,6 +40,8 @@ pub struct Decision {
     pub before: String,
     /// Digest after, if any.
     pub after: String,
+    /// On what it rests and what it led to.
+    pub context: Context,
 }
 
 impl Changes {
@@ -118,8 +122,16 @@ impl Decision {
             action: action.to_owned(),
             subject,
             reason,
+            context: Context::by(actor),
             ..Self::default()
         }
+    }
+
+    /// The same with where a run stands after it.
+    #[must_use]
+    pub fn leading_to(mut self, outcome: Outcome) -> Self {
+        self.context.outcome = Some(outcome);
+        self
     }
 
     /// The same with digests before and after.

@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use tidegate_model::{
     application::Application,
+    audit::Outcome,
     cluster::Cluster,
     digest::Digest,
     ids::{AppUid, ClusterUid, Epoch, RunId},
@@ -345,6 +346,7 @@ fn begin(view: &View<'_>, release: &ReleaseRecord, id: RunId) -> Pass {
         run,
     };
     record.latest_run = Some(id);
+    let outcome = Outcome::of(&header.run);
     pass.changes.create(&header);
     pass.changes.update(view.set, &record);
     pass.changes.decide(
@@ -354,7 +356,8 @@ fn begin(view: &View<'_>, release: &ReleaseRecord, id: RunId) -> Pass {
             format!("set/{} run/{id}", set.name),
             format!("release {} is new", release.number),
         )
-        .from_to("", release.content),
+        .from_to("", release.content)
+        .leading_to(outcome),
     );
     pass
 }

@@ -11,6 +11,7 @@
 use jiff::Timestamp;
 use tidegate_model::{
     assignment::Assignment,
+    audit::Outcome,
     ids::AppUid,
     run::{Cause, CauseCode, RunState},
 };
@@ -194,12 +195,13 @@ fn reissue(state: &State, set: &Row<SetRecord>, now: Timestamp, changes: &mut Ch
         message: REASON.to_owned(),
     });
     changes.update(row, &ended);
-    changes.decide(Decision::by_system(
+    let decision = Decision::by_system(
         &record.project,
         "run.finish",
         format!("set/{} run/{}", record.name, ended.run.id),
         format!("Superseded: {REASON}"),
-    ));
+    );
+    changes.decide(decision.leading_to(Outcome::of(&ended.run)));
 }
 
 #[cfg(test)]

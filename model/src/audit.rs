@@ -5,9 +5,16 @@
 //! reads them checks them by the same. The end of a chain is kept beside it, so that cutting the end
 //! off shows as well. Never stores or fetches a record.
 
+mod context;
+mod replay;
+
 use jiff::Timestamp;
 use serde_json::json;
 
+pub use self::{
+    context::{Context, Invoker, MemberOutcome, Outcome, Standing},
+    replay::{Decided, MemberDecided, Replay},
+};
 use crate::digest::Digest;
 
 /// One decision.
@@ -31,6 +38,8 @@ pub struct Record {
     pub before: String,
     /// Digest after, if any.
     pub after: String,
+    /// On what it rests and what it led to.
+    pub context: Context,
     /// Digest over this record and `previous`.
     pub hash: Digest,
     /// The hash of the record before; zeros for the first.
@@ -153,24 +162,26 @@ impl Record {
             reason,
             before,
             after,
+            context,
             hash: _,
             previous: _,
         } = &self;
-        let hash = Digest::of(
-            TAG,
-            &json!({
-                "project": project,
-                "sequence": sequence,
-                "at": at.as_millisecond(),
-                "actor": actor,
-                "action": action,
-                "subject": subject,
-                "reason": reason,
-                "before": before,
-                "after": after,
-                "previous": previous.to_string(),
-            }),
-        );
+        let mut fields = json!({
+            "project": project,
+            "sequence": sequence,
+            "at": at.as_millisecond(),
+            "actor": actor,
+            "action": action,
+            "subject": subject,
+            "reason": reason,
+            "before": before,
+            "after": after,
+            "previous": previous.to_string(),
+        });
+        if let Some(fields) = fields.as_object_mut() {
+            context.enter(fields);
+        }
+        let hash = Digest::of(TAG, &fields);
         self.hash = hash;
         self.previous = previous;
         self
@@ -180,8 +191,9 @@ impl Record {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::{MemberId, RunState};
 
-    fn chain(length: u64) -> (Vec<Record>, Head) {
+    pub(super) fn chain(length: u64) -> (Vec<Record>, Head) {
         let mut head = genesis("shop");
         let records = (0..length)
             .map(|i| {
@@ -196,6 +208,7 @@ mod tests {
                     reason: "looks good".to_owned(),
                     before: "before".to_owned(),
                     after: "after".to_owned(),
+                    context: Context::default(),
                     hash: head.hash,
                     previous: head.hash,
                 }
@@ -232,8 +245,43 @@ mod tests {
     }
 
     #[test]
+    fn the_hash_of_a_known_context_never_changes() {
+        let (mut records, _) = chain(1);
+        records[0].context = context();
+        let sealed = records.remove(0).seal(genesis("shop").hash);
+        assert_eq!(
+            sealed.hash.to_string(),
+            "sha256:ffab6aac4276beee09a2ca6461fc0b8ff3d19cc53ea946b63e1524dcfff29c60"
+        );
+    }
+
+    fn context() -> Context {
+        let id = "01890000-0000-7000-8000-000000000001";
+        Context {
+            invoker: Invoker::Person,
+            evidence: vec!["approved by ada".to_owned()],
+            outcome: Some(Outcome {
+                run: id.parse().unwrap(),
+                state: RunState::Rolling,
+                wave: 1,
+                gate: None,
+                attempt: 1,
+                member: Some(MemberOutcome {
+                    id: MemberId {
+                        wave: 1,
+                        cluster: id.parse().unwrap(),
+                    },
+                    cluster_name: "prod-1".to_owned(),
+                    standing: Standing::Forward,
+                    wrote: Some(id.parse().unwrap()),
+                }),
+            }),
+        }
+    }
+
+    #[test]
     fn every_change_of_a_field_is_seen() {
-        let changes: [fn(&mut Record); 9] = [
+        let changes: [fn(&mut Record); 12] = [
             |r| r.project.push('x'),
             |r| r.sequence += 1,
             |r| r.at = Timestamp::UNIX_EPOCH,
@@ -243,6 +291,9 @@ mod tests {
             |r| r.reason.push('x'),
             |r| r.before.push('x'),
             |r| r.after.push('x'),
+            |r| r.context.invoker = Invoker::Person,
+            |r| r.context.evidence.push("seen".to_owned()),
+            |r| r.context.outcome = context().outcome,
         ];
         for (i, change) in changes.iter().enumerate() {
             let (mut records, head) = chain(3);

@@ -101,3 +101,8 @@ $ sed -i s/good:3/good:4/ repo/web/deployment.yaml && cd repo && git commit -qam
 $ tidegate refresh web
 ~120s $ for c in dev-1 prod-1 prod-2; do k $c get deployment web -o jsonpath='{.spec.template.spec.containers[0].image} '; done
 > good:4 good:4 good:4
+
+# The decisions alone lead to what the hub holds.
+~30s $ tidegate audit replay -o json | jq -r '.items[] | "\(.state) \(.attempt) \(.partial) \(.hub)"' | sort | uniq
+> Succeeded 1 null same
+> Succeeded 2 null same

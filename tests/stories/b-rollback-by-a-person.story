@@ -82,3 +82,5 @@ $ tidegate unpin web --reason 'mended in Git'
 # Every decision is in the chain, and anybody can compute it anew.
 $ tidegate audit verify -o json | jq -r '.items[] | select(.project == "default") | "\(.records > 3) \(.problem)"'
 > true null
+~30s $ tidegate audit replay -o json | jq -r '[.items[].hub] | unique | @csv'
+> "same"

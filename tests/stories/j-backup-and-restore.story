@@ -226,3 +226,5 @@ $ tidegate get audit -p default -o json | jq -r '.items[] | select(.action == "r
 ~180s $ state; images
 > 2 Succeeded []
 > good:1 good:1
+~30s $ tidegate audit replay -o json | jq -r '[.items[].hub] | unique | @csv'
+> "same"

@@ -117,3 +117,13 @@ $ tidegate get audit -o json | jq -r '.items[] | select(.action | test("^run.(ap
 > kim run.reject: error rate
 > kim run.approve: rate is fine again
 > system run.pass-gate: approved by bob, kim
+
+# On what the gate opened.
+$ tidegate audit log --action run.pass-gate -o json | jq -r '.items[0] | .invoker, .evidence[], .outcome.state' | sed 's/ at 2.*//'
+> Person
+> bob: Approve on the gate Before
+> kim: Reject on the gate Before
+> kim: Approve on the gate Before
+> Rolling
+~30s $ tidegate audit replay -o json | jq -r '[.items[].hub] | unique | @csv'
+> "same"

@@ -115,3 +115,5 @@ $ k us-1 get replicasets -o jsonpath='{range .items[*]}{.spec.template.spec.cont
 > good:5
 ~30s $ tidegate run explain --set web -o json | jq -r '.blocking // [] | length'
 > 0
+~30s $ tidegate audit replay -o json | jq -r '[.items[].hub] | unique | @csv'
+> "same"

@@ -109,3 +109,7 @@ $ tidegate refresh web
 > 3 Succeeded
 $ for c in dev-1 prod-1 prod-2; do k $c get deployment web -o jsonpath='{.spec.template.spec.containers[0].image} '; done
 > web:3 web:3 web:3
+
+# Why it went back stands in the record of it, and the records lead to what the hub holds.
+~30s $ tidegate audit replay -o json | jq -r '[.items[].hub] | unique | @csv'
+> "same"

@@ -4,7 +4,7 @@ use std::{path::PathBuf, str::FromStr};
 
 use clap::{Args, Subcommand};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
-use tidegate_model::{digest::Digest, duration::Span, glob::Glob};
+use tidegate_model::{digest::Digest, duration::Span, glob::Glob, ids::RunId};
 
 use super::Watching;
 
@@ -17,6 +17,8 @@ pub enum AuditCommand {
     Verify(AuditVerify),
     /// Write every decision of a project into a file that `audit verify` checks without a hub.
     Export(AuditExport),
+    /// Show the runs as the decisions alone tell them, and whether the hub holds the same.
+    Replay(AuditReplay),
 }
 
 /// Options of `audit log`.
@@ -95,6 +97,34 @@ way: one that does not hold is written all the same, as far as the hub tells it,
 Examples:
   tidegate audit export -p shop --out shop.jsonl
   tidegate audit export | jq -r 'select(.actor == \"kim\") | .action'";
+
+/// Options of `audit replay`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = REPLAY)]
+pub struct AuditReplay {
+    /// Only this run [default: every run of the project].
+    pub run: Option<RunId>,
+    /// The project [default: `default`, or the export's].
+    #[arg(short, long, env = "TIDEGATE_PROJECT", value_name = "NAME")]
+    pub project: Option<String>,
+    /// Read an export instead of what a hub tells; - for standard input. No hub is asked, so nothing
+    /// is compared.
+    #[arg(long, value_name = "FILE|-")]
+    pub file: Option<PathBuf>,
+}
+
+const REPLAY: &str = "\
+Every record says where its run stands after it: read from the first record on, they lead to the state,
+wave and attempt of each run, to what it brought each of its members, and to who failed, was left out, is
+owed something or was taken back. What agents report in between is no decision and not in it.
+
+The chain is checked on the way, as `audit verify` does. Ends with 1 where it does not hold, or where the
+hub holds something else. A run that moves while it is compared is looked at again.
+
+Examples:
+  tidegate audit replay -p shop
+  tidegate audit replay 01890000-0000-7000-8000-000000000001 -o yaml
+  tidegate audit replay --file shop.jsonl";
 
 /// From when on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

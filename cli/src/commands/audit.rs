@@ -1,21 +1,23 @@
-//! `audit log`, `audit verify` and `audit export`.
+//! `audit log`, `audit verify`, `audit export` and `audit replay`.
 //!
 //! Owns which chains are checked and what is told of them. Whether a chain holds is decided by the
 //! function by which the hub makes it.
 
 mod chain;
 mod export;
+mod replay;
 
 use std::collections::BTreeSet;
 
 use serde::Serialize;
 use tidegate_proto::v1 as wire;
 
-pub(super) use self::export::verify as verify_file;
 use self::{
     chain::{Checked, check},
     export::export,
+    replay::replay,
 };
+pub(super) use self::{export::verify as verify_file, replay::replay_file};
 use super::{
     list::{audit, list},
     watch::watch,
@@ -41,6 +43,7 @@ pub(super) async fn run(
         AuditCommand::Log(options) => log(hub, options, output).await,
         AuditCommand::Verify(options) => verify(hub, options, output).await,
         AuditCommand::Export(options) => export(hub, options, output).await,
+        AuditCommand::Replay(options) => replay(hub, options, output).await,
     }
 }
 

@@ -1,6 +1,6 @@
-//! `audit log`, `audit verify` and `audit export`: everything is read, and every way to tamper is found.
+//! `audit log`, `audit verify`, `audit export` and `audit replay`: everything is read, and every way to tamper is found.
 
-use crate::{ledger, world::World};
+use crate::{data::RUN, ledger, world::World};
 
 #[tokio::test]
 async fn a_log_is_read_to_its_end_and_filtered() {
@@ -178,4 +178,63 @@ async fn a_file_that_is_no_export_is_told_with_its_line_and_none_is_overwritten(
     assert!(told.contains("at record 2"), "{told}");
     let kept = std::fs::read_to_string(kept).unwrap();
     assert_eq!(kept.lines().count(), ledger::audit("changed").len());
+}
+
+#[tokio::test]
+async fn runs_are_read_out_of_the_chain_and_compared_with_those_of_the_hub() {
+    let world = World::new();
+    let told = world.line("audit replay -p replayed").await.ok();
+    let words = "WaitingGate, attempt 1, 1 written; the hub holds the same";
+    assert_eq!(told, format!("run/{RUN}\n  {words}\n"));
+    let told = world.line("audit replay -p partial").await.ok();
+    assert!(told.contains("begun by a hub that recorded less"), "{told}");
+    let ran = world.line("audit replay -p elsewhere").await;
+    assert!(ran.out.contains("the hub holds something else"), "{ran:?}");
+    let told = ran.failed(1);
+    let word = "its state is WaitingGate, and was decided to be Soaking";
+    assert!(told.contains(word), "{told}");
+
+    // A record that says something else of where the run stands does not fit its chain any more.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("replayed");
+    let line = format!("audit export -p replayed --out {}", path.display());
+    world.line(&line).await.ok();
+    let replay = format!("audit replay --file {}", path.display());
+    let told = world.line(&replay).await.ok();
+    assert_eq!(
+        told,
+        format!("run/{RUN}\n  WaitingGate, attempt 1, 1 written\n")
+    );
+    let text = std::fs::read_to_string(&path).unwrap();
+    for (what, other) in [
+        ("\"state\":\"Rolling\"", "\"state\":\"Soaking\""),
+        ("1 healthy of 1", "2 healthy of 2"),
+        ("\"invoker\":\"Automation\"", "\"invoker\":\"Person\""),
+        ("\"standing\":\"Forward\"", "\"standing\":\"Failed\""),
+    ] {
+        let forged = text.replacen(what, other, 1);
+        assert_ne!(forged, text, "{what}");
+        std::fs::write(&path, forged).unwrap();
+        let told = world.line(&replay).await.failed(1);
+        assert!(told.contains("its content was changed"), "{what}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_no_record_tells_of_is_no_answer() {
+    let world = World::new();
+    let told = world.line(&format!("audit replay {RUN}")).await.failed(1);
+    assert!(
+        told.contains("no record of project default tells of run"),
+        "{told}"
+    );
+    let ran = world.line("audit replay -p empty").await;
+    assert!(ran.err.contains("tells of a run"), "{ran:?}");
+    ran.ok();
+    world.line("audit replay web").await.failed(2);
+    let one = world
+        .line(&format!("audit replay -p replayed {RUN} -o name"))
+        .await
+        .ok();
+    assert_eq!(one, format!("run/{RUN}\n"));
 }

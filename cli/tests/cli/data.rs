@@ -18,7 +18,7 @@ pub(crate) fn ago() -> i64 {
     Clock::default().now_ms() - 45 * 60_000 - 30_000
 }
 
-fn digest(byte: char) -> String {
+pub(crate) fn digest(byte: char) -> String {
     format!("sha256:{}", byte.to_string().repeat(64))
 }
 

@@ -79,6 +79,7 @@ pub(crate) const LISTS: &[&str] = &[
     "audit log",
     "audit log -p _",
     "audit verify",
+    "audit replay -p replayed",
     "events --set web",
 ];
 

@@ -4,10 +4,13 @@ use std::sync::OnceLock;
 
 use jiff::Timestamp;
 use tidegate::clock::Clock;
-use tidegate_model::audit::{Head, Record, end_after, genesis};
+use tidegate_model::{
+    audit::{Context, Head, Invoker, MemberOutcome, Outcome, Record, Standing, end_after, genesis},
+    run::{GatePosition, MemberId, RunState},
+};
 use tidegate_proto::v1 as wire;
 
-use crate::data::RUN;
+use crate::data::{OLD_RUN, RUN, digest};
 
 /// When all of it was decided: the same for every call, because it is hashed, and half an hour away
 /// from where the hours of its age change.
@@ -19,6 +22,16 @@ fn decided() -> Timestamp {
 
 /// A record behind `head`, which moves on.
 fn add(head: &mut Head, action: &str, subject: &str, reason: &str) -> Record {
+    add_with(head, action, subject, reason, Context::default())
+}
+
+fn add_with(
+    head: &mut Head,
+    action: &str,
+    subject: &str,
+    reason: &str,
+    context: Context,
+) -> Record {
     let actor = match action {
         "cluster.join" => "cluster/dev",
         _ => "kim",
@@ -32,7 +45,11 @@ fn add(head: &mut Head, action: &str, subject: &str, reason: &str) -> Record {
         subject: subject.to_owned(),
         reason: reason.to_owned(),
         before: String::new(),
-        after: String::new(),
+        after: context
+            .outcome
+            .as_ref()
+            .map_or_else(String::new, |_| digest('b')),
+        context,
         hash: head.hash,
         previous: head.hash,
     }
@@ -59,6 +76,55 @@ fn whole(project: &str, first: &str) -> Vec<Record> {
         ),
         add(&mut head, "set.delete", "set/web", "moved"),
     ]
+}
+
+/// A chain that leads to the run that the canned hub holds, in the state `last`.
+fn run_told(project: &str, first: &str, last: RunState) -> Vec<Record> {
+    let mut head = genesis(project);
+    let member = MemberOutcome {
+        id: MemberId {
+            wave: 0,
+            cluster: OLD_RUN.parse().unwrap(),
+        },
+        cluster_name: "dev-eu-central-1".to_owned(),
+        standing: Standing::Forward,
+        wrote: Some(RUN.parse().unwrap()),
+    };
+    let before = Some(GatePosition::Before);
+    let steps = [
+        (first, RunState::Planned, 0, None, None, ""),
+        ("run.open-wave", RunState::Rolling, 0, None, None, ""),
+        ("run.assign", RunState::Rolling, 0, None, Some(member), ""),
+        (
+            "run.finish-wave",
+            RunState::WaitingGate,
+            1,
+            None,
+            None,
+            "wave canary: 1 healthy of 1",
+        ),
+        ("run.close-gate", last, 1, before, None, ""),
+    ];
+    let steps = steps.map(|(action, state, wave, gate, member, evidence)| {
+        let context = Context {
+            invoker: Invoker::Automation,
+            evidence: [evidence.to_owned()]
+                .into_iter()
+                .filter(|it| !it.is_empty())
+                .collect(),
+            outcome: Some(Outcome {
+                run: RUN.parse().unwrap(),
+                state,
+                wave,
+                gate,
+                attempt: 1,
+                member,
+            }),
+        };
+        let subject = format!("set/web run/{RUN}");
+        add_with(&mut head, action, &subject, "", context)
+    });
+    steps.into()
 }
 
 /// The chain of a project, whose name says what was done to it.
@@ -93,6 +159,9 @@ pub(crate) fn audit_with(project: &str, more: &[&str]) -> Vec<wire::AuditRecord>
             records = vec![add(&mut head, "cluster.join", "cluster/dev", "")];
         }
         "empty" => records.clear(),
+        "replayed" => records = run_told(project, "run.create", RunState::WaitingGate),
+        "partial" => records = run_told(project, "run.move", RunState::WaitingGate),
+        "elsewhere" => records = run_told(project, "run.create", RunState::Soaking),
         "changed" => "nobody asked".clone_into(&mut records[1].reason),
         "removed" => {
             records.remove(1);
@@ -122,5 +191,28 @@ fn told(record: Record) -> wire::AuditRecord {
         after: record.after,
         hash: record.hash.to_string(),
         previous: record.previous.to_string(),
+        invoker: record.context.invoker.name().to_owned(),
+        evidence: record.context.evidence,
+        outcome: record.context.outcome.map(outcome),
+    }
+}
+
+fn outcome(outcome: Outcome) -> wire::AuditOutcome {
+    wire::AuditOutcome {
+        run: outcome.run.to_string(),
+        state: format!("{:?}", outcome.state),
+        wave: u32::try_from(outcome.wave).unwrap(),
+        gate: outcome
+            .gate
+            .map(|gate| format!("{gate:?}"))
+            .unwrap_or_default(),
+        attempt: outcome.attempt,
+        member: outcome.member.map(|member| wire::AuditMember {
+            wave: member.id.wave,
+            cluster_uid: member.id.cluster.to_string(),
+            cluster: member.cluster_name,
+            standing: format!("{:?}", member.standing),
+            wrote: member.wrote.map(|app| app.to_string()).unwrap_or_default(),
+        }),
     }
 }

@@ -78,6 +78,7 @@ const COMMANDS: &[(&str, &str, Needs)] = &[
     ("audit log", "", Hub),
     ("audit verify", "", Hub),
     ("audit export", "", Hub),
+    ("audit replay", "", Hub),
     ("user create", "lee --role viewer --out made", Hub),
     ("config get-contexts", "", Nobody(FILE)),
     ("config current-context", "", Nobody(FILE)),

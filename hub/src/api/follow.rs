@@ -3,7 +3,7 @@
 use std::pin::Pin;
 
 use futures::{Stream, stream};
-use tidegate_model::release::EntryContent;
+use tidegate_model::{audit::Outcome, release::EntryContent};
 use tidegate_proto::v1 as wire;
 use tidegate_store::Range;
 use tokio::sync::watch;
@@ -12,7 +12,7 @@ use tonic::Status;
 use super::{FleetApi, convert, runs::find};
 use crate::{
     garbage::keep,
-    records::{AuditRecord, Record as _},
+    records::{AuditRecord, Record as _, wire::Named as _},
 };
 
 type Runs = Pin<Box<dyn Stream<Item = Result<wire::Run, Status>> + Send>>;
@@ -182,6 +182,7 @@ impl Following {
 }
 
 fn audit_record(record: &AuditRecord) -> wire::AuditRecord {
+    let context = &record.context;
     wire::AuditRecord {
         sequence: record.sequence,
         at_ms: convert::millis(Some(record.at)),
@@ -193,5 +194,28 @@ fn audit_record(record: &AuditRecord) -> wire::AuditRecord {
         after: record.after.clone(),
         hash: record.hash.to_string(),
         previous: record.previous.to_string(),
+        invoker: context.invoker.name().to_owned(),
+        evidence: context.evidence.clone(),
+        outcome: context.outcome.as_ref().map(outcome),
+    }
+}
+
+fn outcome(outcome: &Outcome) -> wire::AuditOutcome {
+    wire::AuditOutcome {
+        run: outcome.run.to_string(),
+        state: convert::run_state(outcome.state).to_owned(),
+        wave: convert::count(outcome.wave),
+        gate: outcome
+            .gate
+            .map(|gate| gate.stored().to_owned())
+            .unwrap_or_default(),
+        attempt: outcome.attempt,
+        member: outcome.member.as_ref().map(|member| wire::AuditMember {
+            wave: member.id.wave,
+            cluster_uid: member.id.cluster.to_string(),
+            cluster: member.cluster_name.clone(),
+            standing: member.standing.stored().to_owned(),
+            wrote: member.wrote.map(|app| app.to_string()).unwrap_or_default(),
+        }),
     }
 }

@@ -173,14 +173,17 @@ fn decision(view: &View<'_>, run: &Run, audit: Audit) -> Decision {
         }
         _ => audit.reason,
     };
-    Decision::by(
+    let decision = Decision::by(
         &audit.actor,
         &set.project,
         audit.action.name(),
         subject,
         reason,
-    )
-    .from_to(text(audit.before), text(audit.after))
+    );
+    Decision {
+        context: audit.context,
+        ..decision.from_to(text(audit.before), text(audit.after))
+    }
 }
 
 /// The step as one transaction, together with the pins and the denies that the hub found in the

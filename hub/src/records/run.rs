@@ -209,7 +209,7 @@ fn read_wave(reader: Reader<'_>, stored: v1::PlannedWave) -> Result<PlannedWave,
     })
 }
 
-fn store_member_id(id: &MemberId) -> v1::MemberId {
+pub(super) fn store_member_id(id: &MemberId) -> v1::MemberId {
     let MemberId { wave, cluster } = id;
     v1::MemberId {
         wave: *wave,
@@ -217,7 +217,7 @@ fn store_member_id(id: &MemberId) -> v1::MemberId {
     }
 }
 
-fn read_member_id(reader: Reader<'_>, stored: v1::MemberId) -> Result<MemberId, Error> {
+pub(super) fn read_member_id(reader: Reader<'_>, stored: v1::MemberId) -> Result<MemberId, Error> {
     let v1::MemberId { wave, cluster } = stored;
     let cluster: ClusterUid = reader.parse("member.cluster", &cluster)?;
     Ok(MemberId { wave, cluster })

@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, fmt};
 
 use tidegate_model::{
     assignment::Assignment,
+    audit::Context,
     deny::Pin,
     digest::Digest,
     ids::{AppUid, ClusterUid, SetUid},
@@ -115,6 +116,8 @@ pub struct Audit {
     pub before: Option<Digest>,
     /// Content after (a bundle, or the release's content for decisions about the run).
     pub after: Option<Digest>,
+    /// On what it rests and what it led to, as it is at the end of the step.
+    pub context: Context,
 }
 
 /// What can be decided.
@@ -159,6 +162,8 @@ pub enum Action {
     Pin,
     /// Objects of a bundle were denied.
     Deny,
+    /// The run, or a member, moved by what is known, and nothing else was decided.
+    Move,
     /// The run reached a terminal state.
     Finish,
     /// A person's request does not fit the run's state and was dropped.
@@ -188,6 +193,7 @@ impl Action {
             Self::Revert => "run.revert",
             Self::Pin => "run.pin",
             Self::Deny => "run.deny",
+            Self::Move => "run.move",
             Self::Finish => "run.finish",
             Self::Refuse => "run.refuse",
         }

@@ -195,6 +195,10 @@ pub(crate) enum Mutant {
     AssignUnrecorded,
     /// A failure has no record.
     FailureUnrecorded,
+    /// What moves by itself has no record.
+    MoveUnrecorded,
+    /// A record says where the run stood before.
+    OutcomeOfBefore,
     /// A soaking run does not say so.
     SoakUnexplained,
     /// A member that cannot be reached is said to wait for a report.

@@ -12,6 +12,7 @@ mod turns;
 
 use tidegate_model::{
     assignment::{Assignment, Desired},
+    audit::Context,
     deny::Pin,
     digest::Digest,
     ids::AppUid,
@@ -325,6 +326,7 @@ fn stick(
             reason: by.reason.clone(),
             before: Some(bad),
             after: Some(good.bundle),
+            context: Context::default(),
         })
     };
     let mut effects = Vec::new();
@@ -438,5 +440,6 @@ fn record(
         reason: format!("cluster {}: {reason}", member.cluster_name),
         before: None,
         after,
+        context: Context::default(),
     })
 }

@@ -12,9 +12,11 @@ pub(crate) mod debt;
 pub(crate) mod decide;
 pub(crate) mod finish;
 pub(crate) mod member;
+mod record;
 mod request;
 pub(crate) mod skip;
 pub(crate) mod windows;
+mod witness;
 pub(crate) mod work;
 
 use std::collections::BTreeMap;

@@ -729,6 +729,39 @@ pub struct AuditRecord {
     pub hash: ::prost::alloc::string::String,
     #[prost(string, tag = "10")]
     pub previous: ::prost::alloc::string::String,
+    /// The three below came later: they enter the hash only where they are there.
+    #[prost(string, optional, tag = "11")]
+    pub invoker: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "12")]
+    pub evidence: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(message, optional, tag = "13")]
+    pub outcome: ::core::option::Option<AuditOutcome>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AuditOutcome {
+    #[prost(string, tag = "1")]
+    pub run: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub state: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "3")]
+    pub wave: u64,
+    #[prost(string, optional, tag = "4")]
+    pub gate: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(uint32, tag = "5")]
+    pub attempt: u32,
+    #[prost(message, optional, tag = "6")]
+    pub member: ::core::option::Option<AuditMember>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AuditMember {
+    #[prost(message, optional, tag = "1")]
+    pub id: ::core::option::Option<MemberId>,
+    #[prost(string, tag = "2")]
+    pub cluster_name: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub standing: ::prost::alloc::string::String,
+    #[prost(string, optional, tag = "4")]
+    pub wrote: ::core::option::Option<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AuditHead {

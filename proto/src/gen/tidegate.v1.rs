@@ -2303,6 +2303,51 @@ pub struct AuditRecord {
     pub hash: ::prost::alloc::string::String,
     #[prost(string, tag = "10")]
     pub previous: ::prost::alloc::string::String,
+    /// What kind of actor set it off: Person, Automation or Cluster. Empty in records of hubs that did
+    /// not record it yet, as are evidence and outcome.
+    #[prost(string, tag = "11")]
+    pub invoker: ::prost::alloc::string::String,
+    /// What it was decided on: reports, samples, words given, counts.
+    #[prost(string, repeated, tag = "12")]
+    pub evidence: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Where the run stands after the step that the record is of; absent where it is about none.
+    #[prost(message, optional, tag = "13")]
+    pub outcome: ::core::option::Option<AuditOutcome>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AuditOutcome {
+    #[prost(string, tag = "1")]
+    pub run: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub state: ::prost::alloc::string::String,
+    /// Index of its open wave; the number of waves when all are done.
+    #[prost(uint32, tag = "3")]
+    pub wave: u32,
+    /// Before, After or Analysis while that gate is closed.
+    #[prost(string, tag = "4")]
+    pub gate: ::prost::alloc::string::String,
+    /// From 1.
+    #[prost(uint32, tag = "5")]
+    pub attempt: u32,
+    /// The member that the record is about.
+    #[prost(message, optional, tag = "6")]
+    pub member: ::core::option::Option<AuditMember>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AuditMember {
+    /// Index of its wave.
+    #[prost(uint32, tag = "1")]
+    pub wave: u32,
+    #[prost(string, tag = "2")]
+    pub cluster_uid: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub cluster: ::prost::alloc::string::String,
+    /// Forward, Failed, TimedOut, Skipped, Deferred or Back.
+    #[prost(string, tag = "4")]
+    pub standing: ::prost::alloc::string::String,
+    /// Uid of the application that got the release's content, if the record is of that.
+    #[prost(string, tag = "5")]
+    pub wrote: ::prost::alloc::string::String,
 }
 /// What the newest commit of the sources, fetched now, or the one that is named, would change of
 /// what is assigned. Changes nothing.

@@ -2,9 +2,14 @@
 //!
 //! Owns what fits of it so far. Never keeps a record.
 
+use std::{fmt::Display, str::FromStr};
+
 use jiff::Timestamp;
-use serde::Serialize;
-use tidegate_model::audit::{self, Head, Record};
+use serde::{Serialize, de::DeserializeOwned};
+use tidegate_model::{
+    audit::{self, Context, Head, Invoker, MemberOutcome, Outcome, Record, Replay},
+    run::MemberId,
+};
 use tidegate_proto::v1 as wire;
 
 use crate::{args::Noted, connect::Hub, error::Error};
@@ -44,6 +49,7 @@ struct Break {
 /// A chain while it is read; only its end is kept.
 pub(super) struct Chain<'a> {
     head: Head,
+    replay: Replay,
     broken: Option<Break>,
     noted: &'a [Noted],
 }
@@ -52,6 +58,7 @@ impl<'a> Chain<'a> {
     pub(super) fn of(project: &str, noted: &'a [Noted]) -> Self {
         Self {
             head: audit::genesis(project),
+            replay: Replay::default(),
             broken: None,
             noted,
         }
@@ -60,8 +67,48 @@ impl<'a> Chain<'a> {
     /// Goes on with these records; what stands behind the first that does not fit proves nothing.
     pub(super) fn take(&mut self, records: &[wire::AuditRecord]) {
         if self.broken.is_none() {
-            self.broken = follow(&mut self.head, records, self.noted).err();
+            self.broken = self.follow(records).err();
         }
+    }
+
+    /// The runs as the records that fit tell them.
+    pub(super) fn replay(&self) -> &Replay {
+        &self.replay
+    }
+
+    /// The end is then behind the last that fits.
+    fn follow(&mut self, page: &[wire::AuditRecord]) -> Result<(), Break> {
+        for told in page {
+            let head = &self.head;
+            let record = read(&head.project, told).map_err(|problem| Break {
+                at: told.sequence,
+                problem: format!(
+                    "the audit chain of project {} cannot be read at record {}: {problem}",
+                    head.project, told.sequence
+                ),
+            })?;
+            let next = audit::follow(head, &record).map_err(|broken| Break {
+                at: broken.sequence,
+                problem: broken.to_string(),
+            })?;
+            let forged = self
+                .noted
+                .iter()
+                .find(|it| it.sequence == next.sequence && it.hash != next.hash);
+            if let Some(noted) = forged {
+                return Err(Break {
+                    at: next.sequence,
+                    problem: format!(
+                        "record {} of project {} is {}, and was noted down as {}: the chain was written \
+                         anew",
+                        next.sequence, next.project, next.hash, noted.hash
+                    ),
+                });
+            }
+            self.replay.take(&record);
+            self.head = next;
+        }
+        Ok(())
     }
 
     pub(super) fn is_broken(&self) -> bool {
@@ -126,38 +173,6 @@ pub(super) async fn check(hub: &Hub, project: &str, noted: &[Noted]) -> Result<C
     Ok(chain.end())
 }
 
-/// Goes on with these records; `head` is then behind the last that fits.
-fn follow(head: &mut Head, page: &[wire::AuditRecord], noted: &[Noted]) -> Result<(), Break> {
-    for told in page {
-        let record = read(&head.project, told).map_err(|problem| Break {
-            at: told.sequence,
-            problem: format!(
-                "the audit chain of project {} cannot be read at record {}: {problem}",
-                head.project, told.sequence
-            ),
-        })?;
-        let next = audit::follow(head, &record).map_err(|broken| Break {
-            at: broken.sequence,
-            problem: broken.to_string(),
-        })?;
-        let forged = noted
-            .iter()
-            .find(|it| it.sequence == next.sequence && it.hash != next.hash);
-        if let Some(noted) = forged {
-            return Err(Break {
-                at: next.sequence,
-                problem: format!(
-                    "record {} of project {} is {}, and was noted down as {}: the chain was written \
-                     anew",
-                    next.sequence, next.project, next.hash, noted.hash
-                ),
-            });
-        }
-        *head = next;
-    }
-    Ok(())
-}
-
 /// A record that was noted down and is beyond the end.
 fn missing(head: &Head, noted: &[Noted]) -> Option<Break> {
     let noted = noted.iter().find(|noted| noted.sequence > head.sequence)?;
@@ -183,7 +198,59 @@ fn read(project: &str, told: &wire::AuditRecord) -> Result<Record, String> {
         reason: told.reason.clone(),
         before: told.before.clone(),
         after: told.after.clone(),
+        context: context(told)?,
         hash: hash(&told.hash)?,
         previous: hash(&told.previous)?,
+    })
+}
+
+fn context(told: &wire::AuditRecord) -> Result<Context, String> {
+    Ok(Context {
+        invoker: match told.invoker.as_str() {
+            "" => Invoker::Unknown,
+            name => named("invoker", name)?,
+        },
+        evidence: told.evidence.clone(),
+        outcome: told.outcome.as_ref().map(outcome).transpose()?,
+    })
+}
+
+fn outcome(told: &wire::AuditOutcome) -> Result<Outcome, String> {
+    Ok(Outcome {
+        run: id("run", &told.run)?,
+        state: named("state", &told.state)?,
+        wave: told.wave as usize,
+        gate: match told.gate.as_str() {
+            "" => None,
+            gate => Some(named("gate", gate)?),
+        },
+        attempt: told.attempt,
+        member: told.member.as_ref().map(member).transpose()?,
+    })
+}
+
+fn member(told: &wire::AuditMember) -> Result<MemberOutcome, String> {
+    Ok(MemberOutcome {
+        id: MemberId {
+            wave: told.wave,
+            cluster: id("cluster uid", &told.cluster_uid)?,
+        },
+        cluster_name: told.cluster.clone(),
+        standing: named("standing", &told.standing)?,
+        wrote: match told.wrote.as_str() {
+            "" => None,
+            app => Some(id("application", app)?),
+        },
+    })
+}
+
+fn id<T: FromStr<Err: Display>>(what: &str, text: &str) -> Result<T, String> {
+    text.parse()
+        .map_err(|error| format!("{what} {text:?} is none: {error}"))
+}
+
+fn named<T: DeserializeOwned>(what: &str, name: &str) -> Result<T, String> {
+    serde_json::from_value(name.into()).map_err(|_| {
+        format!("{what} {name:?} is not known here; use the release of tidegate that the hub is of")
     })
 }

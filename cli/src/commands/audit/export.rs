@@ -15,11 +15,11 @@ use tidegate_proto::v1 as wire;
 
 use super::{
     DEFAULT,
-    chain::{Chain, Checked, pages},
+    chain::{Chain, pages},
     judge, show,
 };
 use crate::{
-    args::{AuditExport, AuditVerify},
+    args::{AuditExport, AuditVerify, Noted},
     connect::Hub,
     error::Error,
     output::{Output, message},
@@ -91,24 +91,37 @@ pub(in crate::commands) fn verify(
     options: &AuditVerify,
     output: &mut Output,
 ) -> Result<(), Error> {
-    let checked = if path == Path::new("-") {
-        check(io::stdin().lock(), path, options)
-    } else {
-        let file = File::open(path).map_err(failed("read", path))?;
-        check(BufReader::new(file), path, options)
-    }?;
+    let checked = read_file(path, options.project.as_deref(), &options.noted)?.end();
     let checked = [checked];
     show(&checked, output)?;
     judge(&checked)
 }
 
-fn check(lines: impl BufRead, path: &Path, options: &AuditVerify) -> Result<Checked, Error> {
+/// The chain in a file; of `project`, or of whichever its first record is of.
+pub(super) fn read_file<'a>(
+    path: &Path,
+    project: Option<&str>,
+    noted: &'a [Noted],
+) -> Result<Chain<'a>, Error> {
+    if path == Path::new("-") {
+        return chain_of(io::stdin().lock(), path, project, noted);
+    }
+    let file = File::open(path).map_err(failed("read", path))?;
+    chain_of(BufReader::new(file), path, project, noted)
+}
+
+fn chain_of<'a>(
+    lines: impl BufRead,
+    path: &Path,
+    project: Option<&str>,
+    noted: &'a [Noted],
+) -> Result<Chain<'a>, Error> {
     let wrong = |number: usize, problem: &str| {
         let place = path.display();
         Error::Audit(format!("failed to read {place}:{number}: {problem}"))
     };
     let mut chain = None;
-    let mut of = options.project.clone();
+    let mut of = project.map(str::to_owned);
     for (index, line) in lines.lines().enumerate() {
         let line = line.map_err(failed("read", path))?;
         let (project, record) = read(&line).map_err(|problem| {
@@ -119,7 +132,7 @@ fn check(lines: impl BufRead, path: &Path, options: &AuditVerify) -> Result<Chec
             let problem = format!("it is of project {project}, and the chain is of {of}");
             return Err(wrong(index + 1, &problem));
         }
-        let chain = chain.get_or_insert_with(|| Chain::of(of, &options.noted));
+        let chain = chain.get_or_insert_with(|| Chain::of(of, noted));
         chain.take(&[record]);
     }
     let none = || {
@@ -128,7 +141,7 @@ fn check(lines: impl BufRead, path: &Path, options: &AuditVerify) -> Result<Chec
             "it holds no record; write it with `tidegate audit export`",
         )
     };
-    Ok(chain.ok_or_else(none)?.end())
+    chain.ok_or_else(none)
 }
 
 /// A file that gets its name when it is whole: half a chain holds as well as a whole one. It never

@@ -246,9 +246,11 @@ async fn the_audit_log_is_read_in_order_and_in_parts() {
     // What is told is enough to compute the chain anew, as `tidegate audit verify` does.
     let mut end = crate::audit::genesis("default");
     for told in read(0, 0).await {
+        assert_eq!(told.invoker, "Person");
         let record = AuditRecord {
             project: "default".to_owned(),
             sequence: told.sequence,
+            context: tidegate_model::audit::Context::by(&told.actor),
             at: jiff::Timestamp::from_millisecond(told.at_ms).unwrap(),
             actor: told.actor,
             action: told.action,

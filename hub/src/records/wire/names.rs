@@ -4,6 +4,7 @@
 //! compile before it has a name here.
 
 use tidegate_model::{
+    audit::{Invoker, Standing},
     deny::PinRelease,
     health::Health,
     policy::Drift,
@@ -49,6 +50,22 @@ named!(HoldKind {
 named!(Drift { Heal => "heal", Warn => "warn", Off => "off" });
 
 named!(PinRelease { Converged => "converged", Changed => "changed", Manual => "manual" });
+
+named!(Invoker {
+    Unknown => "Unknown",
+    Person => "Person",
+    Automation => "Automation",
+    Cluster => "Cluster",
+});
+
+named!(Standing {
+    Forward => "Forward",
+    Failed => "Failed",
+    TimedOut => "TimedOut",
+    Skipped => "Skipped",
+    Deferred => "Deferred",
+    Back => "Back",
+});
 
 named!(Health {
     Healthy => "Healthy",
@@ -157,6 +174,8 @@ mod tests {
         distinct::<PinRelease>();
         distinct::<Health>();
         distinct::<Phase>();
+        distinct::<Invoker>();
+        distinct::<Standing>();
         distinct::<RunState>();
         distinct::<MemberState>();
         distinct::<CauseCode>();

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
 use tidegate_model::{
+    audit::Decided,
     run::{CauseCode, MemberApp, MemberState, Run, RunState},
     strategy::Strategy,
 };
@@ -250,7 +251,24 @@ pub fn i40_audit_completeness(step: &Transition<'_>) -> Verdict {
     let problems = problems.chain(
         (woken && !asked).then(|| "a person's pause ended without a person's word".to_owned()),
     );
+    let problems = problems.chain(not_told(step));
     Verdict::of(rows.iter().any(|(_, count)| *count > 0), problems)
+}
+
+/// What of the run's state its records do not lead to, one after the other.
+fn not_told(step: &Transition<'_>) -> Option<String> {
+    let ids = || step.after.changed.keys();
+    let before = ids().filter_map(|id| step.members.get(id));
+    let mut told = Decided::of(step.run, before);
+    for audit in step.audits() {
+        let Some(outcome) = &audit.context.outcome else {
+            return Some(format!("{} says not what it led to", audit.action));
+        };
+        told.follow(outcome, audit.after);
+    }
+    let after = ids().filter_map(|id| step.members_after.get(id));
+    let held = Decided::of(&step.after.run, after);
+    (told != held).then(|| format!("its records lead to {told:?}, and it is {held:?}"))
 }
 
 /// 41 (its first half): a run that is not over, or owes something, always says what it waits for,

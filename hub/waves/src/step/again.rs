@@ -5,6 +5,7 @@
 //! that nothing which was reported so far speaks of it. Never assigns.
 
 use tidegate_model::{
+    audit::Context,
     release::EntryContent,
     run::{Member, MemberId, MemberState, ProgressClock, Request, Retry, Run, RunState, SoakClock},
 };
@@ -150,6 +151,7 @@ fn put_back(work: &Work<'_>, mut member: Member, retry: &Retry) -> (Member, Vec<
         ),
         before: None,
         after: Some(work.run.content),
+        context: Context::default(),
     };
     member.state = MemberState::Queued;
     member.healthy_since = None;

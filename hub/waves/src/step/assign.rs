@@ -5,6 +5,7 @@
 use jiff::Timestamp;
 use tidegate_model::{
     assignment::{Assignment, Desired},
+    audit::Context,
     ids::{AppUid, Generation},
     run::{Member, MemberApp, MemberId, MemberState, Run},
 };
@@ -295,5 +296,6 @@ pub(crate) fn audit(
         ),
         before: facts.current.as_ref().and_then(Assignment::bundle),
         after: assignment.bundle(),
+        context: Context::default(),
     })
 }

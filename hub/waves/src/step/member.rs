@@ -7,6 +7,7 @@ pub(crate) mod debt;
 
 use jiff::Timestamp;
 use tidegate_model::{
+    audit::Context,
     release::EntryContent,
     run::{Cause, CauseCode, LastGood, Member, MemberApp, MemberState},
     strategy::UnreachableThen,
@@ -377,6 +378,7 @@ pub(crate) fn audit(member: &Member, action: Action) -> Effect {
         ),
         before: None,
         after: None,
+        context: Context::default(),
     })
 }
 

@@ -7,7 +7,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tidegate_model::run::{Member, MemberId, MemberState, Only, Request, Run, RunState};
+use tidegate_model::{
+    audit::Context,
+    run::{Member, MemberId, MemberState, Only, Request, Run, RunState},
+};
 
 use super::{
     debt::is_deferred,
@@ -118,6 +121,7 @@ fn record(member: &Member, request: &Request) -> Option<Effect> {
         ),
         before: None,
         after: None,
+        context: Context::default(),
     };
     (!mutant::on(Mutant::SkipUnrecorded)).then_some(Effect::Audit(audit))
 }

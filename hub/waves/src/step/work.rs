@@ -6,6 +6,7 @@ use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use tidegate_model::{
+    audit::Context,
     run::{GatePosition, Member, MemberId, MemberState, Run, RunClock, RunState},
     strategy::{Strategy, StrategyType, Wave},
 };
@@ -152,6 +153,40 @@ impl<'a> Work<'a> {
         room
     }
 
+    /// The header as it was.
+    pub(super) fn before(&self) -> &'a Run {
+        self.before
+    }
+
+    /// A member as it will be stored.
+    pub(super) fn stored(&self, id: &MemberId) -> Option<&Member> {
+        self.changed.get(id).or_else(|| self.base.get(id))
+    }
+
+    /// The members that changed, before and after.
+    pub(super) fn moved(&self) -> impl Iterator<Item = (&Member, &Member)> {
+        let changed = self.changed.iter();
+        changed.filter_map(|(id, after)| Some((self.base.get(id)?, after)))
+    }
+
+    /// The records so far.
+    pub(super) fn audits(&self) -> impl Iterator<Item = &Audit> {
+        self.effects.iter().filter_map(|effect| match effect {
+            Effect::Audit(audit) => Some(audit),
+            _ => None,
+        })
+    }
+
+    /// The effects so far; they are gone until they are told again.
+    pub(super) fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Adds effects that need no room of their own.
+    pub(super) fn tell(&mut self, effects: Vec<Effect>) {
+        self.effects.extend(effects);
+    }
+
     /// Records a decision about the run.
     pub(crate) fn audit(&mut self, action: Action, actor: &str, reason: impl Into<String>) {
         self.effects.push(Effect::Audit(Audit {
@@ -164,6 +199,7 @@ impl<'a> Work<'a> {
             reason: reason.into(),
             before: None,
             after: Some(self.run.content),
+            context: Context::default(),
         }));
     }
 
@@ -179,6 +215,7 @@ impl<'a> Work<'a> {
 
     /// The finished step.
     pub(crate) fn finish(mut self) -> Moved {
+        super::record::complete(&mut self);
         let moved =
             !self.changed.is_empty() || !self.effects.is_empty() || self.run != *self.before;
         let gap = self.hub_now.duration_since(self.before.clock.hub);

@@ -109,6 +109,8 @@ const ALL: &[Mutant] = &[
     Mutant::LastGoodForgotten,
     Mutant::AssignUnrecorded,
     Mutant::FailureUnrecorded,
+    Mutant::MoveUnrecorded,
+    Mutant::OutcomeOfBefore,
     Mutant::SoakUnexplained,
     Mutant::UnreachableUnexplained,
     Mutant::PlanLosesMember,

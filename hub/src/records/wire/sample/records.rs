@@ -4,6 +4,7 @@ use rand::Rng as _;
 use serde_json::json;
 use tidegate_model::{
     application::{Application, InputVersion, Provenance},
+    audit::{Context, MemberOutcome, Outcome},
     cluster::Cluster,
     deny::{Deny, Pin},
     ids::{ClusterUid, Epoch, Generation},
@@ -498,9 +499,30 @@ impl Sample for AuditRecord {
             reason: dice.text(),
             before: dice.text(),
             after: dice.text(),
+            context: Context {
+                invoker: dice.one_of(),
+                evidence: dice.some(Dice::text),
+                outcome: dice.maybe(outcome),
+            },
             hash: dice.digest(),
             previous: dice.digest(),
         }
+    }
+}
+
+fn outcome(dice: &mut Dice) -> Outcome {
+    Outcome {
+        run: dice.id(),
+        state: dice.one_of(),
+        wave: dice.index(),
+        gate: dice.maybe(Dice::one_of),
+        attempt: dice.0.random(),
+        member: dice.maybe(|dice| MemberOutcome {
+            id: dice.member_id(),
+            cluster_name: dice.text(),
+            standing: dice.one_of(),
+            wrote: dice.maybe(Dice::id),
+        }),
     }
 }
 

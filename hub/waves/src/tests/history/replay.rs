@@ -2,58 +2,98 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use tidegate_model::{
-    ids::{AppUid, Generation},
-    run::{GatePosition, MemberId, MemberState, Run, RunState},
+    audit::{self, Context, Decided, Outcome, Record, Replay},
+    digest::Digest,
+    ids::AppUid,
 };
 
 use super::setup::Setup;
-use crate::{Action, AssignKind, Audit, Effect, step::work::is_opened, tests::world::World};
+use crate::{Action, Audit, Effect, tests::world::World};
 
-/// As much of a run as its records tell: rolling and soaking are both an open wave.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Told {
-    phase: Phase,
-    /// Generations written forward and back.
-    forward: BTreeMap<AppUid, Generation>,
-    back: BTreeMap<AppUid, Generation>,
-    failed: BTreeSet<MemberId>,
-    skipped: BTreeSet<MemberId>,
-    deferred: BTreeSet<MemberId>,
-    pinned: BTreeSet<AppUid>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-enum Phase {
-    /// Before the first wave, or between two.
-    #[default]
-    Closed,
-    Open(usize),
-    Paused(Box<Phase>),
-    Breached,
-    Back,
-    Over(String),
-}
-
-/// Reads the effects of a history and compares.
+/// Reads what was written in a history, as a chain of records, and compares.
 pub(crate) fn check(setup: &Setup, world: &World) {
-    let mut told = Told::default();
-    for effect in &world.log {
-        told.hear(effect);
+    let genesis = setup.world();
+    let mut replay = Replay::default();
+    let mut head = audit::genesis("shop");
+    let begun = Record {
+        context: Context {
+            outcome: Some(Outcome::of(&genesis.run)),
+            ..Context::default()
+        },
+        action: "run.create".to_owned(),
+        ..blank(world.run.started_at)
+    };
+    let told = audits(world).map(|audit| record(audit, world.now));
+    for record in std::iter::once(begun).chain(told) {
+        let record = Record {
+            sequence: head.sequence + 1,
+            ..record
+        }
+        .seal(head.hash);
+        head = audit::follow(&head, &record).unwrap();
+        replay.take(&record);
     }
-    let mut seen = look(world);
-    if world.run.rollback.is_some() {
-        // On the way back a failure may be the end of a revert; who failed forward is taken back.
-        told.failed.clear();
-        seen.failed.clear();
-        told.skipped.clear();
-        seen.skipped.clear();
-    }
+    let held = Decided::of(&world.run, world.members.values());
     assert_eq!(
-        told, seen,
+        replay.runs().get(&world.run.id),
+        Some(&held),
         "replay: the records tell something else of {setup:?}"
     );
-    let genesis = setup.world();
+    assert_eq!(
+        pinned(audits(world)),
+        world.pins.iter().map(|pin| pin.app).collect(),
+        "replay: pins"
+    );
+    goods(&genesis, world);
+}
+
+fn audits(world: &World) -> impl Iterator<Item = &Audit> {
+    world.log.iter().filter_map(|effect| match effect {
+        Effect::Audit(audit) => Some(audit),
+        _ => None,
+    })
+}
+
+fn blank(at: Timestamp) -> Record {
+    Record {
+        project: "shop".to_owned(),
+        sequence: 0,
+        at,
+        actor: String::new(),
+        action: String::new(),
+        subject: String::new(),
+        reason: String::new(),
+        before: String::new(),
+        after: String::new(),
+        context: Context::default(),
+        hash: Digest::from_bytes([0; 32]),
+        previous: Digest::from_bytes([0; 32]),
+    }
+}
+
+fn record(audit: &Audit, at: Timestamp) -> Record {
+    let text = |digest: Option<Digest>| digest.map(|it| it.to_string()).unwrap_or_default();
+    Record {
+        actor: audit.actor.clone(),
+        action: audit.action.name().to_owned(),
+        reason: audit.reason.clone(),
+        before: text(audit.before),
+        after: text(audit.after),
+        context: audit.context.clone(),
+        ..blank(at)
+    }
+}
+
+fn pinned<'a>(audits: impl Iterator<Item = &'a Audit>) -> BTreeSet<AppUid> {
+    audits
+        .filter(|audit| audit.action == Action::Pin)
+        .filter_map(|audit| audit.app)
+        .collect()
+}
+
+fn goods(genesis: &World, world: &World) {
     let goods = world.log.iter().filter_map(|effect| match effect {
         Effect::RecordLastGood { app, good, .. } => Some((*app, good.clone())),
         _ => None,
@@ -68,115 +108,4 @@ pub(crate) fn check(setup: &Setup, world: &World) {
         .filter_map(|(uid, app)| Some((*uid, app.last_good.clone()?)))
         .collect();
     assert_eq!(told, seen, "replay: last known good");
-}
-
-impl Told {
-    fn hear(&mut self, effect: &Effect) {
-        match effect {
-            Effect::Assign(assign) => {
-                let written = match assign.kind {
-                    AssignKind::Forward => &mut self.forward,
-                    AssignKind::Revert => &mut self.back,
-                };
-                written.insert(assign.assignment.app, assign.assignment.generation);
-            }
-            Effect::Pin(pin) => drop(self.pinned.insert(pin.app)),
-            Effect::Audit(audit) => self.read(audit),
-            Effect::RecordLastGood { .. } | Effect::Deny { .. } => {}
-        }
-    }
-
-    fn read(&mut self, audit: &Audit) {
-        let phase = std::mem::take(&mut self.phase);
-        self.phase = match audit.action {
-            Action::OpenWave => Phase::Open(audit.wave),
-            Action::FinishWave => Phase::Closed,
-            Action::Pause => match phase {
-                Phase::Paused(from) => Phase::Paused(from),
-                from => Phase::Paused(Box::new(from)),
-            },
-            Action::Resume => match phase {
-                Phase::Paused(from) => *from,
-                other => other,
-            },
-            Action::Retry => match phase {
-                Phase::Paused(_) => Phase::Paused(Box::new(Phase::Closed)),
-                _ => Phase::Closed,
-            },
-            Action::Breach => Phase::Breached,
-            Action::Rollback => Phase::Back,
-            Action::Finish => {
-                let state = audit.reason.split(':').next().unwrap_or_default();
-                Phase::Over(state.to_owned())
-            }
-            _ => phase,
-        };
-        let member = audit.member.clone();
-        if let Some(member) = &member
-            && matches!(
-                audit.action,
-                Action::FailMember | Action::SkipMember | Action::PayDebt | Action::Revert
-            )
-        {
-            self.deferred.remove(member);
-        }
-        match audit.action {
-            Action::FailMember => self.failed.extend(member),
-            Action::SkipMember => self.skipped.extend(member),
-            Action::DeferMember => self.deferred.extend(member),
-            Action::RetryMember => self.failed.retain(|known| Some(known) != member.as_ref()),
-            _ => {}
-        }
-    }
-}
-
-fn look(world: &World) -> Told {
-    let members = || world.members.values();
-    let ids = |is: fn(MemberState) -> bool| {
-        let those = members().filter(|member| is(member.state));
-        those.map(|member| member.id.clone()).collect()
-    };
-    let apps = || members().flat_map(|member| &member.apps);
-    let known = &world.apps;
-    Told {
-        phase: phase(&world.run),
-        forward: apps()
-            .filter(|(_, app)| app.touched)
-            .filter_map(|(uid, _)| Some((*uid, written(world, AssignKind::Forward, *uid)?)))
-            .collect(),
-        back: apps()
-            .filter_map(|(uid, app)| Some((*uid, app.revert?)))
-            .filter(|(uid, revert)| known[uid].highest >= *revert)
-            .filter(|(uid, revert)| written(world, AssignKind::Revert, *uid) == Some(*revert))
-            .collect(),
-        failed: ids(MemberState::is_failed),
-        skipped: ids(|state| state == MemberState::Skipped),
-        deferred: ids(|state| state == MemberState::Deferred),
-        pinned: world.pins.iter().map(|pin| pin.app).collect(),
-    }
-}
-
-/// The last generation that was written that way.
-fn written(world: &World, kind: AssignKind, app: AppUid) -> Option<Generation> {
-    let mut all = world.assigned.iter().rev();
-    all.find(|(known, assignment)| *known == kind && assignment.app == app)
-        .map(|(_, assignment)| assignment.generation)
-}
-
-fn phase(run: &Run) -> Phase {
-    let open = |run: &Run| {
-        if is_opened(run) {
-            Phase::Open(run.wave)
-        } else {
-            Phase::Closed
-        }
-    };
-    match run.state {
-        RunState::Paused => Phase::Paused(Box::new(open(run))),
-        RunState::Breached => Phase::Breached,
-        RunState::RollingBack => Phase::Back,
-        state if state.is_terminal() => Phase::Over(format!("{state:?}")),
-        RunState::WaitingGate if run.gate == Some(GatePosition::After) => Phase::Open(run.wave),
-        _ => open(run),
-    }
 }
