@@ -232,6 +232,7 @@ async fn a_run_of_the_lost_hub_ends_where_its_words_are_held_by_nobody() {
     assert!(settle(&world).await);
     assert_eq!(world.run().state, RunState::Superseded);
     assert!(is_asked(&world));
+    world.replays().await;
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use tidegate_model::{
+    audit::{Decided, Replay},
     deny::Deny,
     digest::Digest,
     health::Health,
@@ -174,14 +175,33 @@ impl World {
         some
     }
 
-    /// Passes until nothing changes; says how many did.
+    /// Passes until nothing changes; says how many did. What was decided must then be what is held.
     pub(crate) async fn settle(&mut self) -> usize {
         for passes in 0..400 {
             if !self.pass().await {
+                self.replays().await;
                 return passes;
             }
         }
         panic!("the passes never come to rest");
+    }
+
+    /// Holds the runs to what the audit records say from the first one on (invariant 40).
+    pub(crate) async fn replays(&self) {
+        let mut replay = Replay::default();
+        let records = self.hub.audit("default").await;
+        for record in &records {
+            replay.take(record);
+        }
+        let state = self.hub.db.read();
+        for row in state.runs_of(&Self::set_of(&state)) {
+            let members = state.members_of(&row.record);
+            let members: Vec<_> = members.map(|row| row.record.member.clone()).collect();
+            let held = Decided::of(&row.record.run, &members);
+            let id = row.record.run.id;
+            assert_eq!(replay.runs().get(&id), Some(&held), "run {id}");
+            assert!(!replay.is_partial(id), "run {id}");
+        }
     }
 
     /// Release 1 has gone through without cluster 2, which was silent.
