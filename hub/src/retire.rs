@@ -20,6 +20,10 @@ pub fn pass(state: &State, set: &Row<SetRecord>) -> Changes {
     let mut left = 0;
     for row in state.apps_of(&set.record) {
         let app = &row.record;
+        if !app.vanished {
+            left += 1;
+            continue;
+        }
         let cluster_gone = state.cluster(app.app.cluster).is_none();
         let report = state.report_of(app);
         let removed = app
@@ -31,7 +35,7 @@ pub fn pass(state: &State, set: &Row<SetRecord>) -> Changes {
                     && report.record.report.digest == assignment.digest()
                     && report.record.report.phase == Phase::Removed
             });
-        if !(app.vanished && (removed || cluster_gone)) || changes.audit.len() >= BATCH {
+        if !(removed || cluster_gone) || changes.audit.len() >= BATCH {
             left += 1;
             continue;
         }

@@ -7,7 +7,7 @@ mod touched;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use tidegate_model::{
@@ -149,6 +149,8 @@ pub struct State {
     pub audit_heads: Table<AuditHead>,
     index: Index,
     touched: Touched,
+    /// Listed when it is first asked for after a change of a cluster.
+    fleet: OnceLock<Arc<Vec<Cluster>>>,
 }
 
 /// Keys of what is asked for without its set, at every report and by every session.
@@ -205,7 +207,10 @@ impl State {
         self.touched.record(kind, key);
         match kind {
             EpochRecord::KIND => self.epochs.apply(key, change),
-            ClusterRecord::KIND => self.clusters.apply(key, change),
+            ClusterRecord::KIND => {
+                self.fleet.take();
+                self.clusters.apply(key, change)
+            }
             TokenRecord::KIND => self.tokens.apply(key, change),
             UserRecord::KIND => self.users.apply(key, change),
             WavePlanRecord::KIND => self.wave_plans.apply(key, change),
@@ -251,7 +256,12 @@ impl State {
 
     /// Rises with every change of what a set depends on; says nothing of sessions and of time.
     pub fn version(&self, set: &SetRecord) -> u64 {
-        self.touched.version(set.uid)
+        self.version_of(set.uid)
+    }
+
+    /// The same of the set with this uid.
+    pub fn version_of(&self, set: SetUid) -> u64 {
+        self.touched.version(set)
     }
 
     /// The cluster whose agent hears of the record at this key. Of its reports it hears only of those
@@ -282,15 +292,16 @@ impl State {
             .find(|record| record.cluster.name == name)
     }
 
-    /// All clusters, by name: the order in which generators see them.
-    pub fn fleet(&self) -> Vec<Cluster> {
-        let mut clusters: Vec<_> = self
-            .clusters
-            .iter()
-            .map(|record| record.cluster.clone())
-            .collect();
-        clusters.sort_by(|a, b| a.name.cmp(&b.name));
-        clusters
+    /// All clusters, by name: the order in which generators see them. The same list until one of
+    /// them changes: every pass over every set asks for it and compares it with the last.
+    pub fn fleet(&self) -> Arc<Vec<Cluster>> {
+        let listed = || {
+            let clusters = self.clusters.iter();
+            let mut clusters: Vec<_> = clusters.map(|record| record.cluster.clone()).collect();
+            clusters.sort_by(|a, b| a.name.cmp(&b.name));
+            Arc::new(clusters)
+        };
+        Arc::clone(self.fleet.get_or_init(listed))
     }
 
     /// The set of that name.

@@ -32,7 +32,7 @@ fn figures(document: &Value, names: &[&str]) {
 
 #[test]
 fn waves_tell_their_figures() {
-    let arguments = "waves --clusters 6 --parallel 2 --repeat 1 --json";
+    let arguments = "waves --clusters 6 --groups 2 --parallel 2 --repeat 1 --json";
     let document = run(&arguments.split(' ').collect::<Vec<_>>());
     assert_eq!(document["bench"], "waves");
     // One alone, and three percentiles of the two at once.

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 
 use futures::{Stream, stream};
-use tidegate_model::{audit::Outcome, release::EntryContent};
+use tidegate_model::{audit::Outcome, ids::SetUid, release::EntryContent};
 use tidegate_proto::v1 as wire;
 use tidegate_store::Range;
 use tokio::sync::watch;
@@ -24,9 +24,9 @@ struct Following {
     api: FleetApi,
     named: wire::GetRunRequest,
     changes: watch::Receiver<u64>,
-    /// Revision of the newest record of the run that was looked at: what others write costs a watcher
-    /// no more than the comparison.
-    seen: u64,
+    /// Version of the set when the run was looked at: what others write costs a watcher no more than
+    /// the comparison.
+    seen: Option<(SetUid, u64)>,
     last: Option<wire::Run>,
 }
 
@@ -38,7 +38,7 @@ impl FleetApi {
             api: self.clone(),
             named,
             changes: self.db.changes(),
-            seen: 0,
+            seen: None,
             last: None,
         };
         if following.is_known()? {
@@ -151,13 +151,14 @@ impl Following {
     /// The run, if it looks otherwise than the last time.
     fn changed(&mut self) -> Result<Option<wire::Run>, Status> {
         let state = self.api.db.read();
-        let row = find(&state, &self.named)?;
-        let members = state.members_of(&row.record).map(|member| member.revision);
-        let newest = members.fold(row.revision, u64::max);
-        if self.last.is_some() && newest == self.seen {
+        if let Some((set, seen)) = self.seen
+            && state.version_of(set) == seen
+        {
             return Ok(None);
         }
-        self.seen = newest;
+        let row = find(&state, &self.named)?;
+        let set = row.record.run.set;
+        self.seen = Some((set, state.version_of(set)));
         let run = convert::run(&state, &row.record);
         Ok((self.last.as_ref() != Some(&run)).then_some(run))
     }

@@ -74,7 +74,7 @@ pub struct Inputs {
     /// Whether some gate of its strategy keeps the authors of a release from approving it.
     separates_duties: bool,
     deleting: bool,
-    clusters: Vec<Cluster>,
+    clusters: Arc<Vec<Cluster>>,
     commits: BTreeMap<RepoRevision, Known>,
     running: BTreeMap<AppUid, Digest>,
     /// What `pass` asks of the stored applications. Nobody else writes the rest of what it compares
@@ -319,7 +319,7 @@ impl Gatherer {
             git.insert(need.repo, read);
         }
         let document = inputs.document.clone();
-        let clusters = inputs.clusters.clone();
+        let clusters = Arc::clone(&inputs.clusters);
         let expanded = spawn_blocking(move || {
             let inputs = tidegate_generators::Inputs {
                 clusters: &clusters,

@@ -29,7 +29,14 @@ pub struct Member {
     pub name: String,
     /// Its label `stage`.
     pub stage: &'static str,
+    /// Its label `group`, as a number: rollouts go to the clusters of one group.
+    pub group: usize,
     sandbox: Sandbox,
+}
+
+/// The label `group` of that group.
+pub fn label(group: usize) -> String {
+    format!("group-{group}")
 }
 
 /// When a Deployment was seen in a cluster.
@@ -82,7 +89,7 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// Registers clusters of these stages and starts their agents.
+    /// Registers `groups` times the clusters of these stages and starts their agents.
     ///
     /// # Errors
     ///
@@ -90,17 +97,23 @@ impl Fleet {
     pub async fn start(
         hub: &Hub,
         stages: &[(&'static str, usize)],
+        groups: usize,
         folder: &Path,
     ) -> Result<Self, Error> {
         let cancel = CancellationToken::new();
         let mut tasks = JoinSet::new();
         let mut members = Vec::new();
-        for (stage, count) in stages {
-            for number in 1..=*count {
-                let name = format!("{stage}-{number}");
+        let stages = (0..groups).flat_map(|group| stages.iter().map(move |it| (group, *it)));
+        for (group, (stage, count)) in stages {
+            for number in 1..=count {
+                let name = format!("{stage}-{group}-{number}");
+                let labels = [
+                    ("stage".to_owned(), stage.to_owned()),
+                    ("group".to_owned(), label(group)),
+                ];
                 let request = wire::CreateJoinTokenRequest {
                     cluster: name.clone(),
-                    labels: [("stage".to_owned(), (*stage).to_owned())].into(),
+                    labels: labels.into(),
                     ..wire::CreateJoinTokenRequest::default()
                 };
                 let token = hub.fleet().create_join_token(request).await?;
@@ -111,6 +124,7 @@ impl Fleet {
                 let member = Member {
                     name,
                     stage,
+                    group,
                     sandbox,
                 };
                 let options = options(hub, &member.name, &token.into_inner().token, folder)?;

@@ -2,7 +2,7 @@
 //!
 //! Stages with 20, 30 and 50 of a hundred clusters, half of a stage at once, a namespace, a
 //! `ConfigMap` of 1 KB and a Deployment without replicas each; once alone and a hundred at the same
-//! time. The shipped hub on redb, agents over mutual TLS. A commit is announced (`refresh`), and the
+//! time, in a fleet of a thousand of which each rollout goes to a hundred. The shipped hub on redb, agents over mutual TLS. A commit is announced (`refresh`), and the
 //! time runs until the run has succeeded. A gate's time runs from the last Deployment of a stage
 //! that is done in its cluster to the first new one of the next stage in its.
 
@@ -15,7 +15,7 @@ use tokio::{process::Command, time::Instant};
 
 use super::{
     Error, Report,
-    fleet::{Fleet, Seen},
+    fleet::{Fleet, Seen, label},
     hub::Hub,
     peak_rss_mib, percentile,
 };
@@ -28,8 +28,10 @@ const PATIENCE: Duration = Duration::from_secs(1800);
 /// What is measured.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Clusters.
+    /// Clusters of a rollout.
     pub clusters: usize,
+    /// Clusters of the fleet: those of a rollout, so many times.
+    pub groups: usize,
     /// Rollouts at the same time.
     pub parallel: usize,
     /// Rollouts alone.
@@ -46,13 +48,14 @@ pub async fn run(options: Options) -> Result<Report, Error> {
     let repository = Repository::new(folder.path(), options.parallel).await?;
     let hub = Hub::start(folder.path()).await?;
     let stages = STAGES.map(|(name, percent)| (name, (options.clusters * percent / 100).max(1)));
-    eprintln!("starting {} clusters …", options.clusters);
-    let fleet = Fleet::start(&hub, &stages, folder.path()).await?;
+    eprintln!("starting {} clusters …", options.clusters * options.groups);
+    let fleet = Fleet::start(&hub, &stages, options.groups, folder.path()).await?;
     let mut report = Report::new("waves");
     let bench = Bench {
         hub,
         fleet,
         repository,
+        groups: options.groups,
     };
     let measured = bench.measure(options, &mut report);
     tokio::time::timeout(PATIENCE, measured)
@@ -66,11 +69,12 @@ struct Bench {
     hub: Hub,
     fleet: Fleet,
     repository: Repository,
+    groups: usize,
 }
 
 impl Bench {
     async fn measure(&self, options: Options, report: &mut Report) -> Result<(), Error> {
-        self.hub.apply(&set(0, &self.repository.url())).await?;
+        self.apply(0).await?;
         let commit = self.repository.head().await?;
         self.hub.ended(&name(0), &commit).await?;
         let (mut alone, mut gates) = (vec![], vec![]);
@@ -91,9 +95,8 @@ impl Bench {
             "bringing out the first release of {} sets …",
             options.parallel
         );
-        let url = self.repository.url();
         for index in 1..options.parallel {
-            self.hub.apply(&set(index, &url)).await?;
+            self.apply(index).await?;
         }
         let commit = self.repository.head().await?;
         self.all(options.parallel, &commit, Instant::now()).await?;
@@ -120,11 +123,17 @@ impl Bench {
         Ok(())
     }
 
+    async fn apply(&self, index: usize) -> Result<(), Error> {
+        let set = set(index, index % self.groups, &self.repository.url());
+        self.hub.apply(&set).await
+    }
+
     /// One rollout: its seconds, and its gates' milliseconds.
     async fn alone(&self, number: usize) -> Result<(f64, Vec<f64>), Error> {
         let version = format!("alone-{number}");
         let commit = self.repository.commit(&version, 0..1).await?;
-        let watched = self.fleet.members.iter().map(|member| {
+        let members = self.fleet.members.iter().filter(|it| it.group == 0);
+        let watched = members.map(|member| {
             let version = version.clone();
             async move { Ok::<_, Error>((member.stage, member.see(&name(0), &version).await?)) }
         });
@@ -174,7 +183,7 @@ fn name(index: usize) -> String {
     format!("rollout-{index}")
 }
 
-fn set(index: usize, url: &str) -> String {
+fn set(index: usize, group: usize, url: &str) -> String {
     let name = name(index);
     let waves: Vec<_> = STAGES
         .iter()
@@ -194,7 +203,7 @@ fn set(index: usize, url: &str) -> String {
         "metadata": {"name": name},
         "spec": {
             "goTemplate": true,
-            "generators": [{"clusters": {}}],
+            "generators": [{"clusters": {"selector": {"matchLabels": {"group": label(group)}}}}],
             "template": {
                 "metadata": {"name": format!("{name}-{{{{.name}}}}")},
                 "spec": {

@@ -41,9 +41,12 @@ struct WavesOptions {
     /// Rollouts alone.
     #[arg(long, default_value_t = 10)]
     repeat: usize,
-    /// Simulated clusters.
+    /// Simulated clusters of a rollout.
     #[arg(long, default_value_t = 100)]
     clusters: usize,
+    /// Such groups of clusters: each rollout goes to one of them.
+    #[arg(long, default_value_t = 10)]
+    groups: usize,
     /// Rollouts at the same time.
     #[arg(long, default_value_t = 100)]
     parallel: usize,
@@ -59,6 +62,7 @@ async fn main() -> Result<(), Error> {
         Bench::Waves(it) => {
             Box::pin(waves::run(waves::Options {
                 clusters: it.clusters,
+                groups: it.groups,
                 parallel: it.parallel,
                 repeat: it.repeat,
             }))
