@@ -169,9 +169,9 @@ mod tests {
         }
     }
 
-    fn member(standing: Standing, wrote: bool) -> Option<MemberOutcome> {
+    fn member(standing: Standing, wrote: bool) -> MemberOutcome {
         let id = "01890000-0000-7000-8000-000000000002";
-        Some(MemberOutcome {
+        MemberOutcome {
             id: MemberId {
                 wave: 0,
                 cluster: id.parse().unwrap(),
@@ -179,7 +179,7 @@ mod tests {
             cluster_name: "dev".to_owned(),
             standing,
             wrote: wrote.then(|| id.parse().unwrap()),
-        })
+        }
     }
 
     #[test]
@@ -189,11 +189,11 @@ mod tests {
         replay.take(&chain(1).0[0]);
         assert!(replay.runs().is_empty());
         replay.take(&told("run.create", outcome(RunState::Planned, None)));
-        let written = outcome(RunState::Rolling, member(Standing::Forward, true));
+        let written = outcome(RunState::Rolling, Some(member(Standing::Forward, true)));
         replay.take(&told("run.assign", written));
         let known = replay.runs()[&run].members.values().next().unwrap();
         assert_eq!(known.written.len(), 1);
-        let failed = outcome(RunState::Rolling, member(Standing::Failed, false));
+        let failed = outcome(RunState::Rolling, Some(member(Standing::Failed, false)));
         replay.take(&told("run.fail-member", failed));
         let known = replay.runs()[&run].members.values().next().unwrap();
         assert_eq!((known.standing, known.written.len()), (Standing::Failed, 1));
@@ -207,9 +207,9 @@ mod tests {
     fn who_is_back_where_everybody_is_counts_as_nobody_and_a_lost_beginning_is_told() {
         let mut replay = Replay::default();
         let run = outcome(RunState::Planned, None).run;
-        let skipped = outcome(RunState::Rolling, member(Standing::Skipped, false));
+        let skipped = outcome(RunState::Rolling, Some(member(Standing::Skipped, false)));
         replay.take(&told("run.skip-member", skipped));
-        let again = outcome(RunState::Rolling, member(Standing::Forward, false));
+        let again = outcome(RunState::Rolling, Some(member(Standing::Forward, false)));
         replay.take(&told("run.move", again));
         assert!(replay.runs()[&run].members.is_empty());
         assert!(replay.is_partial(run));
