@@ -119,7 +119,7 @@ async fn verify(hub: &Hub, options: &AuditVerify, output: &mut Output) -> Result
     };
     let mut chains = Vec::new();
     for project in projects {
-        chains.push(check(hub, &project, &options.noted).await?);
+        chains.push(check(hub, &project, &options.noted, &mut |_| {}).await?);
     }
     show(&chains, output)?;
     judge(&chains)

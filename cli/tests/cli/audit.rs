@@ -183,7 +183,9 @@ async fn a_file_that_is_no_export_is_told_with_its_line_and_none_is_overwritten(
 #[tokio::test]
 async fn runs_are_read_out_of_the_chain_and_compared_with_those_of_the_hub() {
     let world = World::new();
-    let told = world.line("audit replay -p replayed").await.ok();
+    let ran = world.line("audit replay -p replayed").await;
+    assert!(ran.err.contains("of 1 more runs"), "{ran:?}");
+    let told = ran.ok();
     let words = "WaitingGate, attempt 1, 1 written; the hub holds the same";
     assert_eq!(told, format!("run/{RUN}\n  {words}\n"));
     let told = world.line("audit replay -p partial").await.ok();

@@ -7,7 +7,7 @@ use std::{fmt::Display, str::FromStr};
 use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 use tidegate_model::{
-    audit::{self, Context, Head, Invoker, MemberOutcome, Outcome, Record, Replay},
+    audit::{self, Context, Head, Invoker, MemberOutcome, Outcome, Record},
     run::MemberId,
 };
 use tidegate_proto::v1 as wire;
@@ -49,7 +49,6 @@ struct Break {
 /// A chain while it is read; only its end is kept.
 pub(super) struct Chain<'a> {
     head: Head,
-    replay: Replay,
     broken: Option<Break>,
     noted: &'a [Noted],
 }
@@ -58,26 +57,25 @@ impl<'a> Chain<'a> {
     pub(super) fn of(project: &str, noted: &'a [Noted]) -> Self {
         Self {
             head: audit::genesis(project),
-            replay: Replay::default(),
             broken: None,
             noted,
         }
     }
 
-    /// Goes on with these records; what stands behind the first that does not fit proves nothing.
-    pub(super) fn take(&mut self, records: &[wire::AuditRecord]) {
+    /// Goes on with these records and hands over each that fits; what stands behind the first that does
+    /// not proves nothing.
+    pub(super) fn take(&mut self, records: &[wire::AuditRecord], each: &mut dyn FnMut(&Record)) {
         if self.broken.is_none() {
-            self.broken = self.follow(records).err();
+            self.broken = self.follow(records, each).err();
         }
     }
 
-    /// The runs as the records that fit tell them.
-    pub(super) fn replay(&self) -> &Replay {
-        &self.replay
-    }
-
     /// The end is then behind the last that fits.
-    fn follow(&mut self, page: &[wire::AuditRecord]) -> Result<(), Break> {
+    fn follow(
+        &mut self,
+        page: &[wire::AuditRecord],
+        each: &mut dyn FnMut(&Record),
+    ) -> Result<(), Break> {
         for told in page {
             let head = &self.head;
             let record = read(&head.project, told).map_err(|problem| Break {
@@ -105,13 +103,13 @@ impl<'a> Chain<'a> {
                     ),
                 });
             }
-            self.replay.take(&record);
+            each(&record);
             self.head = next;
         }
         Ok(())
     }
 
-    pub(super) fn is_broken(&self) -> bool {
+    fn is_broken(&self) -> bool {
         self.broken.is_some()
     }
 
@@ -162,11 +160,16 @@ pub(super) async fn pages(
     }
 }
 
-/// Checks the hub's chain.
-pub(super) async fn check(hub: &Hub, project: &str, noted: &[Noted]) -> Result<Checked, Error> {
+/// Checks the hub's chain and hands over each record that fits.
+pub(super) async fn check(
+    hub: &Hub,
+    project: &str,
+    noted: &[Noted],
+    each: &mut dyn FnMut(&Record),
+) -> Result<Checked, Error> {
     let mut chain = Chain::of(project, noted);
     pages(hub, project, |page| {
-        chain.take(&page);
+        chain.take(&page, each);
         Ok(!chain.is_broken())
     })
     .await?;

@@ -11,11 +11,12 @@ use std::{
 
 use serde_json::Value;
 use tempfile::NamedTempFile;
+use tidegate_model::audit::Record;
 use tidegate_proto::v1 as wire;
 
 use super::{
     DEFAULT,
-    chain::{Chain, pages},
+    chain::{Chain, Checked, pages},
     judge, show,
 };
 use crate::{
@@ -61,7 +62,7 @@ pub(super) async fn export(
     };
     let mut chain = Chain::of(project, &[]);
     pages(hub, project, |page| {
-        chain.take(&page);
+        chain.take(&page, &mut |_| {});
         let lines = page.iter().map(|record| write(project, record));
         let text = lines.collect::<Result<String, _>>()?.into_bytes();
         match &mut file {
@@ -91,31 +92,34 @@ pub(in crate::commands) fn verify(
     options: &AuditVerify,
     output: &mut Output,
 ) -> Result<(), Error> {
-    let checked = read_file(path, options.project.as_deref(), &options.noted)?.end();
-    let checked = [checked];
+    let project = options.project.as_deref();
+    let checked = [check_file(path, project, &options.noted, &mut |_| {})?];
     show(&checked, output)?;
     judge(&checked)
 }
 
-/// The chain in a file; of `project`, or of whichever its first record is of.
-pub(super) fn read_file<'a>(
+/// Checks the chain in a file, of `project` or of whichever its first record is of, and hands over each
+/// record that fits.
+pub(super) fn check_file(
     path: &Path,
     project: Option<&str>,
-    noted: &'a [Noted],
-) -> Result<Chain<'a>, Error> {
+    noted: &[Noted],
+    each: &mut dyn FnMut(&Record),
+) -> Result<Checked, Error> {
     if path == Path::new("-") {
-        return chain_of(io::stdin().lock(), path, project, noted);
+        return check_lines(io::stdin().lock(), path, project, noted, each);
     }
     let file = File::open(path).map_err(failed("read", path))?;
-    chain_of(BufReader::new(file), path, project, noted)
+    check_lines(BufReader::new(file), path, project, noted, each)
 }
 
-fn chain_of<'a>(
+fn check_lines(
     lines: impl BufRead,
     path: &Path,
     project: Option<&str>,
-    noted: &'a [Noted],
-) -> Result<Chain<'a>, Error> {
+    noted: &[Noted],
+    each: &mut dyn FnMut(&Record),
+) -> Result<Checked, Error> {
     let wrong = |number: usize, problem: &str| {
         let place = path.display();
         Error::Audit(format!("failed to read {place}:{number}: {problem}"))
@@ -133,7 +137,7 @@ fn chain_of<'a>(
             return Err(wrong(index + 1, &problem));
         }
         let chain = chain.get_or_insert_with(|| Chain::of(of, noted));
-        chain.take(&[record]);
+        chain.take(&[record], each);
     }
     let none = || {
         wrong(
@@ -141,7 +145,7 @@ fn chain_of<'a>(
             "it holds no record; write it with `tidegate audit export`",
         )
     };
-    chain.ok_or_else(none)
+    Ok(chain.ok_or_else(none)?.end())
 }
 
 /// A file that gets its name when it is whole: half a chain holds as well as a whole one. It never

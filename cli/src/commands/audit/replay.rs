@@ -15,8 +15,8 @@ use tidegate_proto::v1 as wire;
 
 use super::{
     DEFAULT,
-    chain::{Chain, Checked, pages},
-    export::read_file,
+    chain::{Checked, check},
+    export::check_file,
     judge,
 };
 use crate::{
@@ -90,15 +90,11 @@ pub(super) async fn replay(
     let project = options.project.as_deref().unwrap_or(DEFAULT);
     let mut tries = 0;
     loop {
-        let before = held(hub, project).await?;
-        let mut chain = Chain::of(project, &[]);
-        pages(hub, project, |page| {
-            chain.take(&page);
-            Ok(!chain.is_broken())
-        })
-        .await?;
-        let after = held(hub, project).await?;
-        let mut told = tell(chain.replay(), options.run);
+        let before = held(hub, project, options.run).await?;
+        let mut replay = Replay::default();
+        let checked = check(hub, project, &[], &mut |record| replay.take(record)).await?;
+        let after = held(hub, project, options.run).await?;
+        let mut told = tell(&replay, options.run);
         for run in &mut told {
             let (before, after) = (before.get(&run.run), after.get(&run.run));
             run.hub = Some(compare(run, before, after));
@@ -106,7 +102,15 @@ pub(super) async fn replay(
         tries += 1;
         let moves = told.iter().any(|run| run.hub == Some(Held::Moves));
         if !moves || tries >= TRIES {
-            return end(&told, chain.end(), options, output);
+            let known = |id: &&String| told.iter().any(|run| run.run == **id);
+            let untold = before.keys().filter(|id| !known(id)).count();
+            if untold > 0 {
+                output.note(&format!(
+                    "of {untold} more runs that the hub holds no record says where they stand: an older \
+                     hub brought them to their end, or somebody put them there"
+                ));
+            }
+            return end(&told, checked, options, output);
         }
     }
 }
@@ -117,9 +121,10 @@ pub(in crate::commands) fn replay_file(
     options: &AuditReplay,
     output: &mut Output,
 ) -> Result<(), Error> {
-    let chain = read_file(path, options.project.as_deref(), &[])?;
-    let told = tell(chain.replay(), options.run);
-    end(&told, chain.end(), options, output)
+    let mut replay = Replay::default();
+    let project = options.project.as_deref();
+    let checked = check_file(path, project, &[], &mut |record| replay.take(record))?;
+    end(&tell(&replay, options.run), checked, options, output)
 }
 
 fn end(
@@ -131,7 +136,7 @@ fn end(
     if let (Some(run), true) = (options.run, told.is_empty()) {
         let project = &checked.project;
         return Err(Error::Audit(format!(
-            "no record of project {project} tells of run {run}; `tidegate get runs -A` says whose it is"
+            "no record of project {project} tells of run {run}; `tidegate get runs` shows which there are, and `--project` names another"
         )));
     }
     match output.format() {
@@ -166,10 +171,15 @@ fn end(
     )))
 }
 
-/// The hub's runs of a project by id.
-async fn held(hub: &Hub, project: &str) -> Result<BTreeMap<String, wire::Run>, Error> {
+/// The hub's runs of a project, or that one, by id.
+async fn held(
+    hub: &Hub,
+    project: &str,
+    only: Option<RunId>,
+) -> Result<BTreeMap<String, wire::Run>, Error> {
     let request = wire::ListRequest {
         project: project.to_owned(),
+        name: only.map(|run| run.to_string()).unwrap_or_default(),
         ..wire::ListRequest::default()
     };
     let runs: Vec<wire::Run> = list(hub, request).await?;

@@ -21,17 +21,14 @@ use crate::{
 
 /// Completes the records of a step whose decisions are all made.
 pub(super) fn complete(work: &mut Work<'_>) {
-    if !mutant::on(Mutant::MoveUnrecorded) {
-        let untold = untold(work);
-        work.tell(untold);
-    }
     let mut effects = work.take_effects();
+    effects.extend(of_run(work, &effects));
     for effect in &mut effects {
         if let Effect::Audit(audit) = effect {
             audit.context = context(work, audit);
         }
     }
-    work.tell(effects);
+    work.put_back(effects);
 }
 
 fn context(work: &Work<'_>, audit: &Audit) -> Context {
@@ -74,32 +71,44 @@ fn invoker(run: &Run, audit: &Audit) -> Invoker {
     }
 }
 
-/// Records of what moved and no record tells of.
-fn untold(work: &Work<'_>) -> Vec<Effect> {
-    let tells = |id: Option<&MemberId>| {
-        work.audits()
-            .any(|audit| audit.member.as_ref() == id && audit.action != Action::Refuse)
-    };
-    let mut all = Vec::new();
-    for (before, after) in work.moved() {
-        let (was, is) = (Standing::of(before), Standing::of(after));
-        if was != is && !tells(Some(&after.id)) {
-            let why = after.cause.as_ref().map_or("", |cause| &cause.message);
-            let gap = if why.is_empty() { "" } else { ": " };
-            let reason = format!("cluster {}: {was:?} → {is:?}{gap}{why}", after.cluster_name);
-            all.push(moves(work, Some(after), reason));
-        }
+/// The record of a member's move, if none of these tells of it. It needs room like every other.
+pub(super) fn of_member<'e>(
+    work: &Work<'_>,
+    after: &Member,
+    told: impl IntoIterator<Item = &'e Effect>,
+) -> Option<Effect> {
+    let was = work.stored(&after.id).map(Standing::of)?;
+    let is = Standing::of(after);
+    if was == is || tells(told, Some(&after.id)) || mutant::on(Mutant::MoveUnrecorded) {
+        return None;
     }
+    let why = after.cause.as_ref().map_or("", |cause| &cause.message);
+    let gap = if why.is_empty() { "" } else { ": " };
+    let reason = format!("cluster {}: {was:?} → {is:?}{gap}{why}", after.cluster_name);
+    Some(moves(work, Some(after), reason))
+}
+
+/// The record of the run's own move, if none of these tells of it.
+fn of_run(work: &Work<'_>, told: &[Effect]) -> Option<Effect> {
     let (before, after) = (Outcome::of(work.before()), Outcome::of(&work.run));
-    if before != after && !tells(None) {
-        let place = |it: &Outcome| match work.run.plan.waves.get(it.wave) {
-            Some(wave) => format!("{:?} in wave {}", it.state, wave.name),
-            None => format!("{:?} behind the last wave", it.state),
-        };
-        let reason = format!("{} → {}", place(&before), place(&after));
-        all.push(moves(work, None, reason));
+    if before == after || tells(told, None) || mutant::on(Mutant::MoveUnrecorded) {
+        return None;
     }
-    all
+    let place = |it: &Outcome| match work.run.plan.waves.get(it.wave) {
+        Some(wave) => format!("{:?} in wave {}", it.state, wave.name),
+        None => format!("{:?} behind the last wave", it.state),
+    };
+    let reason = format!("{} → {}", place(&before), place(&after));
+    Some(moves(work, None, reason))
+}
+
+/// Whether one of these is a record about this member, or the run. That a request was refused moves
+/// nothing.
+fn tells<'e>(effects: impl IntoIterator<Item = &'e Effect>, id: Option<&MemberId>) -> bool {
+    effects.into_iter().any(|effect| match effect {
+        Effect::Audit(audit) => audit.member.as_ref() == id && audit.action != Action::Refuse,
+        _ => false,
+    })
 }
 
 fn moves(work: &Work<'_>, member: Option<&Member>, reason: String) -> Effect {

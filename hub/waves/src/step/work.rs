@@ -11,7 +11,7 @@ use tidegate_model::{
     strategy::{Strategy, StrategyType, Wave},
 };
 
-use super::{debt::is_deferred, member};
+use super::{debt::is_deferred, member, record};
 use crate::{
     Action, Audit, ClusterFacts, Effect, Facts, SYSTEM, Step,
     budget::Budget,
@@ -137,7 +137,9 @@ impl<'a> Work<'a> {
     }
 
     /// Stores a member with its effects, or keeps it for the next step when there is no room.
-    pub(crate) fn put(&mut self, member: Member, effects: Vec<Effect>) -> bool {
+    pub(crate) fn put(&mut self, member: Member, mut effects: Vec<Effect>) -> bool {
+        let told = self.effects.iter().chain(&effects);
+        effects.extend(record::of_member(self, &member, told));
         let known = self.changed.contains_key(&member.id);
         let room = if known {
             self.budget.take_more(effects.len())
@@ -163,28 +165,14 @@ impl<'a> Work<'a> {
         self.changed.get(id).or_else(|| self.base.get(id))
     }
 
-    /// The members that changed, before and after.
-    pub(super) fn moved(&self) -> impl Iterator<Item = (&Member, &Member)> {
-        let changed = self.changed.iter();
-        changed.filter_map(|(id, after)| Some((self.base.get(id)?, after)))
-    }
-
-    /// The records so far.
-    pub(super) fn audits(&self) -> impl Iterator<Item = &Audit> {
-        self.effects.iter().filter_map(|effect| match effect {
-            Effect::Audit(audit) => Some(audit),
-            _ => None,
-        })
-    }
-
-    /// The effects so far; they are gone until they are told again.
+    /// The effects so far; they are gone until they are put back.
     pub(super) fn take_effects(&mut self) -> Vec<Effect> {
         std::mem::take(&mut self.effects)
     }
 
-    /// Adds effects that need no room of their own.
-    pub(super) fn tell(&mut self, effects: Vec<Effect>) {
-        self.effects.extend(effects);
+    /// The effects as they are now.
+    pub(super) fn put_back(&mut self, effects: Vec<Effect>) {
+        self.effects = effects;
     }
 
     /// Records a decision about the run.
@@ -215,7 +203,7 @@ impl<'a> Work<'a> {
 
     /// The finished step.
     pub(crate) fn finish(mut self) -> Moved {
-        super::record::complete(&mut self);
+        record::complete(&mut self);
         let moved =
             !self.changed.is_empty() || !self.effects.is_empty() || self.run != *self.before;
         let gap = self.hub_now.duration_since(self.before.clock.hub);

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::{Effect, Step};
+use crate::{Action, Effect, Step};
 use tidegate_model::{
-    run::{RequestVerb, RunState},
+    run::{LastGood, RequestVerb, RunState},
     strategy::Strategy,
 };
 
-use crate::tests::fixture::{Row, app, row, world};
+use crate::tests::fixture::{Row, app, cluster, row, world};
 
 fn rows(clusters: u64, apps: u64) -> Vec<Row> {
     (0..clusters)
@@ -65,4 +65,41 @@ fn applications_of_one_cluster_move_together_however_many() {
     }
     assert_eq!(world.assigned.len(), 150);
     assert!(world.at_target().contains(&app(2049)));
+}
+
+#[test]
+fn the_records_of_members_that_are_home_already_have_their_room() {
+    // Each ran something else, and got what had been its last known good: nothing is to be written.
+    let mut rows = rows(30, 1);
+    rows.extend((0..12).map(|a| Row {
+        app: 90_000 + a,
+        ..row(0, "dev")
+    }));
+    let mut world = world(&Strategy::default(), &rows);
+    let big = cluster(0);
+    let members = world.members.values_mut();
+    for member in members.filter(|member| member.id.cluster != big) {
+        for app in member.apps.values_mut() {
+            app.last_good = app.target.bundle().map(|bundle| LastGood {
+                bundle,
+                policy: app.policy.clone(),
+                namespace: app.namespace.clone(),
+                release: 3,
+            });
+        }
+    }
+    world.rounds_until(60, |world| world.run.state == RunState::Succeeded);
+    world.ask(RequestVerb::Rollback);
+    let mut moves = 0;
+    while world.step() {
+        let step = world.last.as_ref().unwrap();
+        let operations = step.changed.len() + step.effects.len() + 2;
+        assert!(operations <= 100, "{operations}");
+        let told = step.effects.iter().filter(|effect| {
+            matches!(effect, Effect::Audit(audit) if audit.action == Action::Move && audit.member.is_some())
+        });
+        moves += told.count();
+    }
+    assert_eq!(moves, 29);
+    world.rounds_until(60, |world| world.run.state == RunState::RolledBack);
 }
