@@ -253,7 +253,11 @@ impl Controller {
         };
         let mut denied = BTreeSet::new();
         for order in &pass.deny {
-            denied.extend(self.gatherer.denied(order.bad, Some(order.good)).await?);
+            denied.extend(
+                self.gatherer
+                    .denied(order.bad, order.good, order.scope)
+                    .await?,
+            );
         }
         let changes = {
             let state = self.db.read();

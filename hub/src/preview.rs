@@ -18,6 +18,7 @@ use tidegate_model::{
     digest::Digest,
     ids::Epoch,
     release::{ReleaseEntry, SourceCommit},
+    strategy::DenyScope,
 };
 use tidegate_store::BlobStore;
 use tokio::task::spawn_blocking;
@@ -130,8 +131,13 @@ impl Previewer {
     ///
     /// # Errors
     /// [`Error::Content`].
-    pub async fn denied(&self, bad: Digest, good: Digest) -> Result<BTreeSet<Deny>, Error> {
-        Ok(self.content.denied(bad, Some(good)).await?)
+    pub async fn denied(
+        &self,
+        bad: Digest,
+        good: Digest,
+        scope: DenyScope,
+    ) -> Result<BTreeSet<Deny>, Error> {
+        Ok(self.content.denied(bad, good, scope).await?)
     }
 
     /// Bundles of these releases' entries, as sides to compare.

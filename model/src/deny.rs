@@ -49,7 +49,7 @@ pub enum PinRelease {
     Manual,
 }
 
-/// Content of one object that no release may bring back. Belongs to the set.
+/// Content that no release may bring back: of one object, or a whole bundle. Belongs to the set.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Deny {
@@ -57,6 +57,31 @@ pub struct Deny {
     pub object: ObjectId,
     /// [`deny_digest`] of the content.
     pub content: Digest,
+}
+
+impl Deny {
+    /// Group and kind that stand for a whole bundle. No manifest is taken for one: its digest would
+    /// have to be that of the bundle that it is in.
+    const BUNDLE: (&str, &str) = ("tidegate.dev", "Bundle");
+
+    /// Denies exactly this bundle.
+    pub fn whole(bundle: Digest) -> Self {
+        let (group, kind) = Self::BUNDLE;
+        Self {
+            object: ObjectId {
+                group: group.to_owned(),
+                kind: kind.to_owned(),
+                namespace: String::new(),
+                name: bundle.short(),
+            },
+            content: bundle,
+        }
+    }
+
+    /// Whether it is of a whole bundle.
+    pub fn is_whole(&self) -> bool {
+        (self.object.group.as_str(), self.object.kind.as_str()) == Self::BUNDLE
+    }
 }
 
 /// Names an object's content without its own and its pod template's labels and annotations, so

@@ -435,6 +435,8 @@ pub struct Request {
 pub struct Only {
     /// Those of this wave, by its index.
     pub wave: Option<u32>,
+    /// Those of this wave and of later ones, by its index.
+    pub since_wave: Option<u32>,
     /// Those of these clusters.
     pub clusters: BTreeSet<ClusterUid>,
 }
@@ -443,6 +445,7 @@ impl Only {
     /// Whether this member is meant.
     pub fn has(&self, id: &MemberId) -> bool {
         self.wave.is_none_or(|wave| wave == id.wave)
+            && self.since_wave.is_none_or(|wave| wave <= id.wave)
             && (self.clusters.is_empty() || self.clusters.contains(&id.cluster))
     }
 }

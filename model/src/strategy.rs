@@ -271,13 +271,16 @@ pub enum UnreachableThen {
 }
 
 /// Time that the whole wave must stay healthy. The clock runs only while all its members are
-/// healthy at the run's content and the run is not paused.
+/// healthy at the run's content and the run is not paused (facts of promotion, invariant 22).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Soak {
     /// How long in all.
     #[serde(default)]
     pub time: Span,
+    /// What an interruption costs.
+    #[serde(default, skip_serializing_if = "is_healthy_only")]
+    pub clock: SoakMode,
     /// So many samples of each analysis must pass, whatever its own count.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub min_samples: u32,
@@ -286,6 +289,23 @@ pub struct Soak {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
 fn is_zero(value: &u32) -> bool {
     *value == 0
+}
+
+/// What an interruption costs a soak: a member that is no longer healthy or cannot be reached, a
+/// pause.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SoakMode {
+    /// The clock stands, and goes on where it stood.
+    #[default]
+    HealthyOnly,
+    /// The clock begins anew: the whole time must pass without a break.
+    Continuous,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_healthy_only(value: &SoakMode) -> bool {
+    *value == SoakMode::HealthyOnly
 }
 
 /// What happens to members that no wave picks.
@@ -335,6 +355,15 @@ pub struct Rollback {
     /// are read here as in kubectl: hence the alias.
     #[serde(default = "automatic", alias = "true")]
     pub on: Vec<RollbackOn>,
+    /// Whom an automatic one takes back. A person says it with the request.
+    #[serde(default)]
+    pub scope: RollbackScope,
+    /// Which members go first.
+    #[serde(default)]
+    pub order: RollbackOrder,
+    /// What may not come back.
+    #[serde(default)]
+    pub deny: DenyScope,
     /// A rollback heeds no window. Otherwise it heeds those that list it as an action.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub ignore_windows: bool,
@@ -361,9 +390,45 @@ impl Default for Rollback {
     fn default() -> Self {
         Self {
             on: automatic(),
+            scope: RollbackScope::default(),
+            order: RollbackOrder::default(),
+            deny: DenyScope::default(),
             ignore_windows: true,
         }
     }
+}
+
+/// Whom an automatic rollback takes back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RollbackScope {
+    /// The wave in which it went wrong, and those after it: they rest on what that wave showed.
+    Wave,
+    /// Everybody whom the run wrote.
+    #[default]
+    Run,
+}
+
+/// In which order members go back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RollbackOrder {
+    /// The last wave first: an earlier one waits until nobody of a later one is on the way.
+    #[default]
+    Reverse,
+    /// All at once.
+    Parallel,
+}
+
+/// What a rollback denies of the content that it takes back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum DenyScope {
+    /// Every object whose content differs from what it went back to, whatever release it comes with.
+    #[default]
+    Content,
+    /// Exactly the bundles that were taken back: one in which anything is different may come.
+    Release,
 }
 
 /// What starts a rollback. A person can always.

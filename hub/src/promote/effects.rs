@@ -10,6 +10,7 @@ use tidegate_model::{
     digest::Digest,
     ids::AppUid,
     run::{MemberId, Run, RunState},
+    strategy::DenyScope,
 };
 use tidegate_proto::v1 as wire;
 use tidegate_store::txn::{MAX_BYTES, MAX_OPERATIONS};
@@ -23,13 +24,15 @@ use crate::{
     state::{Row, State},
 };
 
-/// Deny what `bad` has and `good` has not.
+/// Deny what `bad` has and `good` has not, or all of `bad`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DenyOrder {
     /// The bundle that was taken back.
     pub bad: Digest,
     /// The bundle that it went back to.
     pub good: Digest,
+    /// How much of `bad`.
+    pub scope: DenyScope,
 }
 
 /// A pin and the record of it and of its denies.
@@ -82,7 +85,9 @@ pub(super) fn apply(
                 pass.stick
                     .insert(record.pin.app, Stick { pin: record, audit });
             }
-            Effect::Deny { bad, good, .. } => pass.deny.push(DenyOrder { bad, good }),
+            Effect::Deny {
+                bad, good, scope, ..
+            } => pass.deny.push(DenyOrder { bad, good, scope }),
             Effect::Audit(audit) => {
                 let stick = matches!(audit.action, Action::Pin | Action::Deny)
                     .then(|| pass.stick.get_mut(&audit.app?))

@@ -22,6 +22,7 @@ use tidegate_model::{
     ids::{AppUid, Generation, SetUid},
     release::{ReleaseEntry, SourceCommit},
     source::{RepoRevision, Source},
+    strategy::DenyScope,
 };
 use tidegate_render::tree::SourceTree as _;
 use tidegate_store::{Blob, BlobId, BlobStore, blob};
@@ -517,13 +518,18 @@ impl Gatherer {
     }
 
     /// What going back from `bad` to `good` denies: every object whose content differs between the
-    /// two (design/waves.md, "Rollback that sticks").
-    pub async fn denied(&self, bad: Digest, good: Option<Digest>) -> Result<BTreeSet<Deny>, Error> {
+    /// two, or all of `bad` as a whole (design/waves.md, "Rollback that sticks").
+    pub async fn denied(
+        &self,
+        bad: Digest,
+        good: Digest,
+        scope: DenyScope,
+    ) -> Result<BTreeSet<Deny>, Error> {
+        if scope == DenyScope::Release {
+            return Ok(BTreeSet::from([Deny::whole(bad)]));
+        }
         let bad = self.denies_of(bad).await?;
-        let good = match good {
-            Some(good) => self.denies_of(good).await?,
-            None => BTreeSet::new(),
-        };
+        let good = self.denies_of(good).await?;
         Ok(bad.difference(&good).cloned().collect())
     }
 

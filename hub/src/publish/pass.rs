@@ -11,6 +11,7 @@ use serde_json::json;
 use tidegate_model::{
     assignment::{Assignment, Desired},
     canonical,
+    deny::Deny,
     digest::Digest,
     ids::{AppUid, ClusterUid, Epoch, ReleaseId},
     release::{EntryContent, ReleaseEntry, content_id},
@@ -389,10 +390,12 @@ fn candidate(view: &View<'_>, entry: &ReleaseEntry) -> Option<admit::Candidate> 
         .content
         .as_ref()
         .ok()?;
+    let bundle = content.bundle.digest();
+    let whole = Deny::whole(bundle);
     Some(admit::Candidate {
         app: entry.app,
-        bundle: content.bundle.digest(),
-        objects: content.denies.clone(),
+        bundle,
+        objects: content.denies.iter().cloned().chain([whole]).collect(),
     })
 }
 

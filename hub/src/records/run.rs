@@ -272,12 +272,17 @@ fn read_request(reader: Reader<'_>, stored: v1::Request) -> Result<Request, Erro
 /// Absent where it says nothing.
 fn store_way(way: &WayBack) -> Option<v1::WayBack> {
     let WayBack {
-        only: Only { wave, clusters },
+        only: Only {
+            wave,
+            since_wave,
+            clusters,
+        },
         to,
         pin,
     } = way;
     (*way != WayBack::default()).then(|| v1::WayBack {
         wave: *wave,
+        since_wave: *since_wave,
         clusters: clusters.iter().map(ToString::to_string).collect(),
         to: *to,
         pin: pin.map(|pin| pin.stored().to_owned()),
@@ -287,6 +292,7 @@ fn store_way(way: &WayBack) -> Option<v1::WayBack> {
 fn read_way(reader: Reader<'_>, stored: v1::WayBack) -> Result<WayBack, Error> {
     let v1::WayBack {
         wave,
+        since_wave,
         clusters,
         to,
         pin,
@@ -297,6 +303,7 @@ fn read_way(reader: Reader<'_>, stored: v1::WayBack) -> Result<WayBack, Error> {
     Ok(WayBack {
         only: Only {
             wave,
+            since_wave,
             clusters: reader.each(clusters, read)?,
         },
         to,

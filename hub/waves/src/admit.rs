@@ -69,18 +69,9 @@ fn judge(candidate: &Candidate, pin: Option<&Pin>, denies: &BTreeSet<Deny>) -> A
         .objects
         .iter()
         .filter(|object| denies.contains(object) && !mutant::on(Mutant::DenyIgnored))
-        .map(|object| object.object.to_string())
         .collect();
     if !bad.is_empty() {
-        let reason = format!(
-            "it holds content that was rolled back: {}; change {} in the source",
-            bad.join(", "),
-            if bad.len() == 1 {
-                "this object"
-            } else {
-                "these objects"
-            },
-        );
+        let reason = denied(&bad);
         let reason = match pin {
             Some(pin) => format!("{reason}, or unpin the application ({})", said(pin)),
             None => format!("{reason}, or remove the denies"),
@@ -108,6 +99,25 @@ fn judge(candidate: &Candidate, pin: Option<&Pin>, denies: &BTreeSet<Deny>) -> A
             reason: format!("{problem}, or unpin the application ({})", said(pin)),
             pinned: true,
         },
+    }
+}
+
+/// What is denied of a candidate, and what to do.
+fn denied(bad: &[&Deny]) -> String {
+    let whole = bad.iter().any(|deny| deny.is_whole());
+    let objects = bad.iter().filter(|deny| !deny.is_whole());
+    let objects: Vec<_> = objects.map(|deny| deny.object.to_string()).collect();
+    match objects.len() {
+        0 if whole => "it is exactly what was rolled back; change it in the source".to_owned(),
+        count => format!(
+            "it holds content that was rolled back: {}; change {} in the source",
+            objects.join(", "),
+            if count == 1 {
+                "this object"
+            } else {
+                "these objects"
+            },
+        ),
     }
 }
 

@@ -12,6 +12,7 @@ use tidegate_model::{
     digest::Digest,
     ids::{AppUid, ClusterUid, SetUid},
     run::{Cause, LastGood, Member, MemberId, Run},
+    strategy::DenyScope,
 };
 
 use crate::Blocking;
@@ -58,8 +59,8 @@ pub enum Effect {
     },
     /// Keep the application at its last known good.
     Pin(Pin),
-    /// Deny every object of the set whose content differs between the two bundles, as it is in
-    /// `bad`. An application without a last known good denies nothing: denying all it has would
+    /// Deny, for the whole set, what `scope` says: every object whose content differs between the two
+    /// bundles, as it is in `bad`, or the bundle `bad`. An application without a last known good denies nothing: denying all it has would
     /// hold its repair back too.
     Deny {
         /// The set that the denies belong to.
@@ -70,6 +71,8 @@ pub enum Effect {
         bad: Digest,
         /// The bundle that it went back to.
         good: Digest,
+        /// How much of `bad`.
+        scope: DenyScope,
     },
     /// One decision, for the audit chain.
     Audit(Audit),

@@ -6,6 +6,7 @@
 
 mod analysis;
 mod approval;
+mod back;
 mod debt;
 mod member;
 mod turn;
@@ -17,10 +18,11 @@ use jiff::Timestamp;
 use tidegate_model::{
     ids::{AppUid, ClusterUid},
     run::{GatePosition, Member, MemberId, MemberState, Run, RunState},
+    strategy::SoakMode,
 };
 
 use crate::{
-    Facts, quorum, rollback,
+    Facts, quorum,
     step::{self, Work, advance, decide::is_settled, same_but_clock},
 };
 
@@ -55,7 +57,8 @@ pub enum BlockCode {
     Debt,
     /// A member's session lives, but its last word is not confirmed.
     NotConfirmed,
-    /// Members wait until others of their wave are through, or work again.
+    /// Members wait until others of their wave are through or work again, or until a later wave is
+    /// back.
     Turn,
     /// The hub has no facts about a member.
     NoFacts,
@@ -177,15 +180,7 @@ impl Explainer<'_> {
                     .collect()
             }
             RunState::Soaking => self.soaking(),
-            RunState::RollingBack => {
-                let members = self.work.members();
-                let way = rollback::way(self.run);
-                members
-                    .filter(|member| rollback::goal::is_meant(&way, member))
-                    .filter(|member| !rollback::is_over(member))
-                    .filter_map(|member| self.taking_back(member).or_else(|| self.member(member)))
-                    .collect()
-            }
+            RunState::RollingBack => self.going_back(),
             _ => Vec::new(),
         }
     }
@@ -238,7 +233,14 @@ impl Explainer<'_> {
                 "wave {} has soaked {done} of {time}",
                 self.wave_name(self.run.wave)
             ),
-            "time, while every member of the wave stays healthy and confirmed",
+            match self.work.spec(self.run.wave).soak.clock {
+                SoakMode::HealthyOnly => {
+                    "time, while every member of the wave stays healthy and confirmed"
+                }
+                SoakMode::Continuous => {
+                    "time without a break: it begins anew when a member is not healthy and confirmed"
+                }
+            },
         )
     }
 

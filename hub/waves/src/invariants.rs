@@ -1,7 +1,7 @@
 //! What must never happen, as named functions over one step.
 //!
 //! Numbers are those of facts/promotion.md §2.4; 42 and 43 speak of what people do to single
-//! members. Written without the code that they judge: they read states, facts and effects only.
+//! members, 44 to 46 of what a strategy says of rollbacks and soaks. Written without the code that they judge: they read states, facts and effects only.
 //! Called at the end of every step in debug builds, from property tests, simulations and audits. Not
 //! here: 25 (alarms, which no strategy can ask for yet) and 37 (the agent's).
 //! Beside the list of those that judge a step stand 8, which judges a plan, 26 and 27, which judge
@@ -14,6 +14,7 @@ mod debt;
 mod gate;
 mod order;
 mod people;
+mod reach;
 pub(crate) mod window;
 
 use std::collections::BTreeMap;
@@ -45,6 +46,7 @@ pub use self::{
         i11_breach_stops, i12_bounded_overshoot, i13_strict_budget, i15_total_settlement,
     },
     people::{i42_retry_is_a_new_attempt, i43_skip_proves_nothing},
+    reach::{i44_rollback_scope, i45_rollback_order, i46_unbroken_soak},
     window::{i16_windows, i17_window_zone, i18_closing_edge},
 };
 use crate::{Assign, AssignKind, Audit, Effect, Facts, Step};
@@ -133,6 +135,9 @@ pub const ALL: &[(&str, Invariant)] = &[
     ("i41_explainability", i41_explainability),
     ("i42_retry_is_a_new_attempt", i42_retry_is_a_new_attempt),
     ("i43_skip_proves_nothing", i43_skip_proves_nothing),
+    ("i44_rollback_scope", i44_rollback_scope),
+    ("i45_rollback_order", i45_rollback_order),
+    ("i46_unbroken_soak", i46_unbroken_soak),
 ];
 
 /// Names of those that judge something else than a step.

@@ -42,6 +42,8 @@ pub(crate) enum Mutant {
     SoakWhileUnwell,
     /// A wave is done without having soaked.
     SoakSkipped,
+    /// A soak that must be unbroken goes on where it was broken off.
+    ContinuousGoesOn,
     // Analysis.
     /// No data is a pass.
     NoDataPasses,
@@ -151,6 +153,10 @@ pub(crate) enum Mutant {
     RollbackWritesUntouched,
     /// A rollback of some takes everybody back.
     ScopeIgnored,
+    /// An automatic rollback takes everybody back, whatever the strategy says.
+    WaveScopeIgnored,
+    /// All waves go back at once, whatever the strategy says.
+    OrderIgnored,
     /// A rollback to a release goes to the last known good.
     ReleaseIgnored,
     /// A rollback is over before everybody is back.
@@ -159,6 +165,8 @@ pub(crate) enum Mutant {
     RevertUnproven,
     /// A rollback denies nothing.
     NoDeny,
+    /// A rollback denies every object that is different, where only the bundle is to be denied.
+    DenyScopeIgnored,
     /// A rollback pins nothing.
     NoPin,
     /// Denied content is admitted.

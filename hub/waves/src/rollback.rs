@@ -1,13 +1,14 @@
 //! The way back.
 //!
 //! Owns which members are taken back to what, the pins and denies that make it stick, and when the
-//! rollback is over. A revert is a new generation with old content: it heeds no approval, soak or
-//! order of waves (invariant 30), and windows only where the strategy says so (16). Members that the
+//! rollback is over. A revert is a new generation with old content: it heeds no approval or soak
+//! (invariant 30), and windows only where the strategy says so (16). Members that the
 //! run never wrote are never written, unless a person names a release (invariant 28), and nothing is
-//! ever deleted for want of something to go back to. `goal` says whom and to what, `turns` what
-//! would be written.
+//! ever deleted for want of something to go back to. `goal` says whom and to what, `order` who waits
+//! for whom, `turns` what would be written.
 
 pub(crate) mod goal;
+pub(crate) mod order;
 mod turns;
 
 use tidegate_model::{
@@ -20,6 +21,7 @@ use tidegate_model::{
         Cause, CauseCode, LastGood, Member, MemberApp, MemberId, MemberState, ProgressClock,
         RollbackBy, Run, RunState, WayBack,
     },
+    strategy::DenyScope,
 };
 
 use self::goal::{Goal, bad, goal, is_meant, is_written, pin_release, runs};
@@ -35,6 +37,7 @@ use crate::{
         Work, again,
         assign::{self, Order},
         debt::is_deferred,
+        decide,
         finish::finish,
         member::{debt::void, gone, skip, stop, unreachable_since},
         windows,
@@ -47,7 +50,7 @@ pub(crate) fn begin(work: &mut Work<'_>, by: RollbackBy) {
     work.run.state = RunState::RollingBack;
     work.run.paused = None;
     work.run.gate = None;
-    work.run.soak.running_since = None;
+    decide::stop_soak(work);
     work.run.finished_at = None;
     work.run.owes = false;
     again::drop_rest(work);
@@ -55,7 +58,7 @@ pub(crate) fn begin(work: &mut Work<'_>, by: RollbackBy) {
     work.run.rollback = Some(by);
 }
 
-/// Moves the rollback on: evidence of reverts first, then the next reverts, last wave first.
+/// Moves the rollback on, last wave first.
 pub(crate) fn advance(work: &mut Work<'_>) {
     let way = way(&work.run);
     let touched: Vec<_> = work
@@ -65,6 +68,7 @@ pub(crate) fn advance(work: &mut Work<'_>) {
         .filter(|known| !(known.reached && mutant::on(Mutant::RollbackSkipsHealthy)))
         .map(|member| member.id.clone())
         .collect();
+    let mut turn = order::Turn::of(&work.run);
     for id in &touched {
         let Some(member) = work.member(id) else {
             continue;
@@ -74,7 +78,9 @@ pub(crate) fn advance(work: &mut Work<'_>) {
             follow(work, member)
         } else if is_let_off(&way, member) {
             Some(let_off(member))
-        } else if windows::closed_back(&work.run, wave, work.hub_now).is_some() {
+        } else if windows::closed_back(&work.run, wave, work.hub_now).is_some()
+            || turn.waits(member)
+        {
             None
         } else {
             take_back(work, member)
@@ -84,6 +90,7 @@ pub(crate) fn advance(work: &mut Work<'_>) {
         {
             return;
         }
+        turn.pass(work, id);
     }
     settle(work, &touched);
 }
@@ -333,12 +340,18 @@ fn stick(
     if !mutant::on(Mutant::NoPin) {
         effects.extend([Effect::Pin(pin), audit(Action::Pin, first)]);
     }
+    let scope = if mutant::on(Mutant::DenyScopeIgnored) {
+        DenyScope::Content
+    } else {
+        work.run.strategy.rollback.deny
+    };
     for bad in bad.iter().filter(|_| !mutant::on(Mutant::NoDeny)) {
         let deny = Effect::Deny {
             set: work.run.set,
             app: uid,
             bad: *bad,
             good: good.bundle,
+            scope,
         };
         effects.extend([deny, audit(Action::Deny, *bad)]);
     }

@@ -26,6 +26,7 @@ mod history;
 mod measuring;
 mod mutants;
 mod planning;
+mod reaching;
 mod requests;
 mod rolling;
 mod rolling_sync;

@@ -418,6 +418,9 @@ pub struct WayBack {
     /// What opens the pins.
     #[prost(string, optional, tag = "4")]
     pub pin: ::core::option::Option<::prost::alloc::string::String>,
+    /// Index of the first wave that it is about; later ones go back too.
+    #[prost(uint32, optional, tag = "5")]
+    pub since_wave: ::core::option::Option<u32>,
 }
 /// How much of a wait is done, and since when it runs; absent while it stands.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

@@ -11,6 +11,7 @@ use tidegate_model::{
     release::ReleaseEntry,
     run::{Only, Request, RequestVerb, RunState, WayBack},
     selector::Selector,
+    strategy::DenyScope,
 };
 use tidegate_proto::v1 as wire;
 use tidegate_waves::{Turn, may_go_back};
@@ -101,7 +102,7 @@ impl FleetApi {
                 .map_err(Status::failed_precondition)?;
             (RunRecord::clone(&row.record), turns)
         };
-        let denied = denied(&previewer, &turns).await?;
+        let denied = denied(&previewer, &turns, run.run.strategy.rollback.deny).await?;
         let state = self.db.read();
         Ok(wire::RollbackResponse {
             run: Some(convert::run(&state, &run)),
@@ -223,7 +224,7 @@ fn only(
 /// The denied objects by the bundle they come from and the one that is gone back to.
 type Denied = BTreeMap<(Digest, Digest), BTreeSet<Deny>>;
 
-async fn denied(previewer: &Previewer, turns: &[Turn]) -> Result<Denied, Status> {
+async fn denied(previewer: &Previewer, turns: &[Turn], scope: DenyScope) -> Result<Denied, Status> {
     let pairs = |turn: &Turn| -> Vec<_> {
         let good = turn.to.into_iter();
         good.flat_map(|good| turn.denied.iter().map(move |bad| (*bad, good)))
@@ -232,7 +233,7 @@ async fn denied(previewer: &Previewer, turns: &[Turn]) -> Result<Denied, Status>
     let pairs: BTreeSet<_> = turns.iter().flat_map(pairs).collect();
     let mut all = Denied::new();
     for (bad, good) in pairs {
-        all.insert((bad, good), previewer.denied(bad, good).await?);
+        all.insert((bad, good), previewer.denied(bad, good, scope).await?);
     }
     Ok(all)
 }

@@ -66,8 +66,8 @@ pub(super) fn named(
         return Ok(None);
     }
     let only = Only {
-        wave: None,
         clusters: [uid].into(),
+        ..Only::default()
     };
     may_skip(&row.record.run, &members, &only)
         .map_err(|why| Status::failed_precondition(format!("cluster {cluster}: {why}")))?;

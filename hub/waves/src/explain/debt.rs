@@ -6,6 +6,7 @@ use tidegate_model::run::{Member, RunState};
 
 use super::{BlockCode, Blocking, Explainer};
 use crate::{
+    evidence::is_alive,
     mutant::{self, Mutant},
     step::{
         assign::{is_known, owed},
@@ -31,7 +32,9 @@ impl Explainer<'_> {
         let cluster = self.work.cluster(&member.id);
         let release = self.run.release_number;
         let since = unreachable_since(cluster);
-        let written = member.apps.values().all(|app| app.generation.is_some());
+        let facts = |uid| cluster.and_then(|cluster| cluster.apps.get(uid));
+        let mut alive = member.apps.iter().filter(|(uid, _)| is_alive(facts(uid)));
+        let written = alive.all(|(_, app)| app.generation.is_some());
         let not_known = !is_known(member, cluster);
         let (code, why, clears) = if since.is_some() || cluster.is_none() {
             let why = format!(

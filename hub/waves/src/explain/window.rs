@@ -1,11 +1,10 @@
 //! What is closed by the time of day.
 
-use tidegate_model::run::{GatePosition, Member, MemberState};
+use tidegate_model::run::{GatePosition, MemberState};
 
 use super::{BlockCode, Blocking, Explainer};
 use crate::{
     quorum::quorum,
-    rollback::is_begun,
     step::{
         windows::{self, Closed},
         work::is_opened,
@@ -32,41 +31,25 @@ impl Explainer<'_> {
         queued.then(|| self.closed(self.run.wave)).flatten()
     }
 
-    /// The window that keeps a member from being taken back.
-    pub(super) fn taking_back(&self, member: &Member) -> Option<Blocking> {
-        if is_begun(member) {
-            return None;
-        }
-        let wave = member.id.wave as usize;
-        let closed = windows::closed_back(self.run, wave, self.work.hub_now)?;
-        let mut said = self.window(
-            &format!(
-                "cluster {}: the way back is {}",
-                member.cluster_name,
-                closed.message()
-            ),
-            &closed,
-        );
-        self.name(&mut said, member);
-        Some(said)
-    }
-
     pub(super) fn closed(&self, wave: usize) -> Option<Blocking> {
         let closed = windows::closed(self.run, wave, self.work.hub_now)?;
         let message = format!("wave {} is {}", self.wave_name(wave), closed.message());
-        Some(self.window(&message, &closed))
+        Some(self.window(wave, &message, &closed))
     }
 
-    fn window(&self, message: &str, closed: &Closed) -> Blocking {
-        let time = closed
-            .until
-            .as_ref()
-            .map(|until| format!("time ({until}), or "));
-        let clears = format!(
-            "{}break the glass for run {}",
-            time.unwrap_or_default(),
-            self.run.id
-        );
+    pub(super) fn window(&self, wave: usize, message: &str, closed: &Closed) -> Blocking {
+        let time = closed.until.as_ref();
+        let time = time.map(|until| format!("time ({until})"));
+        // A broken glass opens the open wave, and the way back; no wave that was left behind.
+        let glass =
+            self.run.rollback.is_some() || (wave == self.run.wave && !self.run.state.is_terminal());
+        let glass = glass.then(|| format!("break the glass for run {}", self.run.id));
+        let clears: Vec<_> = time.into_iter().chain(glass).collect();
+        let clears = if clears.is_empty() {
+            "other windows, for the next run".to_owned()
+        } else {
+            clears.join(", or ")
+        };
         self.say(BlockCode::Window, message, &clears)
     }
 }

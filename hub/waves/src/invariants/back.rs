@@ -1,4 +1,5 @@
-//! Rollback, pins and superseding: invariants 26 to 33.
+//! Rollback, pins and superseding: invariants 26 to 33. `reach` has what the strategy says of a
+//! rollback.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -124,7 +125,8 @@ fn sticks(step: &Transition<'_>, own: AppUid, to: Option<Digest>, from: Option<D
 
 /// Whether what it comes from is denied.
 fn denies(step: &Transition<'_>, own: AppUid, to: Option<Digest>, from: Option<Digest>) -> bool {
-    let is_deny = |effect: &Effect| matches!(effect, Effect::Deny { app, bad, good, .. } if *app == own && Some(*good) == to && Some(*bad) == from);
+    let said = step.run.strategy.rollback.deny;
+    let is_deny = |effect: &Effect| matches!(effect, Effect::Deny { app, bad, good, scope, .. } if *app == own && Some(*good) == to && Some(*bad) == from && *scope == said);
     step.after.effects.iter().any(is_deny)
 }
 

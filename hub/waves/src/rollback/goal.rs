@@ -11,7 +11,7 @@ use tidegate_model::{
     deny::PinRelease,
     digest::Digest,
     ids::AppUid,
-    run::{LastGood, Member, MemberApp, RollbackBy, Run, RunState, WayBack},
+    run::{LastGood, Member, MemberApp, Only, RollbackBy, Run, RunState, WayBack},
 };
 
 use crate::{
@@ -124,7 +124,7 @@ pub fn may_go_back<'a>(
         Some(_) => Ok(()),
         None if gone_back => Err("the run went back already"),
         // A run that wrote nothing is ended all the same: nothing more goes out.
-        None if way.only.wave.is_none() && way.only.clusters.is_empty() => Ok(()),
+        None if way.only == Only::default() => Ok(()),
         None => Err("the run wrote nothing there"),
     }
 }

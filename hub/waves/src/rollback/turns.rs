@@ -10,6 +10,7 @@ use tidegate_model::{
     digest::Digest,
     ids::AppUid,
     run::{CauseCode, Member, MemberId, Request, Run, RunState},
+    strategy::RollbackOrder,
 };
 
 use super::goal::may_go_back;
@@ -46,6 +47,8 @@ pub fn turns(
     let mut turns: BTreeMap<(MemberId, AppUid), Turn> = BTreeMap::new();
     let (mut run, mut members) = (run.clone(), members.clone());
     run.request = Some(request);
+    // Nobody gets well here, so nobody is waited for.
+    run.strategy.rollback.order = RollbackOrder::Parallel;
     // Every step takes somebody back, or is the last.
     for _ in 0..members.len() + 3 {
         let (next, changed, effects) = advance(&run, &members, facts, now);

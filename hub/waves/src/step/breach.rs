@@ -6,7 +6,7 @@
 
 use tidegate_model::{
     run::{Cause, CauseCode, Member, MemberState, RollbackBy, RunState, WayBack},
-    strategy::RollbackOn,
+    strategy::{RollbackOn, RollbackScope},
 };
 
 use super::{debt, decide, finish, member, work::Work};
@@ -18,9 +18,16 @@ use crate::{
 
 /// Why the run cannot go on; `None` while it can.
 pub(crate) fn look(work: &Work<'_>) -> Option<Cause> {
+    broken(work).map(|(_, cause)| cause)
+}
+
+/// The first wave that cannot go on, and why.
+fn broken(work: &Work<'_>) -> Option<(usize, Cause)> {
     let last = work.run.plan.waves.len().saturating_sub(1);
-    (0..=work.run.wave.min(last))
-        .find_map(|wave| over_budget(work, wave).or_else(|| unwell(work, wave)))
+    (0..=work.run.wave.min(last)).find_map(|wave| {
+        let cause = over_budget(work, wave).or_else(|| unwell(work, wave))?;
+        Some((wave, cause))
+    })
 }
 
 fn over_budget(work: &Work<'_>, wave: usize) -> Option<Cause> {
@@ -99,9 +106,10 @@ pub(crate) fn answer(work: &mut Work<'_>) {
         MemberState::TimedOut => on.contains(&RollbackOn::Deadline),
         _ => false,
     };
+    let way = scope(work);
     let automatic = work
         .members()
-        .filter(|known| member::is_touched(known))
+        .filter(|known| member::is_touched(known) && way.only.has(&known.id))
         .any(|member| (measured && on.contains(&RollbackOn::Analysis)) || asked_for(member.state));
     if !automatic {
         return finish::finish(work, RunState::Failed, None, SYSTEM);
@@ -113,9 +121,25 @@ pub(crate) fn answer(work: &mut Work<'_>) {
             by_person: false,
             actor: SYSTEM.to_owned(),
             reason,
-            way: WayBack::default(),
+            way,
         },
     );
+}
+
+/// The wave in which it went wrong.
+pub(super) fn wave(work: &Work<'_>) -> usize {
+    broken(work).map_or(work.run.wave, |(wave, _)| wave)
+}
+
+/// Whom the strategy takes back: everybody, or the first wave that cannot go on and what rests on it.
+fn scope(work: &Work<'_>) -> WayBack {
+    let mut way = WayBack::default();
+    if work.run.strategy.rollback.scope == RollbackScope::Wave
+        && !mutant::on(Mutant::WaveScopeIgnored)
+    {
+        way.only.since_wave = u32::try_from(wave(work)).ok().filter(|first| *first > 0);
+    }
+    way
 }
 
 /// A member, its wave and what is wrong with it.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tidegate_model::{
     duration::Span,
     run::{Cause, CauseCode, GatePosition, Member, MemberState, Paused, RunState, SoakClock},
-    strategy::SupersedeWhen,
+    strategy::{SoakMode, SupersedeWhen},
 };
 
 use super::{
@@ -229,6 +229,7 @@ fn soak(work: &mut Work<'_>) {
 
 fn after_gate(work: &mut Work<'_>) {
     if !is_through(work) {
+        stop_soak(work);
         work.run.state = RunState::Rolling;
         work.run.gate = None;
         return;
@@ -312,11 +313,13 @@ fn soaked(work: &Work<'_>) -> Duration {
         })
         .min();
     let shown = elapsed(since, work.now);
-    work.run
-        .soak
-        .done
-        .0
-        .saturating_add(least.map_or(shown, |least| least.min(shown)))
+    let done = work.run.soak.done.0;
+    if is_continuous(work) {
+        // A break between two reports shows in how long the agents say that they are healthy.
+        let all = done.saturating_add(shown);
+        return least.map_or(all, |least| least.min(all));
+    }
+    done.saturating_add(least.map_or(shown, |least| least.min(shown)))
 }
 
 /// Moves what has soaked into the bank, so that what follows cannot take it back. Called whenever
@@ -328,9 +331,17 @@ pub(crate) fn bank_soak(work: &mut Work<'_>) {
     }
 }
 
-/// Stops the soak clock. What is not banked is lost: nobody knows when health ended.
+/// Stops the soak clock. What is not banked is lost: nobody knows when health ended. Where the soak
+/// must be unbroken, all of it is.
 pub(crate) fn stop_soak(work: &mut Work<'_>) {
     work.run.soak.running_since = None;
+    if is_continuous(work) && !mutant::on(Mutant::ContinuousGoesOn) {
+        work.run.soak.done = Span::default();
+    }
+}
+
+fn is_continuous(work: &Work<'_>) -> bool {
+    work.spec(work.run.wave).soak.clock == SoakMode::Continuous
 }
 
 fn pause(work: &mut Work<'_>, regressed: &Member) {

@@ -11,6 +11,7 @@ use tidegate_model::{
 };
 
 use super::{
+    breach,
     debt::is_deferred,
     work::{Work, is_opened},
 };
@@ -52,7 +53,7 @@ pub(super) fn evidence(work: &Work<'_>, audit: &Audit) -> Vec<String> {
             vec![counts(work, audit.wave), heard(work, audit.wave)]
         }
         (Action::Breach, None) => {
-            let mut all = vec![failures(work, audit.wave)];
+            let mut all = vec![failures(work, breach::wave(work))];
             all.extend(samples(work, audit.wave));
             all
         }
@@ -162,6 +163,7 @@ fn counts(work: &Work<'_>, wave: usize) -> String {
     format!("wave {name}: {said} of {all}")
 }
 
+/// Who failed, and how many may in the wave that cannot go on.
 fn failures(work: &Work<'_>, wave: usize) -> String {
     let failed: Vec<_> = work
         .members()
@@ -169,6 +171,7 @@ fn failures(work: &Work<'_>, wave: usize) -> String {
         .map(|member| member.cluster_name.as_str())
         .collect();
     let budget = Limits::of(&work.run, wave).budget;
+    let name = work.run.plan.waves.get(wave).map_or("", |wave| &wave.name);
     let named = failed.get(..failed.len().min(NAMED)).unwrap_or(&failed);
     let rest = failed.len().saturating_sub(NAMED);
     let more = if rest > 0 {
@@ -177,7 +180,7 @@ fn failures(work: &Work<'_>, wave: usize) -> String {
         String::new()
     };
     format!(
-        "{} failed ({}{more}), with a failure budget of {budget} in this wave",
+        "{} failed ({}{more}), with a failure budget of {budget} in wave {name}",
         failed.len(),
         named.join(", ")
     )

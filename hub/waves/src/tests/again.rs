@@ -24,8 +24,8 @@ fn by_hand() -> Strategy {
 
 fn only(n: u64) -> Only {
     Only {
-        wave: None,
         clusters: [cluster(n)].into(),
+        ..Only::default()
     }
 }
 

@@ -4,13 +4,16 @@ use crate::BlockCode;
 use tidegate_model::{
     duration::Span,
     run::{MemberState, RequestVerb, RunState},
-    strategy::{Amount, Strategy, UnreachableThen},
+    strategy::{Amount, Gate, Strategy, UnreachableThen, WindowKind},
 };
 
-use crate::tests::{
-    agent::Kind,
-    fixture::{Row, app, cluster, row, waves, world},
-    world::World,
+use crate::{
+    tests::{
+        agent::Kind,
+        fixture::{Row, app, cluster, row, waves, world},
+        world::World,
+    },
+    window::tests::recurring,
 };
 
 /// Three shops, of which one may be deferred, before the rest.
@@ -192,6 +195,48 @@ fn a_newer_run_waits_for_the_debt_and_says_so() {
     world.apps.get_mut(&app(1)).unwrap().owed = None;
     run_to_its_end(&mut world);
     assert_eq!(world.run.state, RunState::Succeeded);
+}
+
+#[test]
+fn what_a_removed_application_was_owed_hides_nothing() {
+    let second = Row {
+        app: 7,
+        kind: Kind::Prunes,
+        ..row(2, "shops")
+    };
+    let mut all = rows().to_vec();
+    all.push(second);
+    let mut world = world(&strategy(), &all);
+    world.disconnect(cluster(2));
+    run_to_its_end(&mut world);
+    world.apps.get_mut(&app(2)).unwrap().removed = true;
+    world.reconnect(cluster(2));
+    for _ in 0..20 {
+        world.round(5);
+    }
+    let said = world.explain();
+    let codes: Vec<_> = said.iter().map(|said| said.code).collect();
+    assert_eq!(codes, [BlockCode::PruneHeld], "{said:#?}");
+}
+
+#[test]
+fn no_glass_opens_the_window_of_a_wave_that_was_left_behind() {
+    let mut strategy = strategy();
+    let window = recurring(WindowKind::Deny, "UTC", "50 22 * * *", "300m");
+    strategy.waves[0].gates.before.push(Gate::Window(window));
+    let mut world = world(&strategy, &rows());
+    world.disconnect(cluster(2));
+    run_to_its_end(&mut world);
+    world.jump(2400);
+    world.reconnect(cluster(2));
+    for _ in 0..10 {
+        world.round(5);
+    }
+    let said = world.explain();
+    let said = said.iter().find(|said| said.code == BlockCode::Window);
+    let said = said.unwrap_or_else(|| panic!("{:#?}", world.explain()));
+    assert!(said.clears.starts_with("time ("), "{}", said.clears);
+    assert!(!said.clears.contains("glass"), "{}", said.clears);
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! Fleets, releases and strategies to begin with.
 
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
 
 use crate::{AppStart, Begin, Candidate, Planned, plan, start};
 use jiff::Timestamp;
@@ -16,8 +19,8 @@ use tidegate_model::{
     release::{EntryContent, Release, ReleaseEntry, content_id},
     run::LastGood,
     strategy::{
-        Analysis, ApprovalGate, Condition, Gate, Order, PrometheusQuery, Strategy, StrategyType,
-        Wave,
+        Analysis, ApprovalGate, Condition, DenyScope, Gate, Order, PrometheusQuery, Strategy,
+        StrategyType, Wave,
     },
 };
 
@@ -63,13 +66,30 @@ pub(crate) fn bundle(name: &str) -> Digest {
     Digest::of("bundle", &json!(name))
 }
 
-/// What a bundle holds: a Deployment of its own, and a `ConfigMap` that every bundle has alike.
+/// What a bundle holds: a Deployment of its own, and a `ConfigMap` that every bundle has alike; and
+/// the bundle itself.
 pub(crate) fn objects(bundle: Digest) -> Vec<Deny> {
     let config = Deny {
         object: object("", "ConfigMap"),
         content: Digest::of("object", &json!("the same everywhere")),
     };
-    vec![deployment(bundle), config]
+    vec![deployment(bundle), config, Deny::whole(bundle)]
+}
+
+/// What going back from one bundle to another denies.
+pub(crate) fn denied(bad: Digest, good: Digest, scope: DenyScope) -> Vec<Deny> {
+    let kept = objects(good);
+    let differs = objects(bad).into_iter().filter(|it| !kept.contains(it));
+    let whole = scope == DenyScope::Release;
+    differs.filter(|it| it.is_whole() == whole).collect()
+}
+
+/// What of a bundle must be denied at least.
+pub(crate) fn telling(bundle: Digest, scope: DenyScope) -> Deny {
+    match scope {
+        DenyScope::Content => deployment(bundle),
+        DenyScope::Release => Deny::whole(bundle),
+    }
 }
 
 /// The Deployment of a bundle.
@@ -264,7 +284,8 @@ pub(crate) fn world(strategy: &Strategy, rows: &[Row]) -> World {
         audits: Vec::new(),
         assigned: Vec::new(),
         log: Vec::new(),
-        taken_back: std::collections::BTreeSet::new(),
+        denied: BTreeSet::new(),
+        taken_back: BTreeSet::new(),
         last: None,
         steps: 0,
         premises: BTreeMap::new(),

@@ -30,7 +30,11 @@ fn rolled_out() -> World {
 fn part(wave: Option<u32>, clusters: &[u64]) -> WayBack {
     let clusters = clusters.iter().map(|n| cluster(*n)).collect();
     WayBack {
-        only: Only { wave, clusters },
+        only: Only {
+            wave,
+            clusters,
+            ..Only::default()
+        },
         ..WayBack::default()
     }
 }

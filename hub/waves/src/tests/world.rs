@@ -1,12 +1,14 @@
 //! The hub's rim around `step`, and the fleet: facts in, effects out, nothing decided.
 
+mod truth;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
 use crate::{
-    Action, AppFacts, AssignKind, Audit, Blocking, ClusterFacts, Effect, Evidence, Facts, Outcome,
+    AppFacts, AssignKind, Audit, Blocking, ClusterFacts, Effect, Evidence, Facts, Outcome,
     SampleId, Step, due, explain,
     invariants::{self, Transition, Verdict},
     step::unjudged,
@@ -21,13 +23,13 @@ use tidegate_model::{
     report::{Phase, Report},
     run::{
         Approval, GatePosition, LastGood, Member, MemberId, MemberState, Only, Request,
-        RequestVerb, Run, RunState, Verdict as Answer, WayBack,
+        RequestVerb, Run, Verdict as Answer, WayBack,
     },
 };
 
 use crate::tests::{
     agent::{Agent, Kind},
-    fixture::deployment,
+    fixture::{denied, telling},
 };
 
 /// What the hub has stored of an application.
@@ -76,6 +78,7 @@ pub(crate) struct World {
     pub(crate) back: BTreeMap<AppUid, LastGood>,
     pub(crate) pins: Vec<Pin>,
     pub(crate) denies: Vec<(Digest, Digest)>,
+    pub(crate) denied: BTreeSet<Deny>,
     pub(crate) audits: Vec<Audit>,
     pub(crate) assigned: Vec<(AssignKind, Assignment)>,
     /// Every effect from the beginning.
@@ -208,7 +211,8 @@ impl World {
                     if let Some(bad) =
                         before.filter(|_| assign.kind == AssignKind::Revert && before != bundle)
                     {
-                        self.taken_back.insert(deployment(bad));
+                        let scope = step.run.strategy.rollback.deny;
+                        self.taken_back.insert(telling(bad, scope));
                     }
                     app.highest = assign.assignment.generation;
                     app.current = Some(assign.assignment.clone());
@@ -218,77 +222,20 @@ impl World {
                     self.apps.get_mut(app).unwrap().last_good = Some(good.clone());
                 }
                 Effect::Pin(pin) => self.pins.push(pin.clone()),
-                Effect::Deny { bad, good, .. } => self.denies.push((*bad, *good)),
+                Effect::Deny {
+                    bad, good, scope, ..
+                } => {
+                    self.denies.push((*bad, *good));
+                    self.denied.extend(denied(*bad, *good, *scope));
+                }
                 Effect::Audit(audit) => self.audits.push(audit.clone()),
             }
         }
     }
 
-    /// What the agents know to be true, whatever they reported and the engine made of it.
-    fn check_against_truth(&mut self, step: &Step) {
-        let truth = self.truth;
-        self.agents
-            .values_mut()
-            .for_each(|agent| agent.note_health(truth));
-        if !self.strict_truth {
-            return;
-        }
-        let forward = step.effects.iter().any(
-            |effect| matches!(effect, Effect::Assign(assign) if assign.kind == AssignKind::Forward),
-        );
-        if forward {
-            let wave = u32::try_from(self.run.wave).unwrap();
-            let earlier = self.members.values().filter(|member| member.id.wave < wave);
-            for member in earlier.filter(|member| member.state == MemberState::Soaked) {
-                let window = self.spec(member).0;
-                for (uid, app) in member.apps.iter().filter(|(_, app)| app.touched) {
-                    if self.apps[uid].removed {
-                        continue;
-                    }
-                    let first = self.assigned.iter().find(|(_, known)| known.app == *uid);
-                    let first = first.map(|(_, known)| known.generation).unwrap();
-                    // A word that was said anew has the same content under a higher generation.
-                    let own = (*uid, first)..=(*uid, app.generation.unwrap());
-                    let known = &self.agents[&member.id.cluster].best;
-                    let best = known.range(own).map(|(_, best)| *best).max();
-                    assert!(
-                        best.is_some_and(|best| best >= window),
-                        "truth: a later wave moves while {uid} was never healthy for {window:?}: {best:?}"
-                    );
-                }
-            }
-        }
-        let finished = |effect: &Effect| matches!(effect, Effect::Audit(audit) if audit.action == Action::FinishWave);
-        if self.run.state == RunState::Soaking && step.effects.iter().any(finished) {
-            let soak = self
-                .run
-                .strategy
-                .waves
-                .get(self.run.wave)
-                .map_or(Duration::ZERO, |w| w.soak.time.0);
-            let slack = Duration::from_secs(u64::try_from(FRESH).unwrap());
-            assert!(
-                self.true_soak + slack >= soak,
-                "truth: soaked {:?} of {soak:?} in truth",
-                self.true_soak
-            );
-        }
-    }
-
-    fn spec(&self, member: &Member) -> (Duration, Duration) {
-        let waves = &self.run.strategy.waves;
-        waves
-            .get(member.id.wave as usize)
-            .map_or((Duration::from_secs(30), Duration::ZERO), |wave| {
-                (wave.health_window.0, wave.soak.time.0)
-            })
-    }
-
     /// Time passes for everybody.
     pub(crate) fn tick(&mut self, secs: i64) {
-        if self.is_truly_healthy() {
-            self.true_soak += Duration::from_secs(secs.unsigned_abs());
-        }
+        self.soak_in_truth(Duration::from_secs(secs.unsigned_abs()));
         self.truth += Duration::from_secs(secs.unsigned_abs());
         self.jump(secs);
     }
@@ -299,25 +246,6 @@ impl World {
             .now
             .checked_add(SignedDuration::from_secs(secs))
             .unwrap();
-    }
-
-    fn is_truly_healthy(&self) -> bool {
-        let mut members = self
-            .members
-            .values()
-            .filter(|member| member.id.wave as usize == self.run.wave);
-        members.all(|member| {
-            matches!(member.state, MemberState::Skipped | MemberState::Deferred)
-                || member.state.is_failed()
-                || member.apps.iter().all(|(uid, app)| {
-                    let running = self.agents[&member.id.cluster].apps.get(uid);
-                    self.apps[uid].removed
-                        || running.is_some_and(|running| {
-                            Some(running.held.generation) == app.generation
-                                && running.health.is_healthy()
-                        })
-                })
-        })
     }
 
     pub(crate) fn is_connected(&self, cluster: ClusterUid) -> bool {

@@ -265,6 +265,7 @@ impl Dice {
         WayBack {
             only: Only {
                 wave: self.maybe(|d| u32::try_from(d.index()).unwrap_or_default()),
+                since_wave: self.maybe(|d| u32::try_from(d.index()).unwrap_or_default()),
                 clusters: clusters.into_iter().collect(),
             },
             to: self.maybe(Self::number),

@@ -544,8 +544,8 @@ fn check_truth(state: &State, wave: u32, content: u8) -> Result<(), String> {
 /// The cluster whose reports lag.
 fn lagging() -> Only {
     Only {
-        wave: None,
         clusters: [crate::tests::fixture::cluster(LAGS as u64)].into(),
+        ..Only::default()
     }
 }
 

@@ -268,8 +268,8 @@ fn early(world: &mut World, meter: Meter) {
 
 fn clusters(setup: &Setup, n: Option<usize>) -> Only {
     Only {
-        wave: None,
         clusters: n.map(|n| setup.cluster(n)).into_iter().collect(),
+        ..Only::default()
     }
 }
 

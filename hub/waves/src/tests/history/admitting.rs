@@ -1,7 +1,5 @@
 //! Invariants 26 and 27: whatever the sources bring again, denied and pinned content stays out.
 
-use std::collections::BTreeSet;
-
 use tidegate_model::digest::Digest;
 
 use crate::{
@@ -16,16 +14,7 @@ use crate::{
 /// Puts the release's content, what ran before and new content before `admit`. Denies are those
 /// that the engine wrote; what must stay out is what its reverts took back.
 pub(crate) fn judge(world: &mut World) {
-    let denies: BTreeSet<_> = world
-        .denies
-        .iter()
-        .flat_map(|(bad, good)| {
-            let kept: BTreeSet<_> = objects(*good).into_iter().collect();
-            objects(*bad)
-                .into_iter()
-                .filter(move |object| !kept.contains(object))
-        })
-        .collect();
+    let denies = world.denied.clone();
     for content in contents(world) {
         let admitted = admit(&content, &world.pins, &denies);
         let sticky = i26_sticky_rollback(&content, &world.taken_back, &admitted);

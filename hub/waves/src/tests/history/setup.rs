@@ -8,9 +8,9 @@ use proptest::{
 use tidegate_model::{
     duration::Span,
     strategy::{
-        Amount, Analysis, ApprovalGate, Approver, BudgetMode, FailureBudget, Gate, Invoker, Limit,
-        RollbackOn, Strategy as Waves, SupersedeWhen, Unmatched, UnreachableThen, Wave,
-        WindowAction, WindowKind,
+        Amount, Analysis, ApprovalGate, Approver, BudgetMode, DenyScope, FailureBudget, Gate,
+        Invoker, Limit, RollbackOn, RollbackOrder, RollbackScope, SoakMode, Strategy as Waves,
+        SupersedeWhen, Unmatched, UnreachableThen, Wave, WindowAction, WindowKind,
     },
 };
 
@@ -276,13 +276,14 @@ fn any_wave() -> impl Strategy<Value = Wave> {
             proptest::option::weighted(0.2, any_approval()),
             any_windows(),
             any_analyses(),
+            select(vec![SoakMode::HealthyOnly, SoakMode::Continuous]),
         ),
     )
         .prop_map(
             |(
                 (limit, concurrency, tolerance),
                 (deadline, grace, window, soak),
-                (before, after, windows, (analysis, min_samples)),
+                (before, after, windows, (analysis, min_samples), clock),
             )| {
                 let mut wave = Wave::named("x");
                 wave.limit = limit.map(|count| Limit {
@@ -296,6 +297,7 @@ fn any_wave() -> impl Strategy<Value = Wave> {
                 wave.health_window = window;
                 wave.soak.time = soak;
                 wave.soak.min_samples = min_samples;
+                wave.soak.clock = clock;
                 wave.analysis = analysis;
                 wave.gates.before = before.into_iter().map(Gate::Approval).collect();
                 wave.gates.before.extend(windows);
@@ -357,8 +359,23 @@ fn any_strategy() -> impl Strategy<Value = Waves> {
         SupersedeWhen::Queue,
         SupersedeWhen::Never,
     ]);
-    (strategy, on, newer).prop_map(|(mut strategy, on, newer)| {
+    let reach = (
+        select(vec![
+            RollbackScope::Run,
+            RollbackScope::Run,
+            RollbackScope::Wave,
+        ]),
+        select(vec![RollbackOrder::Reverse, RollbackOrder::Parallel]),
+        select(vec![
+            DenyScope::Content,
+            DenyScope::Content,
+            DenyScope::Release,
+        ]),
+    );
+    (strategy, on, newer, reach).prop_map(|(mut strategy, on, newer, (scope, order, deny))| {
         strategy.rollback.on = on;
+        (strategy.rollback.scope, strategy.rollback.order) = (scope, order);
+        strategy.rollback.deny = deny;
         let listed = |gate: &Gate| {
             gate.window()
                 .is_some_and(|window| window.actions.contains(&WindowAction::Rollback))
