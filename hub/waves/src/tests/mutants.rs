@@ -122,7 +122,7 @@ const ALL: &[Mutant] = &[
 ];
 
 /// The most histories that a fault may hide in.
-const HISTORIES: u32 = 1500;
+const HISTORIES: u32 = 3000;
 /// The most states of each model.
 const STATES: usize = 10_000;
 
