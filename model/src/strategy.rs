@@ -5,6 +5,7 @@
 
 mod amount;
 mod analysis;
+mod asked;
 mod budget;
 mod gate;
 mod rolling_sync;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     amount::Amount,
     analysis::{Analysis, Comparator, Condition, HttpCheck, PrometheusQuery},
+    asked::{AlarmClear, Webhook},
     budget::{BudgetMode, FailureBudget},
     gate::{ApprovalGate, Approver, Gate, Gates},
     rolling_sync::{RollingStep, RollingSync},

@@ -135,6 +135,9 @@ fn in_words(gate: &Gate) -> String {
     match gate {
         Gate::Approval(approval) => approved(approval),
         Gate::Window(window) => window.to_string(),
+        Gate::AlarmClear(alarm) => format!("alarm {} must not fire", alarm.name),
+        Gate::Webhook(webhook) => format!("webhook {} must say yes", webhook.name),
+        Gate::Analysis(analysis) => format!("a sample of {} must pass", analysis.name),
     }
 }
 

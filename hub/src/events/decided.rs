@@ -20,6 +20,12 @@ const ACTIONS: &[(&str, &str, bool, &str)] = &[
     ("run.approve", "Approved", false, "a gate may open"),
     ("run.reject", "Rejected", true, "a gate is to stay closed"),
     ("run.pass-gate", "GatePassed", false, "a gate opened"),
+    (
+        "run.answer-gate",
+        "GateAnswered",
+        false,
+        "whoever was asked let it through",
+    ),
     ("run.finish-wave", "WaveSucceeded", false, "a wave is done"),
     ("run.fail-member", "MemberFailed", true, "a member failed"),
     (

@@ -30,6 +30,9 @@ enum Data {
 
 #[derive(Deserialize)]
 struct Series {
+    /// Its labels.
+    #[serde(default)]
+    metric: serde_json::Map<String, Value>,
     /// Absent for native histograms.
     value: Option<Point>,
 }
@@ -38,7 +41,64 @@ struct Series {
 #[derive(Deserialize)]
 struct Point(IgnoredAny, String);
 
-pub(super) fn of_prometheus(status: u16, body: &[u8]) -> Outcome {
+/// How many series a query gives, and of the first few what they are called.
+pub(super) fn of_alarm(status: u16, body: &[u8]) -> Outcome {
+    match data(status, body)? {
+        Data::Vector(all) => {
+            let named = all.iter().filter_map(Series::name).take(NAMED);
+            let named: Vec<_> = named.collect();
+            let gap = if named.is_empty() { "" } else { " " };
+            Ok(format!("{}{gap}{}", all.len(), named.join(", ")))
+        }
+        Data::Scalar(_) => Err(
+            "the query gives a number, not series; compare in the query, for example \
+             up{job=\"web\"} == 0"
+                .to_owned(),
+        ),
+        Data::Matrix(_) => Err(RANGE.to_owned()),
+        Data::String(_) => Err("the query gives a text, not series".to_owned()),
+    }
+}
+
+/// A webhook's yes, with its first words; anything else than 2xx is a no.
+pub(super) fn of_webhook(status: u16, body: &[u8]) -> Outcome {
+    let text = String::from_utf8_lossy(body);
+    let words: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let words: String = words
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(WORDS)
+        .collect();
+    let gap = if words.is_empty() { "" } else { ": " };
+    let told = format!("HTTP {status}{gap}{words}");
+    if is_success(status) {
+        Ok(told)
+    } else {
+        Err(told)
+    }
+}
+
+/// Series that are named, and characters that are kept of a webhook's answer.
+const NAMED: usize = 3;
+const WORDS: usize = 200;
+
+impl Series {
+    /// The alert's name where it has one, or its labels.
+    fn name(&self) -> Option<String> {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        if let Some(name) = self.metric.get("alertname").and_then(text) {
+            return Some(name);
+        }
+        let labels = self.metric.iter().filter(|(name, _)| *name != "__name__");
+        let labels = labels.filter_map(|(name, value)| Some(format!("{name}={}", text(value)?)));
+        let labels: Vec<_> = labels.take(NAMED).collect();
+        (!labels.is_empty()).then(|| labels.join(" "))
+    }
+}
+
+const RANGE: &str = "the query gives a range, not one value; take the [range] off";
+
+fn data(status: u16, body: &[u8]) -> Result<Data, String> {
     let answer: Answer = serde_json::from_slice(body).map_err(|error| {
         if is_success(status) {
             format!("the answer is not Prometheus': {error}")
@@ -52,8 +112,14 @@ pub(super) fn of_prometheus(status: u16, body: &[u8]) -> Outcome {
         } = answer;
         return Err(format!("HTTP {status}: {error_type}: {error}"));
     }
-    match answer.data {
-        Some(Data::Vector(mut all)) => match (all.pop(), all.len()) {
+    answer
+        .data
+        .ok_or_else(|| "the answer has no data".to_owned())
+}
+
+pub(super) fn of_prometheus(status: u16, body: &[u8]) -> Outcome {
+    match data(status, body)? {
+        Data::Vector(mut all) => match (all.pop(), all.len()) {
             (None, _) => Err("the query gives no series".to_owned()),
             (Some(one), 0) => one
                 .value
@@ -64,12 +130,9 @@ pub(super) fn of_prometheus(status: u16, body: &[u8]) -> Outcome {
                 more + 1
             )),
         },
-        Some(Data::Scalar(Point(_, value))) => Ok(value),
-        Some(Data::Matrix(_)) => {
-            Err("the query gives a range, not one value; take the [range] off".to_owned())
-        }
-        Some(Data::String(_)) => Err("the query gives a text, not a number".to_owned()),
-        None => Err("the answer has no data".to_owned()),
+        Data::Scalar(Point(_, value)) => Ok(value),
+        Data::Matrix(_) => Err(RANGE.to_owned()),
+        Data::String(_) => Err("the query gives a text, not a number".to_owned()),
     }
 }
 

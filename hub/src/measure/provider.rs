@@ -5,8 +5,9 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
-use reqwest::{Client, Response, Url, redirect};
-use tidegate_model::strategy::Analysis;
+use reqwest::{Client, RequestBuilder, Response, Url, redirect};
+use serde_json::Value;
+use tidegate_model::strategy::{Analysis, Gate, HttpCheck};
 use tidegate_waves::Outcome;
 
 use super::{
@@ -51,6 +52,8 @@ pub struct Options {
 #[derive(Clone, Debug)]
 pub struct Provider {
     client: Client,
+    /// Follows no redirect: a page that asks for a login is no yes.
+    webhooks: Client,
     timeout: Duration,
     hosts: Vec<Host>,
 }
@@ -66,17 +69,23 @@ impl Provider {
     }
 
     pub(super) fn with_timeout(options: Options, timeout: Duration) -> Result<Self, Error> {
-        let mut builder = Client::builder()
-            .timeout(timeout)
-            .redirect(redirect::Policy::custom(follow))
-            .user_agent(concat!("tidegate-hub/", env!("CARGO_PKG_VERSION")));
-        if let Some(path) = options.ca_file {
-            let authorities =
-                certificates(&path).map_err(|source| Error::Authorities { path, source })?;
-            builder = builder.tls_certs_merge(authorities);
-        }
+        let authorities = match options.ca_file {
+            Some(path) => {
+                certificates(&path).map_err(|source| Error::Authorities { path, source })?
+            }
+            None => Vec::new(),
+        };
+        let client = |policy: redirect::Policy| {
+            let builder = Client::builder()
+                .timeout(timeout)
+                .redirect(policy)
+                .user_agent(concat!("tidegate-hub/", env!("CARGO_PKG_VERSION")));
+            let trusting = builder.tls_certs_merge(authorities.clone());
+            trusting.build().map_err(Error::Client)
+        };
         Ok(Self {
-            client: builder.build().map_err(Error::Client)?,
+            client: client(redirect::Policy::custom(follow))?,
+            webhooks: client(redirect::Policy::none())?,
             timeout,
             hosts: options.hosts,
         })
@@ -90,19 +99,51 @@ impl Provider {
                 let (status, body) = self.get(url).await?;
                 answer::of_prometheus(status, &body)
             }
-            (None, Some(check)) => {
-                let url = Url::parse(&check.url).map_err(|error| error.to_string())?;
-                let (status, body) = self.get(url).await?;
-                answer::of_document(status, &body, &check.value)
-            }
-            (None, None) => Err("the analysis names no provider".to_owned()),
+            (None, check) => self.document(check.as_ref()).await,
         }
+    }
+
+    /// What is answered at a gate: the number of series that fire and which, a number, or a webhook's
+    /// yes; or why there is none.
+    pub(super) async fn ask_gate(&self, gate: &Gate, review: &Value) -> Outcome {
+        match gate {
+            Gate::AlarmClear(alarm) => match (&alarm.prometheus, &alarm.http) {
+                (Some(prometheus), _) => {
+                    let url = query_url(&prometheus.server, &prometheus.query)?;
+                    let (status, body) = self.get(url).await?;
+                    answer::of_alarm(status, &body)
+                }
+                (None, check) => self.document(check.as_ref()).await,
+            },
+            Gate::Analysis(analysis) => self.ask(analysis).await,
+            Gate::Webhook(webhook) => {
+                let url = Url::parse(&webhook.url).map_err(|error| error.to_string())?;
+                hosts::check(&self.hosts, &url)?;
+                let request = self.webhooks.post(url).body(review.to_string());
+                let json = "application/json";
+                let request = request.header(reqwest::header::CONTENT_TYPE, json);
+                let (status, body) = self.send(request).await?;
+                answer::of_webhook(status, &body)
+            }
+            Gate::Approval(_) | Gate::Window(_) => Err("nobody is asked at this gate".to_owned()),
+        }
+    }
+
+    async fn document(&self, check: Option<&HttpCheck>) -> Outcome {
+        let check = check.ok_or_else(|| "it names no provider".to_owned())?;
+        let url = Url::parse(&check.url).map_err(|error| error.to_string())?;
+        let (status, body) = self.get(url).await?;
+        answer::of_document(status, &body, &check.value)
     }
 
     async fn get(&self, url: Url) -> Result<(u16, Vec<u8>), String> {
         hosts::check(&self.hosts, &url)?;
         let accept = reqwest::header::ACCEPT;
         let request = self.client.get(url).header(accept, "application/json");
+        self.send(request).await
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<(u16, Vec<u8>), String> {
         let answered = async {
             let response = request.send().await.map_err(Trouble::Http)?;
             let status = response.status().as_u16();

@@ -20,6 +20,7 @@ use super::*;
 use crate::testing::world::{World, waves};
 
 mod access;
+mod gates;
 
 /// A provider whose answers a test chooses by path and query.
 struct Fake {

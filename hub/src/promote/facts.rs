@@ -46,6 +46,7 @@ pub(super) fn gather(
         newer_run: set.latest_run != Some(run.id),
         back: None,
         measured: evidence.measured().of(run.id),
+        answers: evidence.measured().answers(run.id),
         clusters,
     };
     debts::add(state, set, record, &mut facts);

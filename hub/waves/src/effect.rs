@@ -132,6 +132,8 @@ pub enum Action {
     CloseGate,
     /// An approval opened a gate.
     PassGate,
+    /// Whoever was asked at a gate let the run through.
+    AnswerGate,
     /// An application was assigned the release's content.
     Assign,
     /// A member counts as failed.
@@ -180,6 +182,7 @@ impl Action {
             Self::OpenWave => "run.open-wave",
             Self::CloseGate => "run.close-gate",
             Self::PassGate => "run.pass-gate",
+            Self::AnswerGate => "run.answer-gate",
             Self::Assign => "run.assign",
             Self::FailMember => "run.fail-member",
             Self::SkipMember => "run.skip-member",

@@ -39,6 +39,10 @@ pub enum BlockCode {
     Approval,
     /// A window is closed.
     Window,
+    /// An alarm fires, or nobody knows whether it does.
+    Alarm,
+    /// A webhook has not let the run through.
+    Webhook,
     /// The wave soaks.
     Soak,
     /// An analysis of the soaking wave needs more samples that pass.
@@ -73,6 +77,8 @@ impl BlockCode {
             Self::Regression => "Regression",
             Self::Approval => "Approval",
             Self::Window => "Window",
+            Self::Alarm => "Alarm",
+            Self::Webhook => "Webhook",
             Self::Soak => "Soak",
             Self::Analysis => "Analysis",
             Self::HealthWindow => "HealthWindow",

@@ -13,7 +13,7 @@ use tidegate_model::{
     run::LastGood,
 };
 
-use crate::{Outcome, SampleId};
+use crate::{Answer, Outcome, QuestionId, SampleId};
 
 /// What a step knows of the world, all read at the same store revision as the run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,6 +31,9 @@ pub struct Facts {
     /// What was measured. Answers to what is not asked any more do no harm, however often they are
     /// given.
     pub measured: BTreeMap<SampleId, Outcome>,
+    /// What was answered at gates. Only what was asked where the run stands, and not long ago, opens
+    /// one.
+    pub answers: BTreeMap<QuestionId, Answer>,
     /// Every cluster that is a member. One that is missing here counts as not known, which is
     /// neither healthy nor removed.
     pub clusters: BTreeMap<ClusterUid, ClusterFacts>,

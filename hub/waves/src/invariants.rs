@@ -3,11 +3,12 @@
 //! Numbers are those of facts/promotion.md §2.4; 42 and 43 speak of what people do to single
 //! members, 44 to 46 of what a strategy says of rollbacks and soaks. Written without the code that they judge: they read states, facts and effects only.
 //! Called at the end of every step in debug builds, from property tests, simulations and audits. Not
-//! here: 25 (alarms, which no strategy can ask for yet) and 37 (the agent's).
+//! here: 37 (the agent's).
 //! Beside the list of those that judge a step stand 8, which judges a plan, 26 and 27, which judge
 //! what is admitted, and 32, which judges where a history comes to rest.
 
 mod analysis;
+mod asked;
 mod back;
 mod books;
 mod debt;
@@ -27,6 +28,7 @@ use tidegate_model::{
 
 pub use self::{
     analysis::i24_evidence_minimum,
+    asked::i25_preconditions,
     back::{
         i26_sticky_rollback, i27_pin_dominance, i28_rollback_target, i29_rollback_reaches_all,
         i30_rollback_is_no_promotion, i31_supersede_safety, i32_no_starvation, i33_no_zombie_run,
@@ -118,6 +120,7 @@ pub const ALL: &[(&str, Invariant)] = &[
     ("i22_soak_clock", i22_soak_clock),
     ("i23_soak_is_per_run", i23_soak_is_per_run),
     ("i24_evidence_minimum", i24_evidence_minimum),
+    ("i25_preconditions", i25_preconditions),
     ("i28_rollback_target", i28_rollback_target),
     ("i29_rollback_reaches_all", i29_rollback_reaches_all),
     ("i30_rollback_is_no_promotion", i30_rollback_is_no_promotion),

@@ -7,6 +7,7 @@
 //! hub gathers [`Facts`], commits what a step returns in one transaction and calls again.
 
 pub mod admit;
+mod ask;
 mod budget;
 pub mod debts;
 mod effect;
@@ -30,6 +31,7 @@ mod validate;
 mod window;
 
 pub use self::{
+    ask::{Answer, Question, QuestionId, questions},
     effect::{Action, Assign, AssignKind, Audit, Effect, Step},
     explain::{BlockCode, Blocking, explain},
     facts::{AppFacts, ClusterFacts, Evidence, Facts},

@@ -67,6 +67,15 @@ pub(crate) enum Mutant {
     AnalysisApprovalReused,
     /// A soaking run does not say what it must measure.
     AnalysisUnexplained,
+    // Whoever is asked.
+    /// Nobody is asked at a gate.
+    AnswersIgnored,
+    /// An answer is good for ever.
+    OldAnswerCounts,
+    /// What was answered at one wave opens every other.
+    AnswerOfOtherWave,
+    /// A run does not say whose answer is lacking.
+    AnswerUnexplained,
     // Windows.
     /// No window holds anybody back.
     WindowsIgnored,

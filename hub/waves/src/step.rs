@@ -11,6 +11,7 @@ mod breach;
 pub(crate) mod debt;
 pub(crate) mod decide;
 pub(crate) mod finish;
+mod gates;
 pub(crate) mod member;
 mod record;
 mod request;

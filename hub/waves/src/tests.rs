@@ -14,6 +14,7 @@ mod again;
 mod agent;
 mod analysing;
 mod approving;
+mod asking;
 mod clock;
 mod crowd;
 mod deferring;

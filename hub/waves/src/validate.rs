@@ -4,6 +4,7 @@
 //! it is planned. Never plans.
 
 mod analysis;
+mod asked;
 mod gates;
 
 use std::{collections::BTreeSet, fmt};
@@ -175,6 +176,7 @@ fn check_wave(index: usize, wave: &Wave, strategy: &Strategy, found: &mut Found)
         );
     }
     analysis::check(index, wave, found);
+    asked::check(index, wave, found);
     gates::check(index, wave, strategy, found);
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Window;
+use super::{AlarmClear, Analysis, Webhook, Window};
 use crate::duration::Span;
 
 /// What else must be given before and after a wave.
@@ -31,6 +31,12 @@ pub enum Gate {
     /// among the gates and not beside the waves: which times suit is a property of the wave, and a
     /// list that waves share is written with a YAML anchor.
     Window(Window),
+    /// An alarm must not fire.
+    AlarmClear(AlarmClear),
+    /// Somebody's service must let the run through.
+    Webhook(Webhook),
+    /// A sample must pass. Asked until one does: no sample of a gate fails the run.
+    Analysis(Analysis),
 }
 
 impl Gate {
@@ -38,7 +44,7 @@ impl Gate {
     pub fn approval(&self) -> Option<&ApprovalGate> {
         match self {
             Self::Approval(gate) => Some(gate),
-            Self::Window(_) => None,
+            _ => None,
         }
     }
 
@@ -46,7 +52,7 @@ impl Gate {
     pub fn window(&self) -> Option<&Window> {
         match self {
             Self::Window(window) => Some(window),
-            Self::Approval(_) => None,
+            _ => None,
         }
     }
 

@@ -1,9 +1,11 @@
-//! What is closed by the time of day.
+//! What is closed before and after a wave: by the time of day, by people, by whoever is asked.
 
 use tidegate_model::run::{GatePosition, MemberState};
 
 use super::{BlockCode, Blocking, Explainer};
 use crate::{
+    ask,
+    mutant::{self, Mutant},
     quorum::quorum,
     step::{
         windows::{self, Closed},
@@ -15,13 +17,28 @@ impl Explainer<'_> {
     /// Everything that keeps the gate of the open wave closed.
     pub(super) fn gate(&self) -> Vec<Blocking> {
         let wave = self.run.wave;
-        if is_opened(self.run) {
-            return vec![self.approval()];
-        }
-        let quorum = quorum(self.run, wave, GatePosition::Before, self.work.hub_now);
+        let position = self.run.gate.unwrap_or(GatePosition::Before);
+        let quorum = quorum(self.run, wave, position, self.work.hub_now);
         let asks = quorum.is_some_and(|quorum| !quorum.is_open());
         let approval = asks.then(|| self.approval());
-        approval.into_iter().chain(self.closed(wave)).collect()
+        let window = (!is_opened(self.run)).then(|| self.closed(wave)).flatten();
+        let asked = self.asked(wave, position);
+        approval.into_iter().chain(window).chain(asked).collect()
+    }
+
+    /// Whoever is asked at this gate and has not let the run through.
+    fn asked(&self, wave: usize, position: GatePosition) -> Vec<Blocking> {
+        if mutant::on(Mutant::AnswerUnexplained) {
+            return Vec::new();
+        }
+        let (facts, now) = (self.work.facts, self.work.hub_now);
+        let shut = ask::shut(self.run, wave, position, facts, now);
+        let say = |shut: &ask::Shut| {
+            let mut said = self.say(shut.code, &shut.message, &shut.clears);
+            said.position = Some(position);
+            said
+        };
+        shut.iter().map(say).collect()
     }
 
     /// The window that keeps queued members of the open wave from being assigned.

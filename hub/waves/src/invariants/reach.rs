@@ -122,9 +122,10 @@ fn unbroken(step: &Transition<'_>, wave: usize) -> Option<Duration> {
         let apps = step.alive(member).filter(|(_, app)| app.touched);
         apps.filter_map(move |(uid, _)| {
             let evidence = cluster?.apps.get(&uid)?.evidence.as_ref()?;
-            let first = evidence
-                .first_healthy_at
-                .filter(|first| *first <= step.now)?;
+            // Of a clock that was set back behind either nobody knows what it says.
+            let known = evidence.received_at <= step.now;
+            let first = evidence.first_healthy_at;
+            let first = first.filter(|first| known && *first <= step.now)?;
             Duration::try_from(evidence.confirmed_at.duration_since(first)).ok()
         })
     });

@@ -107,7 +107,7 @@ fn add(work: &Work<'_>, tally: &mut Tally, number: u32, analysis: &Analysis, out
 }
 
 /// What an answer comes to, and why it is no pass.
-fn judge(analysis: &Analysis, outcome: &Outcome) -> (SampleVerdict, String) {
+pub(crate) fn judge(analysis: &Analysis, outcome: &Outcome) -> (SampleVerdict, String) {
     use SampleVerdict::{Fail, Inconclusive, Pass};
     let known = match outcome {
         Ok(text) => match text.trim().parse::<f64>() {

@@ -14,13 +14,12 @@ use tidegate_model::{
 };
 
 use super::{
-    analysis, assign, breach, debt, finish, member, windows,
+    analysis, assign, breach, debt, finish, gates, member, windows,
     work::{Work, elapsed, is_opened},
 };
 use crate::{
     Action, SYSTEM, evidence,
     mutant::{self, Mutant},
-    quorum::quorum,
 };
 
 /// Decides.
@@ -119,10 +118,11 @@ fn door(work: &mut Work<'_>) {
         return;
     }
     if let Some(closed) = windows::closed(&work.run, wave, work.hub_now) {
-        return close_gate(work, GatePosition::Before, &closed.message());
+        return gates::close(work, GatePosition::Before, &closed.message());
     }
-    if !pass(work, GatePosition::Before) {
-        return close_gate(work, GatePosition::Before, ASKED);
+    if !gates::pass(work, GatePosition::Before) {
+        let why = gates::why(work, GatePosition::Before);
+        return gates::close(work, GatePosition::Before, &why);
     }
     work.run.state = RunState::Rolling;
     work.run.gate = None;
@@ -132,31 +132,6 @@ fn door(work: &mut Work<'_>) {
     let name = work.run.plan.waves.get(wave).map_or("", |wave| &wave.name);
     let reason = format!("wave {name} opens");
     work.decide(Action::OpenWave, reason);
-}
-
-/// Why a gate is closed that a person opens.
-const ASKED: &str = "a person must approve";
-
-fn close_gate(work: &mut Work<'_>, position: GatePosition, why: &str) {
-    if work.run.state == RunState::WaitingGate && work.run.gate == Some(position) {
-        return;
-    }
-    work.run.state = RunState::WaitingGate;
-    work.run.gate = Some(position);
-    work.decide(Action::CloseGate, format!("{position:?}: {why}"));
-}
-
-/// Goes through this gate of the open wave, if it is open; says whether.
-fn pass(work: &mut Work<'_>, position: GatePosition) -> bool {
-    match quorum(&work.run, work.run.wave, position, work.hub_now) {
-        None => true,
-        Some(quorum) if quorum.is_open() => {
-            let by = quorum.given.join(", ");
-            work.decide(Action::PassGate, format!("approved by {by}"));
-            true
-        }
-        Some(_) => false,
-    }
 }
 
 fn roll(work: &mut Work<'_>) {
@@ -211,20 +186,21 @@ fn soak(work: &mut Work<'_>) {
             done: Span(soaked(work)),
             running_since: None,
         };
-        return close_gate(work, GatePosition::Analysis, &why);
+        return gates::close(work, GatePosition::Analysis, &why);
     }
     let soaks = soaked(work) < work.spec(wave).soak.time.0 && !mutant::on(Mutant::SoakSkipped);
     if work.is_truncated() || soaks || analysis::lacks(work) {
         return;
     }
-    if pass(work, GatePosition::After) {
+    if gates::pass(work, GatePosition::After) {
         return finish_wave(work);
     }
     work.run.soak = SoakClock {
         done: work.spec(wave).soak.time,
         running_since: None,
     };
-    close_gate(work, GatePosition::After, ASKED);
+    let why = gates::why(work, GatePosition::After);
+    gates::close(work, GatePosition::After, &why);
 }
 
 fn after_gate(work: &mut Work<'_>) {
@@ -238,10 +214,10 @@ fn after_gate(work: &mut Work<'_>) {
         return;
     }
     if work.run.gate == Some(GatePosition::Analysis) {
-        if pass(work, GatePosition::Analysis) {
+        if gates::pass(work, GatePosition::Analysis) {
             return soak_on(work);
         }
-    } else if pass(work, GatePosition::After) {
+    } else if gates::pass(work, GatePosition::After) {
         return finish_wave(work);
     }
     if let Some(newer) = takes_over(work) {

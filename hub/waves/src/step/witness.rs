@@ -7,7 +7,7 @@ use serde_json::json;
 use tidegate_model::{
     digest::Digest,
     ids::AppUid,
-    run::{Member, MemberApp, MemberState},
+    run::{GatePosition, Member, MemberApp, MemberState},
 };
 
 use super::{
@@ -15,7 +15,7 @@ use super::{
     debt::is_deferred,
     work::{Work, is_opened},
 };
-use crate::{Action, Audit, Evidence, Limits};
+use crate::{Action, Audit, Evidence, Limits, ask};
 
 /// What a record names one by one.
 const NAMED: usize = 8;
@@ -42,6 +42,12 @@ pub(super) fn evidence(work: &Work<'_>, audit: &Audit) -> Vec<String> {
         (Action::PassGate, None) => {
             let mut all = words(work, audit.wave);
             all.extend(samples(work, audit.wave));
+            all
+        }
+        (Action::AnswerGate, None) => {
+            let at = |position| ask::answers(&work.run, audit.wave, position, work.facts);
+            let mut all = at(GatePosition::Before);
+            all.extend(at(GatePosition::After));
             all
         }
         (Action::FinishWave, None) => {

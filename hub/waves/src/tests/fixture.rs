@@ -26,7 +26,7 @@ use tidegate_model::{
 
 use crate::tests::{
     agent::{Agent, Kind},
-    world::{App, Meter, Session, World},
+    world::{App, Doorman, Meter, Session, World},
 };
 
 macro_rules! id {
@@ -277,6 +277,8 @@ pub(crate) fn world(strategy: &Strategy, rows: &[Row]) -> World {
         newer_release: None,
         newer_run: false,
         measured: BTreeMap::new(),
+        answers: BTreeMap::new(),
+        doorman: Doorman::Yes,
         provider: Some(Meter::Good),
         back: rows.iter().filter_map(earlier).collect(),
         pins: Vec::new(),
@@ -370,4 +372,24 @@ pub(crate) fn analysis(name: &str) -> Analysis {
 
 pub(crate) fn approval() -> Vec<Gate> {
     vec![Gate::Approval(ApprovalGate::default())]
+}
+
+/// A gate that somebody is asked about; a `limit` is an alarm by a number.
+pub(crate) fn asked_gate(name: &str, kind: &str) -> Gate {
+    let mut spec = json!({"name": name, "interval": "30s"});
+    match (kind, name) {
+        ("webhook", _) => spec["url"] = json!("http://board"),
+        ("alarmClear", "limit") => {
+            spec["http"] = json!({"url": "http://errors"});
+            spec["fires"] = json!("> 20");
+        }
+        ("alarmClear", _) => {
+            spec["prometheus"] = json!({"server": "http://prom", "query": "ALERTS"})
+        }
+        _ => {
+            spec["http"] = json!({"url": "http://errors"});
+            spec["pass"] = json!("< 10");
+        }
+    }
+    serde_json::from_value(json!({kind: spec})).unwrap()
 }

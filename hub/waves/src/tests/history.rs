@@ -36,7 +36,7 @@ use self::{
 };
 use crate::tests::{
     fixture::candidates,
-    world::{Meter, World},
+    world::{Doorman, Meter, World},
 };
 
 /// Every invariant's premise must be true so often, or nothing is proven.
@@ -137,6 +137,7 @@ fn play(setup: &Setup, acts: &[Act]) -> Met {
 /// waits for nothing but people.
 fn rest(world: &mut World) {
     world.provider = Some(Meter::Good);
+    world.doorman = Doorman::Yes;
     let clusters: Vec<_> = world.sessions.keys().copied().collect();
     for cluster in clusters {
         world.reconnect(cluster);

@@ -1,6 +1,9 @@
 //! The hub's rim around `step`, and the fleet: facts in, effects out, nothing decided.
 
+mod doorman;
 mod truth;
+
+pub(crate) use self::doorman::Doorman;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,9 +11,10 @@ use std::{
 };
 
 use crate::{
-    AppFacts, AssignKind, Audit, Blocking, ClusterFacts, Effect, Evidence, Facts, Outcome,
-    SampleId, Step, due, explain,
+    Answer, AppFacts, AssignKind, Audit, Blocking, ClusterFacts, Effect, Evidence, Facts, Outcome,
+    QuestionId, SampleId, Step, due, explain,
     invariants::{self, Transition, Verdict},
+    questions,
     step::unjudged,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -23,7 +27,7 @@ use tidegate_model::{
     report::{Phase, Report},
     run::{
         Approval, GatePosition, LastGood, Member, MemberId, MemberState, Only, Request,
-        RequestVerb, Run, Verdict as Answer, WayBack,
+        RequestVerb, Run, Verdict as Word, WayBack,
     },
 };
 
@@ -72,6 +76,10 @@ pub(crate) struct World {
     pub(crate) newer_run: bool,
     /// Every answer that a provider ever gave.
     pub(crate) measured: BTreeMap<SampleId, Outcome>,
+    /// What was answered at gates.
+    pub(crate) answers: BTreeMap<QuestionId, Answer>,
+    /// What whoever is asked says now, in rounds.
+    pub(crate) doorman: Doorman,
     /// What the provider says now; nothing at all while it is `None`.
     pub(crate) provider: Option<Meter>,
     /// What an earlier release brought.
@@ -149,6 +157,7 @@ impl World {
             newer_run: self.newer_run,
             back: Some(self.back.clone()),
             measured: self.measured.clone(),
+            answers: self.answers.clone(),
             clusters: clusters.collect(),
         }
     }
@@ -389,10 +398,24 @@ impl World {
                 self.heartbeat(*cluster);
             }
         }
+        self.answer(self.doorman, 0);
         if let Some(meter) = self.provider {
             self.measure(meter);
         }
         self.settle();
+    }
+
+    /// Whoever is asked answers.
+    pub(crate) fn answer(&mut self, doorman: Doorman, ago: i64) {
+        let at = self
+            .now
+            .checked_sub(SignedDuration::from_secs(ago))
+            .unwrap();
+        for question in questions(&self.run) {
+            if let Some(said) = doorman.says(&question.gate) {
+                self.answers.insert(question.id, Answer { at, said });
+            }
+        }
     }
 
     /// The provider answers all that is due.
@@ -445,7 +468,7 @@ impl World {
     /// Everybody whom a gate may ask for says yes.
     pub(crate) fn approve(&mut self, wave: usize, position: GatePosition, content: Digest) {
         for actor in ["ada", "grace", "kim"] {
-            self.say(wave, position, content, actor, Answer::Approve);
+            self.say(wave, position, content, actor, Word::Approve);
         }
     }
 
@@ -456,7 +479,7 @@ impl World {
         position: GatePosition,
         content: Digest,
         actor: &str,
-        verdict: Answer,
+        verdict: Word,
     ) {
         let sre = (actor == "kim").then(|| "sre".to_owned());
         self.run.approvals.push(Approval {

@@ -44,7 +44,8 @@ pub(super) fn check(index: usize, wave: &Wave, found: &mut Found) {
     }
 }
 
-fn problems(analysis: &Analysis) -> Vec<(&'static str, String)> {
+/// What is wrong with one analysis, by field.
+pub(super) fn problems(analysis: &Analysis) -> Problems {
     let mut problems = Vec::new();
     let mut say = |field, problem: &str| problems.push((field, problem.to_owned()));
     if analysis.name.trim().is_empty() {
@@ -53,12 +54,11 @@ fn problems(analysis: &Analysis) -> Vec<(&'static str, String)> {
             "it is empty; name what is measured, for example error-rate",
         );
     }
-    match (&analysis.prometheus, &analysis.http) {
-        (Some(query), None) => check_prometheus(query, &mut say),
-        (None, Some(check)) => check_http(check, &mut say),
-        (Some(_), Some(_)) => say("", "it has both prometheus and http; keep one"),
-        (None, None) => say("", "it has neither prometheus nor http; write one of them"),
-    }
+    check_provider(
+        analysis.prometheus.as_ref(),
+        analysis.http.as_ref(),
+        &mut say,
+    );
     if analysis.pass.is_none() && analysis.fail.is_none() {
         say(
             "",
@@ -76,6 +76,23 @@ fn problems(analysis: &Analysis) -> Vec<(&'static str, String)> {
         say("count", &problem);
     }
     problems
+}
+
+/// What is wrong, by field.
+pub(super) type Problems = Vec<(&'static str, String)>;
+
+/// Exactly one of the two, and that one as it should be.
+pub(super) fn check_provider(
+    prometheus: Option<&PrometheusQuery>,
+    http: Option<&HttpCheck>,
+    say: &mut impl FnMut(&'static str, &str),
+) {
+    match (prometheus, http) {
+        (Some(query), None) => check_prometheus(query, say),
+        (None, Some(check)) => check_http(check, say),
+        (Some(_), Some(_)) => say("", "it has both prometheus and http; keep one"),
+        (None, None) => say("", "it has neither prometheus nor http; write one of them"),
+    }
 }
 
 fn check_prometheus(query: &PrometheusQuery, say: &mut impl FnMut(&'static str, &str)) {
@@ -108,7 +125,7 @@ fn check_http(check: &HttpCheck, say: &mut impl FnMut(&'static str, &str)) {
     }
 }
 
-fn url(text: &str) -> Result<Url, String> {
+pub(super) fn url(text: &str) -> Result<Url, String> {
     let example = "write it as http://prometheus.monitoring:9090";
     let url = Url::parse(text).map_err(|error| format!("it is not a URL ({error}); {example}"))?;
     if !matches!(url.scheme(), "http" | "https") {

@@ -214,6 +214,7 @@ impl State {
     fn common(&self) -> Facts {
         let sites = (0_u64..).zip(&self.sites);
         Facts {
+            answers: BTreeMap::new(),
             epoch: Epoch(7),
             newer_release: self.newer.map(|_| 5),
             newer_run: false,

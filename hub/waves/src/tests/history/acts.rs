@@ -15,7 +15,7 @@ use super::{admitting, clearing, setup::Setup};
 use crate::tests::{
     agent::Kind,
     fixture::bundle,
-    world::{Meter, World},
+    world::{Doorman, Meter, World},
 };
 
 /// One thing that happens.
@@ -62,6 +62,10 @@ pub(crate) enum Act {
     ApprovePrune(usize),
     /// The provider answers what is due.
     Measure(Meter),
+    /// Whoever is asked at a gate answered so, so many seconds ago.
+    Answer(Doorman, i64),
+    /// What they say from now on, in rounds.
+    Doorman(Doorman),
     /// What it says from now on, when it is asked in rounds.
     Provider(Option<Meter>),
     /// An answer to the next sample of each analysis, due or not.
@@ -133,7 +137,7 @@ fn any_act() -> impl Strategy<Value = Act> {
         2 => n().prop_map(Act::ApprovePrune),
         1 => Just(Act::Clear),
         2 => Just(Act::Judge),
-        12 => any_measuring(),
+        15 => any_measuring(),
     ]
 }
 
@@ -155,7 +159,21 @@ fn any_measuring() -> impl Strategy<Value = Act> {
         3 => proptest::option::weighted(0.9, meter()).prop_map(Act::Provider),
         2 => meter().prop_map(Act::Early),
         3 => Just(Act::OldWord),
+        3 => any_doorman().prop_map(Act::Doorman),
+        4 => (any_doorman(), select(vec![-20, 0, 0, 40, 100, 600]))
+            .prop_map(|(who, ago)| Act::Answer(who, ago)),
     ]
+}
+
+fn any_doorman() -> impl Strategy<Value = Doorman> {
+    select(vec![
+        Doorman::Yes,
+        Doorman::Yes,
+        Doorman::No,
+        Doorman::Nonsense,
+        Doorman::Away,
+        Doorman::Silent,
+    ])
 }
 
 impl Act {
@@ -213,6 +231,8 @@ impl Act {
             Self::Clear => clearing::check(world),
             Self::Measure(meter) => world.measure(meter),
             Self::Provider(meter) => world.provider = meter,
+            Self::Answer(who, ago) => world.answer(who, ago),
+            Self::Doorman(who) => world.doorman = who,
             Self::OldWord => old_word(world),
             Self::Early(meter) => early(world, meter),
             Self::Judge => admitting::judge(world),

@@ -16,7 +16,7 @@ use tidegate_model::{
 
 use crate::tests::{
     agent::Kind,
-    fixture::{Before, Row, analysis, app, at, cluster, waves, world},
+    fixture::{Before, Row, analysis, app, asked_gate, at, cluster, waves, world},
     world::World,
 };
 use crate::window::tests::recurring;
@@ -198,6 +198,21 @@ fn any_windows() -> impl Strategy<Value = Vec<Gate>> {
     })
 }
 
+/// Gates that somebody else is asked about.
+fn any_asked() -> impl Strategy<Value = Vec<Gate>> {
+    let gate = select(vec![
+        asked_gate("alarm", "alarmClear"),
+        asked_gate("limit", "alarmClear"),
+        asked_gate("board", "webhook"),
+        asked_gate("rate", "analysis"),
+    ]);
+    let some = proptest::collection::vec(gate, 1..3).prop_map(|mut gates| {
+        gates.dedup_by(|a, b| a.asked() == b.asked());
+        gates
+    });
+    proptest::option::weighted(0.2, some).prop_map(Option::unwrap_or_default)
+}
+
 /// Gates that grace, and kim of the group sre, can open together.
 fn any_approval() -> impl Strategy<Value = ApprovalGate> {
     let sre = |required| Approver {
@@ -274,7 +289,7 @@ fn any_wave() -> impl Strategy<Value = Wave> {
         (
             proptest::option::weighted(0.25, any_approval()),
             proptest::option::weighted(0.2, any_approval()),
-            any_windows(),
+            (any_windows(), any_asked(), any_asked()),
             any_analyses(),
             select(vec![SoakMode::HealthyOnly, SoakMode::Continuous]),
         ),
@@ -283,7 +298,7 @@ fn any_wave() -> impl Strategy<Value = Wave> {
             |(
                 (limit, concurrency, tolerance),
                 (deadline, grace, window, soak),
-                (before, after, windows, (analysis, min_samples), clock),
+                (before, after, (windows, ahead, behind), (analysis, min_samples), clock),
             )| {
                 let mut wave = Wave::named("x");
                 wave.limit = limit.map(|count| Limit {
@@ -301,7 +316,9 @@ fn any_wave() -> impl Strategy<Value = Wave> {
                 wave.analysis = analysis;
                 wave.gates.before = before.into_iter().map(Gate::Approval).collect();
                 wave.gates.before.extend(windows);
+                wave.gates.before.extend(ahead);
                 wave.gates.after = after.into_iter().map(Gate::Approval).collect();
+                wave.gates.after.extend(behind);
                 wave
             },
         )
@@ -313,7 +330,7 @@ fn share_windows(strategy: &mut Waves) {
     let windows = gates.iter().filter(|gate| gate.window().is_some());
     let windows: Vec<_> = windows.cloned().collect();
     for wave in &mut strategy.waves[1..] {
-        wave.gates.before.retain(Gate::is_approval);
+        wave.gates.before.retain(|gate| gate.window().is_none());
         wave.gates.before.extend(windows.iter().cloned());
     }
 }
