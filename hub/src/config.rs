@@ -304,8 +304,8 @@ pub struct GitOptions {
 /// How waves are measured.
 #[derive(Clone, Debug, Args)]
 pub struct AnalysisOptions {
-    /// The only hosts that analyses of waves may ask, separated by commas: host, host:port or
-    /// *.domain. Without it every host is asked that somebody who may write a set names.
+    /// The only hosts that analyses, alarms and webhooks of waves may ask, separated by commas: host,
+    /// host:port or *.domain. Without it every host is asked that somebody who may write a set names.
     #[arg(
         long = "analysis-hosts",
         env = "TIDEGATE_HUB_ANALYSIS_HOSTS",

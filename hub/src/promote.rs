@@ -198,8 +198,8 @@ fn step(view: &View<'_>, row: &Row<RunRecord>, mut facts: Facts) -> Pass {
         .iter()
         .map(|(id, row)| (id.clone(), row.record.member.clone()))
         .collect();
-    let step = tidegate_waves::step(&row.record.run, &members, &facts, view.now);
-    effects::apply(view, row, &rows, step)
+    let walk = tidegate_waves::walk(&row.record.run, &members, &facts, view.now);
+    effects::apply(view, row, &rows, walk)
 }
 
 /// Everything a person may want to know about what a run waits for.

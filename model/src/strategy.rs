@@ -46,6 +46,9 @@ pub struct Strategy {
     /// What happens to members that no wave picks.
     #[serde(default)]
     pub unmatched: Unmatched,
+    /// What happens to a run when clusters come and go.
+    #[serde(default, skip_serializing_if = "Membership::is_default")]
+    pub membership: Membership,
     /// What a newer release does to an open run.
     #[serde(default)]
     pub supersede: Supersede,
@@ -74,6 +77,7 @@ impl Default for Strategy {
             rolling_sync: None,
             deletion_order: None,
             unmatched: Unmatched::default(),
+            membership: Membership::default(),
             supersede: Supersede::default(),
             rollback: Rollback::default(),
         }
@@ -323,6 +327,44 @@ pub enum Unmatched {
     Exclude,
 }
 
+/// What happens to a run when clusters come and go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Membership {
+    /// One that joins.
+    #[serde(default)]
+    pub added: MemberAdded,
+    /// One that is taken out.
+    #[serde(default)]
+    pub removed: MemberRemoved,
+}
+
+impl Membership {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What happens to a cluster that joins under an open run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum MemberAdded {
+    /// It is a member of the next run.
+    #[default]
+    NextRun,
+    /// The open run would bring it its content. Not built: validation refuses it.
+    CatchUp,
+}
+
+/// What happens to a cluster that is taken out under an open run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum MemberRemoved {
+    /// It is left out, and the run goes on.
+    #[default]
+    Drop,
+}
+
 /// What a newer release does to an open run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -463,6 +505,11 @@ mod tests {
         assert_eq!(wave.failure_budget.mode, BudgetMode::Strict);
         assert_eq!(wave.min_healthy, Amount::Percent(100));
         let strategy = Strategy::default();
+        assert_eq!(strategy.rollback.scope, RollbackScope::Run);
+        assert_eq!(strategy.rollback.order, RollbackOrder::Reverse);
+        assert_eq!(strategy.rollback.deny, DenyScope::Content);
+        assert_eq!(wave.soak.clock, SoakMode::HealthyOnly);
+        assert_eq!(strategy.membership.added, MemberAdded::NextRun);
         assert_eq!(
             strategy.rollback.on,
             [

@@ -115,5 +115,7 @@ stories! {
         => "m-two-at-once.story",
     a_bad_metric_takes_the_canary_back_and_nobody_else on [redb => Redb, sandbox => Sandbox]
         => "n-bad-metric.story",
+    an_alarm_and_a_board_keep_a_wave_shut on [redb => Redb, sandbox => Sandbox]
+        => "n-gates-that-ask.story",
     no_data_is_no_pass on [sandbox => Sandbox] => "n-what-is-measured.story",
 }

@@ -1,4 +1,4 @@
-//! A step's result as one transaction.
+//! What some steps come to, as one transaction.
 //!
 //! Never adds or leaves out anything: what the engine decided is what is written, the pins and
 //! denies of a large rollback ahead of the rest.
@@ -14,7 +14,7 @@ use tidegate_model::{
 };
 use tidegate_proto::v1 as wire;
 use tidegate_store::txn::{MAX_BYTES, MAX_OPERATIONS};
-use tidegate_waves::{Action, Assign, AssignKind, Audit, Blocking, Effect, Step};
+use tidegate_waves::{Action, Assign, AssignKind, Audit, Blocking, Effect, Walk};
 
 use super::{Pass, View, cluster_name};
 use crate::{
@@ -48,16 +48,16 @@ pub(super) fn apply(
     view: &View<'_>,
     row: &Row<RunRecord>,
     members: &BTreeMap<MemberId, &Row<MemberRecord>>,
-    step: Step,
+    walk: Walk,
 ) -> Pass {
     let mut pass = Pass::default();
     let set = &view.set.record;
     let header = RunRecord {
         project: row.record.project.clone(),
-        run: step.run,
+        run: walk.run,
     };
     pass.changes.update(row, &header);
-    for (id, member) in step.changed {
+    for (id, member) in walk.changed {
         if let Some(row) = members.get(&id) {
             let record = MemberRecord {
                 member,
@@ -67,7 +67,7 @@ pub(super) fn apply(
         }
     }
     let mut apps: BTreeMap<AppUid, AppRecord> = BTreeMap::new();
-    for effect in step.effects {
+    for effect in walk.effects {
         match effect {
             Effect::Assign(assign) => assigned(view, &header.run, &assign, &mut apps),
             Effect::RecordLastGood { app, good, .. } => {

@@ -28,6 +28,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 mod validate;
+mod walk;
 mod window;
 
 pub use self::{
@@ -45,6 +46,7 @@ pub use self::{
     start::{AppStart, Begin, start},
     step::{again::may_retry, analysis::samples_needed, has_windows, skip::may_skip, step},
     validate::{StrategyError, StrategyErrors, validate},
+    walk::{Walk, walk},
 };
 
 /// Actor of everything that the engine decides by itself.

@@ -11,7 +11,9 @@ use std::{collections::BTreeSet, fmt};
 
 use tidegate_model::{
     selector::Selector,
-    strategy::{Amount, Limit, RollbackOn, Strategy, StrategyType, UnreachableThen, Wave},
+    strategy::{
+        Amount, Limit, MemberAdded, RollbackOn, Strategy, StrategyType, UnreachableThen, Wave,
+    },
 };
 
 /// One thing that is wrong with a strategy.
@@ -76,6 +78,13 @@ pub fn validate(strategy: &Strategy) -> Result<(), StrategyErrors> {
                 "the plan says everything; remove what stands beside it, or the name",
             );
         }
+    }
+    if strategy.membership.added == MemberAdded::CatchUp {
+        found.whole(
+            "membership.added",
+            "catchUp is not supported: what joins makes a new release, and approvals are bound to \
+             the content of one; write nextRun or leave it out",
+        );
     }
     let on = &strategy.rollback.on;
     if on.contains(&RollbackOn::Manual) && on.len() > 1 {

@@ -35,7 +35,13 @@ fn each_mistake_is_named_with_its_field() {
     };
     let mut mixed = waves(&["dev"]);
     mixed.rollback.on = vec![RollbackOn::Manual, RollbackOn::Budget];
+    let mut catching_up = waves(&["dev"]);
+    catching_up.membership = serde_json::from_str(r#"{"added": "catchUp"}"#).unwrap();
     let table: Vec<(Strategy, &str)> = vec![
+        (
+            catching_up,
+            "strategy.membership.added: catchUp is not supported",
+        ),
         (
             kind(StrategyType::Waves, &[]),
             "strategy.waves: type Waves needs",

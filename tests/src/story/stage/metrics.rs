@@ -8,7 +8,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use axum::{Router, extract::State, http::StatusCode, http::Uri};
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{Method, StatusCode, Uri},
+};
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::harness::{Error, Prometheus, require_prometheus};
@@ -64,9 +69,19 @@ impl Drop for Metrics {
     }
 }
 
-async fn file(State(folder): State<PathBuf>, uri: Uri) -> Result<Vec<u8>, StatusCode> {
+/// A POST is answered in the same way, and what it brought is kept beside the file.
+async fn file(
+    State(folder): State<PathBuf>,
+    method: Method,
+    uri: Uri,
+    body: Bytes,
+) -> Result<Vec<u8>, StatusCode> {
     let name = Path::new(uri.path()).file_name();
     let path = folder.join(name.ok_or(StatusCode::NOT_FOUND)?);
+    if method == Method::POST {
+        let kept = tokio::fs::write(path.with_extension("asked"), body).await;
+        kept.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    }
     let read = tokio::fs::read(path).await;
     read.map_err(|_| StatusCode::NOT_FOUND)
 }

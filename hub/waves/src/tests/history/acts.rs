@@ -1,6 +1,6 @@
 //! Everything that can happen between two steps.
 
-use crate::step::unjudged;
+use crate::{step::unjudged, walk};
 use proptest::{
     prelude::{Just, Strategy, any, prop_oneof},
     sample::select,
@@ -25,6 +25,8 @@ pub(crate) enum Act {
     Step,
     /// The hub makes one step and dies before it is stored.
     Crash,
+    /// The hub makes as many steps as go into one transaction.
+    Walk,
     /// Agents work, reports and heartbeats arrive, time passes, the hub steps until it rests.
     Rounds(u8),
     Work(usize),
@@ -106,6 +108,7 @@ fn any_act() -> impl Strategy<Value = Act> {
     prop_oneof![
         20 => Just(Act::Step),
         3 => Just(Act::Crash),
+        6 => Just(Act::Walk),
         20 => (1..12_u8).prop_map(Act::Rounds),
         8 => n().prop_map(Act::Work),
         8 => n().prop_map(Act::Deliver),
@@ -185,6 +188,7 @@ impl Act {
                 world.step();
                 assert_eq!(Some(lost), world.last, "crash: the step after it differs");
             }
+            Self::Walk => walk_on(world),
             Self::Rounds(n) => (0..n).for_each(|_| world.round(7)),
             Self::Work(n) => world.work(setup.cluster(n)),
             Self::Deliver(n) => drop(world.deliver(setup.cluster(n))),
@@ -240,6 +244,23 @@ impl Act {
     }
 }
 
+/// What is walked is what single steps come to, each with the facts as they are then.
+fn walk_on(world: &mut World) {
+    let walked = walk(&world.run, &world.members, &world.facts(), world.now);
+    let told = world.log.len();
+    let is_there = |world: &World| {
+        let mut changed = walked.changed.iter();
+        world.run == walked.run && changed.all(|(id, member)| world.members[id] == *member)
+    };
+    for _ in 0..9 {
+        if is_there(world) && world.log[told..] == walked.effects {
+            return;
+        }
+        world.step();
+    }
+    panic!("walk: single steps come elsewhere: {walked:#?}");
+}
+
 fn away(world: &mut World, setup: &Setup, n: usize, back: bool) {
     world.disconnect(setup.cluster(n));
     (0..8).for_each(|_| world.round(8));
@@ -257,8 +278,14 @@ fn overtake(world: &mut World, n: usize) {
     let deferred = world.members.values();
     let deferred = deferred.filter(|member| member.state == MemberState::Deferred);
     let apps: Vec<_> = deferred.flat_map(|member| member.apps.keys()).collect();
-    if let Some(known) = world.apps.get_mut(apps[n % apps.len()]) {
-        known.overtaken = true;
+    let Some(known) = world.apps.get_mut(apps[n % apps.len()]) else {
+        return;
+    };
+    known.overtaken = true;
+    // Whoever is owed something is back, and must not get it any more.
+    if let Some(cluster) = known.cluster {
+        world.reconnect(cluster);
+        (0..3).for_each(|_| world.round(8));
     }
 }
 

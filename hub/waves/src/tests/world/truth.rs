@@ -46,7 +46,12 @@ impl World {
             }
         }
         let finished = |effect: &Effect| matches!(effect, Effect::Audit(audit) if audit.action == Action::FinishWave);
-        if self.run.state == RunState::Soaking && step.effects.iter().any(finished) {
+        // Who was left out took its break with it: it says nothing of those who stay.
+        let mut wave = self.members.values();
+        let left =
+            wave.any(|it| it.id.wave as usize == self.run.wave && it.state == MemberState::Skipped);
+        let told = !(left && self.soaks_without_break());
+        if told && self.run.state == RunState::Soaking && step.effects.iter().any(finished) {
             let soak = self
                 .run
                 .strategy
@@ -73,13 +78,16 @@ impl World {
 
     /// So much time passes for the soak of the open wave.
     pub(super) fn soak_in_truth(&mut self, time: Duration) {
-        let spec = self.run.strategy.waves.get(self.run.wave);
-        let continuous = spec.is_some_and(|wave| wave.soak.clock == SoakMode::Continuous);
         if self.is_truly_healthy() {
             self.true_soak += time;
-        } else if continuous {
+        } else if self.soaks_without_break() {
             self.true_soak = Duration::ZERO;
         }
+    }
+
+    fn soaks_without_break(&self) -> bool {
+        let spec = self.run.strategy.waves.get(self.run.wave);
+        spec.is_some_and(|wave| wave.soak.clock == SoakMode::Continuous)
     }
 
     fn is_truly_healthy(&self) -> bool {
