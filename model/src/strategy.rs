@@ -340,6 +340,7 @@ pub struct Membership {
 }
 
 impl Membership {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
     fn is_default(&self) -> bool {
         *self == Self::default()
     }

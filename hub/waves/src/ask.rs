@@ -69,11 +69,9 @@ pub(crate) struct Shut {
 
 /// What has to be asked while the run stands where it does.
 pub fn questions(run: &Run) -> Vec<Question> {
-    let position = match (run.state, run.gate) {
-        (RunState::WaitingGate, Some(position @ (GatePosition::Before | GatePosition::After))) => {
-            position
-        }
-        _ => return Vec::new(),
+    use GatePosition::{After, Before};
+    let (RunState::WaitingGate, Some(position @ (Before | After))) = (run.state, run.gate) else {
+        return Vec::new();
     };
     let spec = wave_of(run, run.wave);
     let gates = asked(&spec.gates, position);

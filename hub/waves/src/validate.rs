@@ -79,20 +79,7 @@ pub fn validate(strategy: &Strategy) -> Result<(), StrategyErrors> {
             );
         }
     }
-    if strategy.membership.added == MemberAdded::CatchUp {
-        found.whole(
-            "membership.added",
-            "catchUp is not supported: what joins makes a new release, and approvals are bound to \
-             the content of one; write nextRun or leave it out",
-        );
-    }
-    let on = &strategy.rollback.on;
-    if on.contains(&RollbackOn::Manual) && on.len() > 1 {
-        found.whole(
-            "rollback.on",
-            "manual means that nothing rolls back by itself; write it alone or leave it out",
-        );
-    }
+    check_rest(strategy, &mut found);
     let mut names = BTreeSet::new();
     for (index, wave) in strategy.waves.iter().enumerate() {
         if !names.insert(wave.name.as_str()) {
@@ -109,6 +96,24 @@ pub fn validate(strategy: &Strategy) -> Result<(), StrategyErrors> {
         Ok(())
     } else {
         Err(StrategyErrors(found.0))
+    }
+}
+
+/// What concerns no single wave.
+fn check_rest(strategy: &Strategy, found: &mut Found) {
+    if strategy.membership.added == MemberAdded::CatchUp {
+        found.whole(
+            "membership.added",
+            "catchUp is not supported: what joins makes a new release, and approvals are bound to \
+             the content of one; write nextRun or leave it out",
+        );
+    }
+    let on = &strategy.rollback.on;
+    if on.contains(&RollbackOn::Manual) && on.len() > 1 {
+        found.whole(
+            "rollback.on",
+            "manual means that nothing rolls back by itself; write it alone or leave it out",
+        );
     }
 }
 

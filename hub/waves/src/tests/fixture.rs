@@ -384,7 +384,7 @@ pub(crate) fn asked_gate(name: &str, kind: &str) -> Gate {
             spec["fires"] = json!("> 20");
         }
         ("alarmClear", _) => {
-            spec["prometheus"] = json!({"server": "http://prom", "query": "ALERTS"})
+            spec["prometheus"] = json!({"server": "http://prom", "query": "ALERTS"});
         }
         _ => {
             spec["http"] = json!({"url": "http://errors"});

@@ -335,6 +335,23 @@ fn share_windows(strategy: &mut Waves) {
     }
 }
 
+/// How far and in which order a rollback goes, and what it denies.
+fn any_reach() -> impl Strategy<Value = (RollbackScope, RollbackOrder, DenyScope)> {
+    (
+        select(vec![
+            RollbackScope::Run,
+            RollbackScope::Run,
+            RollbackScope::Wave,
+        ]),
+        select(vec![RollbackOrder::Reverse, RollbackOrder::Parallel]),
+        select(vec![
+            DenyScope::Content,
+            DenyScope::Content,
+            DenyScope::Release,
+        ]),
+    )
+}
+
 fn any_strategy() -> impl Strategy<Value = Waves> {
     let on = select(vec![
         vec![RollbackOn::Budget, RollbackOn::Deadline],
@@ -376,32 +393,21 @@ fn any_strategy() -> impl Strategy<Value = Waves> {
         SupersedeWhen::Queue,
         SupersedeWhen::Never,
     ]);
-    let reach = (
-        select(vec![
-            RollbackScope::Run,
-            RollbackScope::Run,
-            RollbackScope::Wave,
-        ]),
-        select(vec![RollbackOrder::Reverse, RollbackOrder::Parallel]),
-        select(vec![
-            DenyScope::Content,
-            DenyScope::Content,
-            DenyScope::Release,
-        ]),
-    );
-    (strategy, on, newer, reach).prop_map(|(mut strategy, on, newer, (scope, order, deny))| {
-        strategy.rollback.on = on;
-        (strategy.rollback.scope, strategy.rollback.order) = (scope, order);
-        strategy.rollback.deny = deny;
-        let listed = |gate: &Gate| {
-            gate.window()
-                .is_some_and(|window| window.actions.contains(&WindowAction::Rollback))
-        };
-        let mut gates = strategy.waves.iter().flat_map(|wave| &wave.gates.before);
-        strategy.rollback.ignore_windows = !gates.any(listed);
-        strategy.supersede.newer = newer;
-        strategy
-    })
+    (strategy, on, newer, any_reach()).prop_map(
+        |(mut strategy, on, newer, (scope, order, deny))| {
+            strategy.rollback.on = on;
+            (strategy.rollback.scope, strategy.rollback.order) = (scope, order);
+            strategy.rollback.deny = deny;
+            let listed = |gate: &Gate| {
+                gate.window()
+                    .is_some_and(|window| window.actions.contains(&WindowAction::Rollback))
+            };
+            let mut gates = strategy.waves.iter().flat_map(|wave| &wave.gates.before);
+            strategy.rollback.ignore_windows = !gates.any(listed);
+            strategy.supersede.newer = newer;
+            strategy
+        },
+    )
 }
 
 pub(crate) fn any_setup() -> impl Strategy<Value = Setup> {
