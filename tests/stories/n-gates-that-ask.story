@@ -91,9 +91,9 @@ $ tidegate audit log --action run.answer-gate -o json | jq -r '.items[] | "\(.ac
 $ sed -i s/blue/green/ repo/web/settings.yaml && cd repo && git commit -qam two
 $ tidegate refresh web
 ~60s $ tidegate run explain --set web -o json | jq -r '.blocking[].message'
-> alarm errors is not known: error sending request…
-$ jq -r .release served/board.asked
-> 2
+> analysis queue does not pass: error sending request…
+$ k dev-1 get configmap settings -o jsonpath='{.data.colour}'
+> green
 $ k prod-1 get configmap settings -o jsonpath='{.data.colour}'
 > blue
 $ tidegate run cancel --set web --reason 'nothing can be seen' > /dev/null
