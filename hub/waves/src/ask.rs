@@ -119,7 +119,7 @@ pub(crate) fn shut(
         .collect()
 }
 
-/// What was answered at this gate, for the record; `None` where nobody is asked.
+/// What was answered at this gate, for the record; nothing where nobody is asked.
 pub(crate) fn answers(
     run: &Run,
     wave: usize,
@@ -134,7 +134,7 @@ pub(crate) fn answers(
             let said = match &answer.said {
                 Ok(said) | Err(said) => said,
             };
-            Some(format!("{} {name} at {}: {said}", kind(gate), answer.at))
+            Some(format!("{} {name} at {}: {said}", kind(gate).1, answer.at))
         })
         .collect()
 }
@@ -168,59 +168,53 @@ fn age(at: Timestamp, now: Timestamp) -> Option<Duration> {
     Duration::try_from(now.duration_since(at)).ok()
 }
 
-const fn kind(gate: &Gate) -> &'static str {
+/// How a gate is called, by programs and by people.
+const fn kind(gate: &Gate) -> (BlockCode, &'static str) {
     match gate {
-        Gate::AlarmClear(_) => "alarm",
-        Gate::Webhook(_) => "webhook",
-        Gate::Analysis(_) => "analysis",
-        Gate::Approval(_) => "approval",
-        Gate::Window(_) => "window",
+        Gate::AlarmClear(_) => (BlockCode::Alarm, "alarm"),
+        Gate::Webhook(_) => (BlockCode::Webhook, "webhook"),
+        Gate::Analysis(_) => (BlockCode::Analysis, "analysis"),
+        Gate::Approval(_) => (BlockCode::Approval, "approval"),
+        Gate::Window(_) => (BlockCode::Window, "window"),
     }
 }
 
+/// Whether an answer that is good opens a gate.
 fn judge(gate: &Gate, answer: Option<&Answer>) -> Result<(), Shut> {
-    let name = gate.asked().unwrap_or_default();
-    let told = |code, what: String, clears: &str| {
-        let at = answer.map_or_else(String::new, |answer| format!(" (asked at {})", answer.at));
-        let message = format!("{} {name} {what}{at}", kind(gate));
-        let clears = format!("{clears}; or cancel or roll back the run");
-        Err(Shut {
-            code,
-            message,
-            clears,
-        })
+    let Some(Answer { at, said }) = answer else {
+        return Err(shut_by(gate, ASKED, "its answer"));
     };
-    let said = answer.map(|answer| &answer.said);
-    match gate {
-        Gate::AlarmClear(alarm) => match said.map(|said| state(alarm, said)) {
-            Some(Ok(None)) => Ok(()),
-            Some(Ok(Some(what))) => told(BlockCode::Alarm, what, "the end of the alarm"),
-            Some(Err(why)) => told(
-                BlockCode::Alarm,
+    let (why, clears) = match gate {
+        Gate::AlarmClear(alarm) => match state(alarm, said) {
+            Ok(None) => return Ok(()),
+            Ok(Some(what)) => (what, "the end of the alarm"),
+            Err(why) => (
                 format!("is not known: {why}"),
                 "an answer that the alarm does not fire",
             ),
-            None => told(BlockCode::Alarm, ASKED.to_owned(), "its answer"),
         },
         Gate::Webhook(_) => match said {
-            Some(Ok(_)) => Ok(()),
-            Some(Err(why)) => told(
-                BlockCode::Webhook,
+            Ok(_) => return Ok(()),
+            Err(why) => (
                 format!("does not let it through: {why}"),
                 "an answer of the class 2xx",
             ),
-            None => told(BlockCode::Webhook, ASKED.to_owned(), "its answer"),
         },
-        Gate::Analysis(spec) => match said.map(|said| analysis::judge(spec, said)) {
-            Some((SampleVerdict::Pass, _)) => Ok(()),
-            Some((_, why)) => told(
-                BlockCode::Analysis,
-                format!("does not pass: {why}"),
-                "a sample that passes",
-            ),
-            None => told(BlockCode::Analysis, ASKED.to_owned(), "its answer"),
+        Gate::Analysis(spec) => match analysis::judge(spec, said) {
+            (SampleVerdict::Pass, _) => return Ok(()),
+            (_, why) => (format!("does not pass: {why}"), "a sample that passes"),
         },
-        Gate::Approval(_) | Gate::Window(_) => Ok(()),
+        Gate::Approval(_) | Gate::Window(_) => return Ok(()),
+    };
+    Err(shut_by(gate, &format!("{why} (asked at {at})"), clears))
+}
+
+fn shut_by(gate: &Gate, why: &str, clears: &str) -> Shut {
+    let (code, kind) = kind(gate);
+    Shut {
+        code,
+        message: format!("{kind} {} {why}", gate.asked().unwrap_or_default()),
+        clears: format!("{clears}; or cancel or roll back the run"),
     }
 }
 

@@ -60,8 +60,8 @@ pub enum Effect {
     /// Keep the application at its last known good.
     Pin(Pin),
     /// Deny, for the whole set, what `scope` says: every object whose content differs between the two
-    /// bundles, as it is in `bad`, or the bundle `bad`. An application without a last known good denies nothing: denying all it has would
-    /// hold its repair back too.
+    /// bundles, as it is in `bad`, or the bundle `bad`. An application without a last known good
+    /// denies nothing: denying all it has would hold its repair back too.
     Deny {
         /// The set that the denies belong to.
         set: SetUid,

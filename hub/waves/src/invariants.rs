@@ -1,9 +1,9 @@
 //! What must never happen, as named functions over one step.
 //!
 //! Numbers are those of facts/promotion.md §2.4; 42 and 43 speak of what people do to single
-//! members, 44 to 46 of what a strategy says of rollbacks and soaks. Written without the code that they judge: they read states, facts and effects only.
-//! Called at the end of every step in debug builds, from property tests, simulations and audits. Not
-//! here: 37 (the agent's).
+//! members, 44 to 46 of what a strategy says of rollbacks and soaks. Written without the code that
+//! they judge: they read states, facts and effects only. Called at the end of every step in debug
+//! builds, from property tests, simulations and audits. Not here: 37 (the agent's).
 //! Beside the list of those that judge a step stand 8, which judges a plan, 26 and 27, which judge
 //! what is admitted, and 32, which judges where a history comes to rest.
 

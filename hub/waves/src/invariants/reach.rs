@@ -13,13 +13,12 @@ use crate::{Action, AssignKind};
 /// 44: an automatic rollback is about whom the strategy says: everybody, or those from the first wave
 /// on that cannot go on, where somebody failed or was measured.
 pub fn i44_rollback_scope(step: &Transition<'_>) -> Verdict {
-    let begun = step.run.rollback.is_none() || step.run.retry != step.after.run.retry;
-    let Some(by) = step.after.run.rollback.as_ref().filter(|_| begun) else {
+    // A run that went back goes nowhere else by itself.
+    let begun = step.run.rollback.is_none();
+    let by = step.after.run.rollback.as_ref();
+    let Some(by) = by.filter(|by| begun && !by.by_person) else {
         return Verdict::Idle;
     };
-    if by.by_person {
-        return Verdict::Idle;
-    }
     let problem = match step.run.strategy.rollback.scope {
         RollbackScope::Run if by.way == WayBack::default() => None,
         RollbackScope::Run => Some("it is not about everybody".to_owned()),

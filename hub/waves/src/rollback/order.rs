@@ -5,7 +5,7 @@
 //! window that is closed. Never writes.
 
 use tidegate_model::{
-    run::{Member, MemberId, Run},
+    run::{Member, MemberId, Run, WayBack},
     strategy::RollbackOrder,
 };
 
@@ -16,9 +16,10 @@ use crate::{
 };
 
 /// The wave whose turn it is, as the members are gone through, last wave first.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Turn {
-    reverse: bool,
+    /// The way that is gone in this order; `None` where all waves go back at once.
+    reverse: Option<WayBack>,
     /// The latest wave with somebody on the way.
     ahead: Option<u32>,
 }
@@ -27,42 +28,43 @@ impl Turn {
     /// Before anybody was looked at.
     pub(crate) fn of(run: &Run) -> Self {
         let reverse = run.strategy.rollback.order == RollbackOrder::Reverse;
+        let reverse = reverse && !mutant::on(Mutant::OrderIgnored);
         Self {
-            reverse: reverse && !mutant::on(Mutant::OrderIgnored),
+            reverse: reverse.then(|| way(run)),
             ahead: None,
         }
     }
 
     /// Whether this member waits for those of a later wave.
     pub(crate) fn waits(&self, member: &Member) -> bool {
-        self.reverse && self.ahead.is_some_and(|ahead| member.id.wave < ahead)
+        self.ahead.is_some_and(|ahead| member.id.wave < ahead)
     }
 
     /// A member was looked at.
     pub(crate) fn pass(&mut self, work: &Work<'_>, id: &MemberId) {
-        if self.ahead.is_none() && work.member(id).is_some_and(|it| is_on_the_way(work, it)) {
-            self.ahead = Some(id.wave);
-        }
+        let Some(way) = self.reverse.as_ref().filter(|_| self.ahead.is_none()) else {
+            return;
+        };
+        let on_the_way = |it: &&Member| is_on_the_way(work, way, it);
+        self.ahead = work.member(id).filter(on_the_way).map(|it| it.id.wave);
     }
 }
 
 /// The latest wave with somebody on the way, for a rollback that is not moved.
 pub(crate) fn ahead(work: &Work<'_>) -> Option<u32> {
     let mut turn = Turn::of(&work.run);
-    if turn.reverse {
-        for member in work.members().rev() {
-            turn.pass(work, &member.id);
-        }
+    for member in work.members().rev() {
+        turn.pass(work, &member.id);
     }
     turn.ahead
 }
 
 /// Whether it is to go back and can be expected to do so.
-fn is_on_the_way(work: &Work<'_>, member: &Member) -> bool {
+fn is_on_the_way(work: &Work<'_>, way: &WayBack, member: &Member) -> bool {
     let wave = member.id.wave as usize;
     let shut =
         || !is_begun(member) && windows::closed_back(&work.run, wave, work.hub_now).is_some();
-    is_meant(&way(&work.run), member)
+    is_meant(way, member)
         && !is_over(member)
         && unreachable_since(work.cluster(&member.id)).is_none()
         && !shut()
