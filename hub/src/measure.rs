@@ -21,7 +21,7 @@ use tidegate_model::{
     run::{GatePosition, Run},
     strategy::{Analysis, Gate},
 };
-use tidegate_waves::{Answer, Outcome, QuestionId, SampleId, due, questions};
+use tidegate_waves::{Answer, Outcome, Question, QuestionId, SampleId, due, questions};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -78,24 +78,22 @@ impl Measurements {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether it is to be asked now.
-    fn lacks(&self, id: &Id, task: &Task, now: Timestamp) -> bool {
-        match (id, task) {
-            (Id::Sample(key), _) => !self.known().samples.contains_key(key),
-            (Id::Gate(door), Task::Gate(gate, _)) => {
-                let known = self.known();
-                let answer = known.answers.get(door);
-                answer.is_none_or(|answer| answer.is_due(gate.interval().0, now))
-            }
-            (Id::Gate(_), Task::Sample(_)) => false,
-        }
+    fn lacks_sample(&self, key: &Key) -> bool {
+        !self.known().samples.contains_key(key)
     }
 
-    fn keep(&self, asked: &BTreeMap<Id, Task>) {
+    /// Whether this gate was not asked within its interval.
+    fn lacks_answer(&self, door: &Door, gate: &Gate, now: Timestamp) -> bool {
+        let known = self.known();
+        let answer = known.answers.get(door);
+        answer.is_none_or(|answer| answer.is_due(gate.interval().0, now))
+    }
+
+    fn keep(&self, asked: &BTreeSet<Id>) {
         let mut known = self.change();
-        let samples = |key: &Key| asked.contains_key(&Id::Sample(key.clone()));
+        let samples = |key: &Key| asked.contains(&Id::Sample(key.clone()));
         known.samples.retain(|key, _| samples(key));
-        let gates = |door: &Door| asked.contains_key(&Id::Gate(door.clone()));
+        let gates = |door: &Door| asked.contains(&Id::Gate(door.clone()));
         known.answers.retain(|door, _| gates(door));
     }
 }
@@ -147,15 +145,13 @@ impl Measurer {
         let mut running: JoinSet<(Id, Answer)> = JoinSet::new();
         loop {
             changes.borrow_and_update();
-            let asked = self.asked();
             let now = self.db.clock().now();
+            let (asked, lacking) = self.asked(now);
             self.measured.keep(&asked);
-            for (id, task) in asked {
-                let full = busy.len() >= CONCURRENCY;
-                if full || busy.contains(&id) || !self.measured.lacks(&id, &task, now) {
+            for (id, task) in lacking {
+                if busy.len() >= CONCURRENCY || !busy.insert(id.clone()) {
                     continue;
                 }
-                busy.insert(id.clone());
                 let provider = self.provider.clone();
                 running.spawn(async move {
                     let said = match task {
@@ -195,27 +191,32 @@ impl Measurer {
         }
     }
 
-    /// What the open runs ask for now.
-    fn asked(&self) -> BTreeMap<Id, Task> {
+    /// What the open runs ask for now, and of that what nobody has answered yet.
+    fn asked(&self, now: Timestamp) -> (BTreeSet<Id>, Vec<(Id, Task)>) {
         let state = self.db.read();
-        let now = self.db.clock().now();
-        let sets = state.sets.iter();
-        let latest = sets.filter_map(|set| Some((set, state.run(set.latest_run?)?)));
-        latest
-            .flat_map(|(set, row)| {
-                let run = &row.record.run;
-                let samples = due(run, now).into_iter().map(|measure| {
-                    let id = Id::Sample((run.id, measure.id));
-                    (id, Task::Sample(measure.analysis))
-                });
-                let gates = questions(run).into_iter().map(|question| {
-                    let review = review(set, run, &question.id);
-                    let id = Id::Gate((run.id, question.id));
-                    (id, Task::Gate(question.gate, review))
-                });
-                samples.chain(gates).collect::<Vec<_>>()
-            })
-            .collect()
+        let (mut asked, mut lacking) = (BTreeSet::new(), Vec::new());
+        for set in state.sets.iter() {
+            let Some(row) = set.latest_run.and_then(|id| state.run(id)) else {
+                continue;
+            };
+            let run = &row.record.run;
+            for measure in due(run, now) {
+                let key = (run.id, measure.id);
+                if self.measured.lacks_sample(&key) {
+                    lacking.push((Id::Sample(key.clone()), Task::Sample(measure.analysis)));
+                }
+                asked.insert(Id::Sample(key));
+            }
+            for Question { id, gate } in questions(run) {
+                let door = (run.id, id);
+                if self.measured.lacks_answer(&door, &gate, now) {
+                    let review = review(set, run, &door.1);
+                    lacking.push((Id::Gate(door.clone()), Task::Gate(gate, review)));
+                }
+                asked.insert(Id::Gate(door));
+            }
+        }
+        (asked, lacking)
     }
 }
 
