@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tidegate_model::health::Health;
+use tidegate_model::{health::Health, strategy::Strategy};
 use tokio_util::sync::CancellationToken;
 
 use super::{Hub, cluster, cluster_uid, report, repository::Repository, set};
@@ -45,10 +45,17 @@ pub(crate) fn following(n: u128, name: &str, repository: &Repository) -> SetReco
 impl Fleet {
     /// Clusters c1 and c2, told to run what is in the repository.
     pub(crate) async fn new(files: &[(&str, &str)]) -> Self {
+        Self::with(files, Strategy::default()).await
+    }
+
+    /// The same, by this strategy.
+    pub(crate) async fn with(files: &[(&str, &str)], strategy: Strategy) -> Self {
         let hub = Hub::new().await;
         let repository = Repository::new(files);
         hub.create([cluster(1), cluster(2)]).await;
-        hub.create([following(1, "web", &repository)]).await;
+        let mut set = following(1, "web", &repository);
+        set.document.spec.strategy = strategy;
+        hub.create([set]).await;
         let (_, poller) = Poller::new(hub.db.clone(), hub.git(), Duration::from_secs(60));
         let api = hub.api();
         let agents = [1, 2].map(|n| Agent::connect(&hub.sessions, cluster_uid(n)));

@@ -1,6 +1,10 @@
 //! Rollbacks of some, to an earlier release, and what they say before.
 
-use tidegate_model::{deny::PinRelease, health::Health};
+use tidegate_model::{
+    deny::PinRelease,
+    health::Health,
+    strategy::{DenyScope, Strategy},
+};
 use tidegate_store::BlobStore as _;
 
 use super::*;
@@ -11,7 +15,11 @@ use crate::{
 
 /// Two releases, both all the way out.
 async fn two_releases() -> Fleet {
-    let mut fleet = Fleet::new(&[("a.yaml", MANIFEST)]).await;
+    two_releases_by(Strategy::default()).await
+}
+
+async fn two_releases_by(strategy: Strategy) -> Fleet {
+    let mut fleet = Fleet::with(&[("a.yaml", MANIFEST)], strategy).await;
     settle(&mut fleet).await;
     let new = MANIFEST.replace("one", "two");
     fleet.repository.commit(&[("a.yaml", &new)]);
@@ -121,6 +129,50 @@ async fn what_is_foretold_comes_and_nothing_is_written_before() {
     let rest = foretold(&fleet, back()).await;
     assert_eq!(rest.len(), 1);
     assert_eq!(rest[0].cluster, "c1");
+}
+
+#[tokio::test]
+async fn a_deny_of_the_release_keeps_exactly_that_out_and_for_good() {
+    let mut strategy = Strategy::default();
+    strategy.rollback.deny = DenyScope::Release;
+    let mut fleet = two_releases_by(strategy).await;
+    let bad = assigned(&fleet).remove(0);
+    let request = wire::RollbackRequest {
+        pin_release: "changed".to_owned(),
+        ..back()
+    };
+    let told = foretold(&fleet, request.clone()).await;
+    assert_eq!((told.len(), told[0].denied.len()), (2, 1));
+    assert!(told[0].denied[0].starts_with("Bundle"), "{told:?}");
+    ask(&fleet, request).await.unwrap();
+    fleet.publish().await;
+    settle(&mut fleet).await;
+    assert_eq!(run(&fleet).run.state, RunState::RolledBack);
+    let known: Vec<_> = fleet.hub.db.read().denies.iter().cloned().collect();
+    assert!(known.len() == 1 && known[0].deny.is_whole(), "{known:?}");
+    assert_eq!(known[0].deny.content.to_string(), bad);
+
+    // A label makes it other content, which a deny of objects would not see.
+    let two = MANIFEST.replace("one", "two");
+    let again = two.replace("{name: a}", "{name: a, labels: {sha: new}}");
+    fleet.repository.commit(&[("a.yaml", &again)]);
+    fleet.publish().await;
+    settle(&mut fleet).await;
+    let done = run(&fleet).run;
+    assert_eq!((done.state, done.release_number), (RunState::Succeeded, 3));
+    // The pins are gone, and what was taken back is still denied.
+    fleet.repository.commit(&[("a.yaml", &two)]);
+    fleet.publish().await;
+    let state = fleet.hub.db.read().clone();
+    let set = state.set("default", "web").unwrap();
+    assert_eq!((state.pins.len(), set.record.last_release), (0, 3));
+    let held: Vec<_> = state.holds_of(&set.record).collect();
+    assert_eq!(held.len(), 2);
+    let message = &held[0].record.message;
+    assert!(
+        message.contains("exactly what was rolled back"),
+        "{message}"
+    );
 }
 
 #[tokio::test]
