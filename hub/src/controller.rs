@@ -23,7 +23,11 @@ use crate::{
     evidence::Evidence,
     link::Sessions,
     poller::PollerHandle,
-    promote, publish,
+    promote,
+    publish::{
+        self,
+        inputs::{Inputs, Rest},
+    },
     records::SetRecord,
     restored, retire,
     settled::Settled,
@@ -53,7 +57,8 @@ pub struct Controller {
     metrics: Metrics,
     settled: Settled,
     gatherer: Arc<publish::gather::Gatherer>,
-    published: BTreeMap<SetUid, publish::gather::Inputs>,
+    /// Where the publication of each set came to rest.
+    published: BTreeMap<SetUid, Rest>,
     turns: Turns,
 }
 
@@ -181,11 +186,15 @@ impl Controller {
     }
 
     async fn publish(&mut self, project: &str, name: &str) -> Result<bool, Error> {
-        let Some(inputs) = self.snapshot(project, name, publish::gather::Inputs::of) else {
+        let Some(inputs) = self.snapshot(project, name, Inputs::of) else {
             return Ok(false);
         };
         let uid = inputs.uid();
-        if self.published.get(&uid) == Some(&inputs) {
+        if self
+            .published
+            .get(&uid)
+            .is_some_and(|rest| rest.holds(&inputs))
+        {
             return Ok(false);
         }
         let begun = Instant::now();
@@ -217,7 +226,8 @@ impl Controller {
         }
         if !changed {
             // Only now is it sure that these inputs lead nowhere further.
-            self.published.insert(uid, inputs);
+            let rest = Rest::new(inputs, publication.quiet);
+            self.published.insert(uid, rest);
         }
         Ok(changed)
     }

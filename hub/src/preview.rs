@@ -30,7 +30,8 @@ use crate::{
     git::Git,
     publish::{
         Candidate,
-        gather::{self, Gatherer, Inputs},
+        gather::{self, Gatherer},
+        inputs::Inputs,
         pass,
     },
     records::{self, HoldRecord, SetRecord},
@@ -269,7 +270,7 @@ fn compared(before: &State, after: &State, set: &SetRecord, candidate: Candidate
         match app.content {
             Ok(content) => {
                 let side = Side {
-                    bundle: Arc::new(content.bundle),
+                    bundle: Arc::new(content.bundle.clone()),
                     policy: app.app.policy,
                     namespace: app.app.namespace,
                 };

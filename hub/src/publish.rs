@@ -6,6 +6,7 @@
 pub mod brake;
 pub mod gather;
 pub mod hold;
+pub mod inputs;
 pub mod pass;
 pub mod warn;
 
@@ -50,26 +51,26 @@ pub struct CandidateApp {
     /// As expanded.
     pub app: Application,
     /// Its content, or why it could not be rendered.
-    pub content: Result<Content, String>,
+    pub content: Result<Arc<Content>, String>,
 }
 
-/// The rendered content of an application; its blobs are written already.
+/// The rendered content of an application; its blobs are written already. Shared by all applications
+/// of the source.
 #[derive(Clone, Debug)]
 pub struct Content {
     /// Its objects by digest.
     pub bundle: Bundle,
+    /// The bundle's digest.
+    pub digest: Digest,
     /// Each object as a deny would name it.
     pub denies: Vec<Deny>,
-    /// What a person should look at, with places; shared by all applications of the source.
-    pub warnings: Arc<[String]>,
+    /// What a person should look at, with places.
+    pub warnings: Vec<String>,
 }
 
 impl CandidateApp {
     /// The bundle's digest, if it was rendered.
     pub fn bundle(&self) -> Option<Digest> {
-        self.content
-            .as_ref()
-            .ok()
-            .map(|content| content.bundle.digest())
+        self.content.as_ref().ok().map(|content| content.digest)
     }
 }

@@ -15,6 +15,7 @@ use tidegate_model::{
     ids::{AppUid, ClusterUid, RunId, SetUid},
     report::Phase,
     run::MemberId,
+    source::RepoRevision,
     strategy,
 };
 
@@ -151,6 +152,20 @@ pub struct State {
     touched: Touched,
     /// Listed when it is first asked for after a change of a cluster.
     fleet: OnceLock<Arc<Vec<Cluster>>>,
+    /// The same of sources.
+    commits: OnceLock<Arc<Commits>>,
+}
+
+/// Where each source stands.
+pub type Commits = BTreeMap<RepoRevision, Known>;
+
+/// What is known of a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The last commit that was fetched.
+    pub commit: Option<String>,
+    /// Why the last fetch failed.
+    pub error: Option<String>,
 }
 
 /// Keys of what is asked for without its set, at every report and by every session.
@@ -222,7 +237,10 @@ impl State {
                 Ok(())
             }
             ReportRecord::KIND => self.reports.apply(key, change),
-            SourceRecord::KIND => self.sources.apply(key, change),
+            SourceRecord::KIND => {
+                self.commits.take();
+                self.sources.apply(key, change)
+            }
             ReleaseRecord::KIND => self.releases.apply(key, change),
             RunRecord::KIND => {
                 let before = self.runs.record(key);
@@ -302,6 +320,16 @@ impl State {
             Arc::new(clusters)
         };
         Arc::clone(self.fleet.get_or_init(listed))
+    }
+
+    /// Where each source stands. The same list until one of them changes, for the same reason.
+    pub fn commits(&self) -> Arc<Commits> {
+        let known = |record: &Arc<SourceRecord>| {
+            let (commit, error) = (record.commit.clone(), record.error.clone());
+            (record.source.clone(), Known { commit, error })
+        };
+        let listed = || Arc::new(self.sources.iter().map(known).collect());
+        Arc::clone(self.commits.get_or_init(listed))
     }
 
     /// The set of that name.

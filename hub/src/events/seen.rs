@@ -12,7 +12,7 @@ use tidegate_model::{
 
 use super::{About, Event};
 use crate::{
-    publish::gather::is_unfetched,
+    publish::inputs::is_unfetched,
     records::{AppRecord, ReportRecord, SetRecord, SourceRecord},
 };
 

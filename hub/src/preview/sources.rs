@@ -14,10 +14,7 @@ use tidegate_model::source::RepoRevision;
 use super::Error;
 use crate::{
     git::{self, Git},
-    publish::{
-        Candidate,
-        gather::{Gatherer, Inputs},
-    },
+    publish::{Candidate, gather::Gatherer, inputs::Inputs},
     state::State,
 };
 

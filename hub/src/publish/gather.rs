@@ -2,7 +2,7 @@
 //! written.
 //!
 //! Owns the order of these and a cache of what was rendered. Never decides what a result means:
-//! `pass` does, over the same inputs that are compared here to see whether there is anything new.
+//! `pass` does, and `inputs` whether there is anything new.
 
 use std::{
     collections::{BTreeMap, BTreeSet, btree_map::Entry},
@@ -13,13 +13,10 @@ use serde_json::Value;
 use tidegate_generators::{Expansion, GitInput, Need};
 use tidegate_model::{
     application::Application,
-    application_set::ApplicationSet,
     bundle::{BUNDLE_TAG, Bundle, OBJECT_TAG},
     canonical,
-    cluster::Cluster,
     deny::{self, Deny},
     digest::Digest,
-    ids::{AppUid, Generation, SetUid},
     release::{ReleaseEntry, SourceCommit},
     source::{RepoRevision, Source},
     strategy::DenyScope,
@@ -32,11 +29,10 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Candidate, CandidateApp, Content, pass::ENTRIES_TAG, warn};
+use super::{Candidate, CandidateApp, Content, inputs::Inputs, pass::ENTRIES_TAG, warn};
 use crate::{
     git::{self, Git},
-    records::SetRecord,
-    state::{Row, State},
+    state::Known,
     telemetry::content::Work,
 };
 
@@ -67,109 +63,6 @@ pub enum Error {
 /// Results of rendering that are remembered. One holds names and digests of a bundle's objects.
 const CACHE: usize = 10_000;
 
-/// Everything that a publication depends on. Equal inputs lead to the same publication.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Inputs {
-    uid: SetUid,
-    document: ApplicationSet,
-    /// Whether some gate of its strategy keeps the authors of a release from approving it.
-    separates_duties: bool,
-    deleting: bool,
-    clusters: Arc<Vec<Cluster>>,
-    commits: BTreeMap<RepoRevision, Known>,
-    running: BTreeMap<AppUid, Digest>,
-    /// What `pass` asks of the stored applications. Nobody else writes the rest of what it compares
-    /// with, and what a run learns of them (evidence, last known good) is none of its business: a
-    /// publication need not follow every step.
-    stored: Vec<(AppUid, Generation, bool)>,
-    /// Revisions of the other records that `pass` compares with.
-    marks: Vec<u64>,
-}
-
-/// What is known of a source.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Known {
-    commit: Option<String>,
-    error: Option<String>,
-}
-
-impl Inputs {
-    /// The inputs of a set as the store shows them.
-    pub fn of(state: &State, set: &Row<SetRecord>) -> Self {
-        let record = &set.record;
-        let mut marks = vec![set.revision];
-        marks.extend(state.pins_of(record).map(|row| row.revision));
-        marks.extend(state.denies_of(record).map(|row| row.revision));
-        marks.extend(state.holds_of(record).map(|row| row.revision));
-        marks.extend(state.restored_of(record).map(|row| row.revision));
-        marks.extend(state.reissue(record).map(|row| row.revision));
-        let stored = state
-            .apps_of(record)
-            .map(|row| (row.record.uid, row.record.generation, row.record.vanished));
-        let known = |source: &crate::records::SourceRecord| Known {
-            commit: source.commit.clone(),
-            error: source.error.clone(),
-        };
-        let running = state.apps_of(record).filter_map(|row| {
-            let assignment = row.record.assignment.as_ref()?;
-            Some((row.record.uid, assignment.bundle()?))
-        });
-        Self {
-            uid: record.uid,
-            document: record.document.clone(),
-            separates_duties: state.strategy(record).separates_duties(),
-            deleting: record.deleting,
-            clusters: state.fleet(),
-            commits: state
-                .sources
-                .iter()
-                .map(|row| (row.source.clone(), known(row)))
-                .collect(),
-            running: running.collect(),
-            stored: stored.collect(),
-            marks,
-        }
-    }
-
-    /// The same set where its sources are at these commits; each may carry why it is not where it
-    /// should be. A source that is not among them counts as never fetched.
-    #[must_use]
-    pub fn at(
-        mut self,
-        commits: impl IntoIterator<Item = (RepoRevision, Option<String>, Option<String>)>,
-    ) -> Self {
-        let known = |(source, commit, error)| (source, Known { commit, error });
-        self.commits = commits.into_iter().map(known).collect();
-        self
-    }
-
-    /// The set.
-    pub fn uid(&self) -> SetUid {
-        self.uid
-    }
-
-    /// The commit of a source, or why there is none.
-    fn commit(&self, source: &RepoRevision) -> Result<&str, String> {
-        let known = self.commits.get(source);
-        match known.map(|known| (&known.commit, &known.error)) {
-            Some((Some(commit), _)) => Ok(commit),
-            Some((None, Some(error))) => Err(error.clone()),
-            _ => Err(format!(
-                "{} at {} {UNFETCHED}",
-                source.repo_url, source.revision
-            )),
-        }
-    }
-}
-
-/// How a problem ends that the first fetch of a source solves.
-const UNFETCHED: &str = "has not been fetched yet";
-
-/// Whether this problem of a set is that a source is on its way: nothing is wrong then.
-pub fn is_unfetched(problem: &str) -> bool {
-    problem.ends_with(UNFETCHED)
-}
-
 /// Does the I/O.
 pub struct Gatherer {
     git: Git,
@@ -181,7 +74,7 @@ pub struct Gatherer {
     passes: RwLock<()>,
 }
 
-type Outcome = Result<Content, String>;
+type Outcome = Result<Arc<Content>, String>;
 
 /// What became of a rendering, and when.
 struct Rendered {
@@ -228,7 +121,7 @@ impl Gatherer {
     /// smaller candidate.
     pub async fn gather(self: &Arc<Self>, inputs: Inputs) -> Result<Candidate, Error> {
         let mut candidate = Candidate::default();
-        if inputs.deleting {
+        if inputs.is_deleting() {
             return Ok(candidate);
         }
         let begun = Instant::now();
@@ -246,14 +139,14 @@ impl Gatherer {
         }
         // Most clusters of a set run the same: one reading serves them all.
         let mut read: BTreeMap<Digest, Arc<Bundle>> = BTreeMap::new();
-        for (app, digest) in &inputs.running {
-            let bundle = match read.entry(*digest) {
+        for (app, digest) in inputs.running() {
+            let bundle = match read.entry(digest) {
                 Entry::Occupied(known) => Arc::clone(known.get()),
                 Entry::Vacant(place) => {
-                    Arc::clone(place.insert(Arc::new(self.bundle(*digest).await?)))
+                    Arc::clone(place.insert(Arc::new(self.bundle(digest).await?)))
                 }
             };
-            candidate.running.insert(*app, bundle);
+            candidate.running.insert(app, bundle);
         }
         self.add_authors(&inputs, &mut candidate).await;
         Ok(candidate)
@@ -303,7 +196,7 @@ impl Gatherer {
     }
 
     async fn expand(&self, inputs: &Inputs, candidate: &mut Candidate) -> Expansion {
-        let needs = tidegate_generators::needs(&inputs.document);
+        let needs = tidegate_generators::needs(inputs.document());
         let mut git: BTreeMap<RepoRevision, Result<GitInput, String>> = BTreeMap::new();
         for need in needs {
             candidate.wanted.insert(need.repo.clone());
@@ -319,7 +212,7 @@ impl Gatherer {
             };
             git.insert(need.repo, read);
         }
-        let document = inputs.document.clone();
+        let document = inputs.document().clone();
         let clusters = Arc::clone(&inputs.clusters);
         let expanded = spawn_blocking(move || {
             let inputs = tidegate_generators::Inputs {
@@ -457,7 +350,7 @@ impl Gatherer {
 
     fn render_now(&self, source: &Source, commit: &str) -> (Outcome, Vec<Blob>) {
         match self.render_blobs(source, commit) {
-            Ok((content, blobs)) => (Ok(content), blobs),
+            Ok((content, blobs)) => (Ok(Arc::new(content)), blobs),
             Err(error) => (Err(error), Vec::new()),
         }
     }
@@ -480,6 +373,7 @@ impl Gatherer {
         blobs.push(Blob::new(BUNDLE_TAG, bytes).map_err(|error| error.to_string())?);
         let warnings = rendered.warnings.iter();
         let content = Content {
+            digest: rendered.bundle.digest(),
             bundle: rendered.bundle,
             denies: denies.into_iter().collect(),
             warnings: warnings.map(|warning| warn::of(source, warning)).collect(),

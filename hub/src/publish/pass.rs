@@ -45,6 +45,8 @@ pub struct Publication {
     pub blobs: Vec<(&'static str, Vec<u8>)>,
     /// The release that is created.
     pub release: Option<ReleaseRecord>,
+    /// Bundles of the applications to which the brake has no objection.
+    pub quiet: BTreeMap<AppUid, Digest>,
 }
 
 /// What a pass looks at.
@@ -87,7 +89,7 @@ pub fn pass(view: &View<'_>, id: &mut dyn FnMut() -> Uuid) -> Publication {
     if !view.candidate.incomplete {
         retire_vanished(view, &apps, &mut holds, changes);
     }
-    let entries = entries(view, &apps, &mut holds);
+    let entries = entries(view, &apps, &mut holds, &mut publication.quiet);
     let opened = hold_denied_and_pinned(view, &entries, &mut holds);
     let pins: Vec<_> = view
         .state
@@ -288,7 +290,12 @@ fn bury(view: &View<'_>, row: &Row<AppRecord>, cascade: bool, changes: &mut Chan
 }
 
 /// What the next release would hold; notes on the way what must wait.
-fn entries(view: &View<'_>, apps: &Apps<'_>, holds: &mut Holds) -> Vec<ReleaseEntry> {
+fn entries(
+    view: &View<'_>,
+    apps: &Apps<'_>,
+    holds: &mut Holds,
+    quiet: &mut BTreeMap<AppUid, Digest>,
+) -> Vec<ReleaseEntry> {
     let set = &view.set.record;
     let mut entries = Vec::new();
     for (name, candidate) in &view.candidate.apps {
@@ -297,23 +304,27 @@ fn entries(view: &View<'_>, apps: &Apps<'_>, holds: &mut Holds) -> Vec<ReleaseEn
         };
         let app = row.record.uid;
         let mut prune_approved = false;
-        if let (Ok(content), Some(running)) = (&candidate.content, view.candidate.running.get(&app))
-            && let Some((kind, message)) = brake::objects(name, running, &content.bundle)
-        {
-            let held = Held {
-                kind,
-                subject: name.clone(),
-                message,
-                content: content.bundle.digest(),
-            };
-            prune_approved = holds.note(view.state, set, held, view.now);
+        if let Ok(content) = &candidate.content {
+            let running = view.candidate.running.get(&app);
+            match running.and_then(|running| brake::objects(name, running, &content.bundle)) {
+                Some((kind, message)) => {
+                    let held = Held {
+                        kind,
+                        subject: name.clone(),
+                        message,
+                        content: content.digest,
+                    };
+                    prune_approved = holds.note(view.state, set, held, view.now);
+                }
+                None => drop(quiet.insert(app, content.digest)),
+            }
         }
         entries.push(ReleaseEntry {
             app,
             name: name.clone(),
             cluster: candidate.app.cluster,
             content: match &candidate.content {
-                Ok(content) => EntryContent::Bundle(content.bundle.digest()),
+                Ok(content) => EntryContent::Bundle(content.digest),
                 Err(cause) => EntryContent::Unrendered {
                     cause: shortened(cause),
                 },
@@ -390,7 +401,7 @@ fn candidate(view: &View<'_>, entry: &ReleaseEntry) -> Option<admit::Candidate> 
         .content
         .as_ref()
         .ok()?;
-    let bundle = content.bundle.digest();
+    let bundle = content.digest;
     let whole = Deny::whole(bundle);
     Some(admit::Candidate {
         app: entry.app,

@@ -7,7 +7,7 @@ use tidegate_model::{
 };
 
 use super::*;
-use crate::publish::gather::Inputs;
+use crate::publish::inputs::{Inputs, Rest};
 
 #[tokio::test]
 async fn what_ran_healthy_through_its_wave_is_the_last_known_good() {
@@ -300,7 +300,7 @@ async fn facts_join_the_report_with_the_session_that_confirms_it() {
 }
 
 #[tokio::test]
-async fn a_step_that_assigns_nothing_asks_for_no_publication() {
+async fn a_run_that_brings_out_what_was_released_asks_for_no_publication() {
     let mut world = World::new(&waves(&["dev"], &json!({"soak": {"time": "10m"}})), 2, 1).await;
     world.label(1, "dev").await;
     world.label(2, "dev").await;
@@ -311,13 +311,22 @@ async fn a_step_that_assigns_nothing_asks_for_no_publication() {
     };
     world.publish("a").await;
     assert!(world.pass().await && world.pass().await, "a run begins");
-    let before = inputs(&world);
+    let quiet: BTreeMap<_, _> = world
+        .apps()
+        .iter()
+        .map(|app| (app.uid, bundle("a")))
+        .collect();
+    let objected = Rest::new(inputs(&world), BTreeMap::new());
+    let released = Rest::new(inputs(&world), quiet.clone());
+    let other = quiet.keys().map(|app| (*app, bundle("b"))).collect();
+    let other = Rest::new(inputs(&world), other);
     world.settle().await;
-    let assigned = inputs(&world);
-    assert!(before != assigned, "what is running is compared with");
+    assert!(!objected.holds(&inputs(&world)), "the brake looks again");
+    assert!(!other.holds(&inputs(&world)), "it is something else");
+    assert!(released.holds(&inputs(&world)));
     let revision = world.hub.revision().await;
     world.recover().await;
     assert_eq!(world.run().state, RunState::Soaking);
     assert!(world.hub.revision().await > revision);
-    assert!(inputs(&world) == assigned, "evidence is no content");
+    assert!(released.holds(&inputs(&world)), "evidence is no content");
 }

@@ -5,7 +5,11 @@ use std::{fs, path::Path, process::Command};
 use jiff::Timestamp;
 use serde_json::json;
 use tempfile::TempDir;
-use tidegate_model::{ids::ClusterUid, source::RepoRevision};
+use tidegate_model::{
+    cluster::Cluster,
+    ids::{ClusterUid, SetUid},
+    source::RepoRevision,
+};
 use tidegate_store::blob::MemoryBlobs;
 use uuid::Uuid;
 
@@ -14,7 +18,8 @@ use crate::{
     changes::Changes,
     git,
     publish::warn,
-    records::{ClusterRecord, SourceRecord},
+    records::{ClusterRecord, SetRecord, SourceRecord},
+    state::State,
 };
 
 /// One repository, one set of it for two clusters, and what reads them.

@@ -2,7 +2,7 @@
 
 mod causes;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use tidegate_model::{
     application::{Application, Provenance},
@@ -16,7 +16,10 @@ use tidegate_model::{
 
 use super::*;
 use crate::{
-    publish::Content,
+    publish::{
+        Content,
+        inputs::{Inputs, Rest},
+    },
     records::{DenyRecord, HoldRecord, PinRecord, Record as _},
 };
 
@@ -78,30 +81,34 @@ impl World {
             .iter()
             .map(|(n, objects)| {
                 let app = application(*n);
-                let content = Ok(content(objects));
+                let content = Ok(Arc::new(content(objects)));
                 (app.name.clone(), CandidateApp { app, content })
             })
             .collect();
     }
 
+    fn pass(&mut self) -> Publication {
+        let state = self.state.clone();
+        let view = View {
+            state: &state,
+            set: state.set("default", "web").unwrap(),
+            candidate: &self.candidate,
+            epoch: Epoch(1),
+            now: Timestamp::from_second(1_000).unwrap(),
+        };
+        let mut next = self.ids;
+        let publication = pass(&view, &mut || {
+            next += 1;
+            Uuid::from_u128(next)
+        });
+        self.ids = next;
+        publication
+    }
+
     /// Passes until nothing changes; says how many passes did.
     fn settle(&mut self) -> usize {
         for passes in 0..20 {
-            let state = self.state.clone();
-            let set = state.set("default", "web").unwrap();
-            let view = View {
-                state: &state,
-                set,
-                candidate: &self.candidate,
-                epoch: Epoch(1),
-                now: Timestamp::from_second(1_000).unwrap(),
-            };
-            let mut next = self.ids;
-            let publication = pass(&view, &mut || {
-                next += 1;
-                Uuid::from_u128(next)
-            });
-            self.ids = next;
+            let publication = self.pass();
             if publication.changes.is_empty() {
                 return passes;
             }
@@ -115,8 +122,28 @@ impl World {
         panic!("the passes never come to rest");
     }
 
+    fn inputs(&self) -> Inputs {
+        Inputs::of(&self.state, self.state.set("default", "web").unwrap())
+    }
+
+    /// Passes to rest.
+    fn rest(&mut self) -> Rest {
+        self.settle();
+        let quiet = self.pass().quiet;
+        Rest::new(self.inputs(), quiet)
+    }
+
     fn set(&self) -> SetRecord {
         SetRecord::clone(&self.state.set("default", "web").unwrap().record)
+    }
+
+    fn approve(&mut self, hold: &HoldRecord) {
+        let row = self.state.holds.get(&hold.key()).unwrap().clone();
+        let mut approved = hold.clone();
+        approved.approved_by = Some("alice".to_owned());
+        let mut changes = Changes::default();
+        changes.update(&row, &approved);
+        self.fold(changes);
     }
 
     fn holds(&self) -> Vec<HoldRecord> {
@@ -129,7 +156,15 @@ impl World {
 
     /// Every application runs what the candidate says now.
     fn run_all(&mut self) {
-        let rows: Vec<_> = self.state.apps_of(&self.set()).cloned().collect();
+        self.run("");
+    }
+
+    /// Those whose name ends so do.
+    fn run(&mut self, name: &str) {
+        let set = self.set();
+        let rows = self.state.apps_of(&set);
+        let named = |row: &&Row<AppRecord>| row.record.app.name.ends_with(name);
+        let rows: Vec<_> = rows.filter(named).cloned().collect();
         let mut changes = Changes::default();
         for row in rows {
             let bundle = content_of(&self.candidate, &row.record.app.name);
@@ -209,15 +244,17 @@ fn content(objects: &[&str]) -> Content {
         key: ObjectKey::of(manifest).unwrap(),
         digest: Digest::of(OBJECT_TAG, manifest),
     });
+    let bundle = Bundle::new(entries.collect());
     Content {
-        bundle: Bundle::new(entries.collect()),
+        digest: bundle.digest(),
+        bundle,
         denies: manifests.iter().filter_map(deny::deny_of).collect(),
-        warnings: Vec::new().into(),
+        warnings: Vec::new(),
     }
 }
 
 fn content_of(candidate: &Candidate, name: &str) -> Bundle {
-    candidate.apps[name].content.clone().unwrap().bundle
+    candidate.apps[name].content.clone().unwrap().bundle.clone()
 }
 
 #[test]
@@ -250,19 +287,34 @@ fn an_empty_result_waits_for_an_approval_of_exactly_it() {
         panic!("one hold: {:?}", world.holds())
     };
     assert_eq!((hold.kind, hold.approvable), (HoldKind::EmptyBundle, true));
-    let row = world.state.holds.get(&hold.key()).unwrap().clone();
-    let mut changes = Changes::default();
-    let approved = Some("alice".to_owned());
-    changes.update(
-        &row,
-        &HoldRecord {
-            approved_by: approved,
-            ..hold.clone()
-        },
-    );
-    world.fold(changes);
+    world.approve(hold);
     world.settle();
     assert_eq!(world.set().last_release, 2);
+}
+
+#[test]
+fn a_run_asks_for_a_pass_only_where_the_brake_had_objected() {
+    let mut world = World::new();
+    world.want(&[(1, &["a"]), (2, &["a"])]);
+    let first = world.rest();
+    assert!(first.holds(&world.inputs()));
+    world.run("c1");
+    assert!(first.holds(&world.inputs()) && world.settle() == 0);
+    world.run_all();
+    assert!(first.holds(&world.inputs()) && world.settle() == 0);
+
+    world.want(&[(1, &[]), (2, &["a", "b"])]);
+    world.settle();
+    assert!(!first.holds(&world.inputs()), "there is a hold");
+    let hold = world.holds().remove(0);
+    world.approve(&hold);
+    let second = world.rest();
+    assert_eq!(world.set().last_release, 2);
+    world.run("c2");
+    assert!(second.holds(&world.inputs()) && world.settle() == 0);
+    world.run("c1");
+    assert!(!second.holds(&world.inputs()), "the hold has had its day");
+    assert!(world.settle() > 0 && world.holds().is_empty());
 }
 
 #[test]
@@ -369,7 +421,7 @@ fn many_applications_come_in_transactions_of_bounded_size() {
     for n in 1..=200_u128 {
         let mut app = application(n % 9 + 1);
         app.name = format!("web-{n}");
-        let content = Ok(content(&names[0]));
+        let content = Ok(Arc::new(content(&names[0])));
         apps.insert(app.name.clone(), CandidateApp { app, content });
     }
     world.candidate.apps = apps;
@@ -382,7 +434,7 @@ fn many_applications_come_in_transactions_of_bounded_size() {
             .app
             .labels
             .insert("team".to_owned(), "a".to_owned());
-        candidate.content = Ok(content(&[]));
+        candidate.content = Ok(Arc::new(content(&[])));
     }
     world.settle();
     assert_eq!((world.holds().len(), world.set().last_release), (200, 1));
@@ -391,7 +443,7 @@ fn many_applications_come_in_transactions_of_bounded_size() {
 /// Gives the application of cluster `n` these warnings.
 fn warn(world: &mut World, n: u128, warnings: &[String]) {
     let app = world.candidate.apps.get_mut(&format!("web-c{n}")).unwrap();
-    app.content.as_mut().unwrap().warnings = warnings.into();
+    Arc::make_mut(app.content.as_mut().unwrap()).warnings = warnings.into();
 }
 
 #[test]

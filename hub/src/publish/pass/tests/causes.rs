@@ -27,7 +27,8 @@ fn a_release_holds_no_more_of_an_error_than_a_step_can_carry() {
     let mut apps = Apps::default();
     let (mut record, mut changes) = (world.set(), Changes::default());
     match_applications(&view, &mut record, &mut apps, &mut changes, &mut Uuid::nil);
-    let causes = entries(&view, &apps, &mut Holds::default())
+    let (mut holds, mut quiet) = (Holds::default(), BTreeMap::new());
+    let causes = entries(&view, &apps, &mut holds, &mut quiet)
         .into_iter()
         .map(|entry| entry.content);
     let unrendered = |cause: String| EntryContent::Unrendered { cause };
