@@ -22,7 +22,11 @@ use tidegate_model::{
     strategy::{Analysis, Gate},
 };
 use tidegate_waves::{Answer, Outcome, Question, QuestionId, SampleId, due, questions};
-use tokio::task::JoinSet;
+use tokio::{
+    sync::watch::{self, error::RecvError},
+    task::JoinSet,
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
@@ -33,6 +37,9 @@ use crate::{db::Db, records::SetRecord};
 
 /// How often the runs' clocks are looked at while nothing else happens.
 const PERIOD: Duration = Duration::from_millis(250);
+/// How long changes are gathered before the runs are looked at again: on a large hub something changes
+/// all the time.
+const PAUSE: Duration = Duration::from_millis(50);
 /// Questions under way at once.
 const CONCURRENCY: usize = 16;
 
@@ -145,6 +152,7 @@ impl Measurer {
         let mut running: JoinSet<(Id, Answer)> = JoinSet::new();
         loop {
             changes.borrow_and_update();
+            let again = Instant::now() + PAUSE;
             let now = self.db.clock().now();
             let (asked, lacking) = self.asked(now);
             self.measured.keep(&asked);
@@ -163,7 +171,7 @@ impl Measurer {
             }
             tokio::select! {
                 () = cancel.cancelled() => return,
-                changed = changes.changed() => if changed.is_err() { return },
+                changed = news(&mut changes, again) => if changed.is_err() { return },
                 Some(done) = running.join_next() => if let Ok((id, answer)) = done {
                     busy.remove(&id);
                     self.take(id, answer);
@@ -218,6 +226,14 @@ impl Measurer {
         }
         (asked, lacking)
     }
+}
+
+/// Waits for a change, and until then. What it saw and did not tell, if it is dropped, the next look
+/// sees.
+async fn news(changes: &mut watch::Receiver<u64>, then: Instant) -> Result<(), RecvError> {
+    changes.changed().await?;
+    tokio::time::sleep_until(then).await;
+    Ok(())
 }
 
 /// What a webhook is told of a run that stands before it.
