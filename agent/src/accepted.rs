@@ -11,7 +11,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tidegate_model::{assignment::Assignment, bundle::Bundle, ids::AppUid};
 
-use crate::blobs::{Error, make_private_folder, write_durably};
+use crate::blobs::{Error, make_private_folder, write, write_durably};
 
 /// One accepted assignment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,11 +40,14 @@ impl AcceptedFiles {
         self.folder.join(format!("{app}.json"))
     }
 
+    /// Keeps one. With `durably` it returns once that is on disk for good; else a machine that fails
+    /// at once may lose it, which is no harm where the cluster has the same.
     pub(crate) fn put(
         &self,
         assignment: &Assignment,
         bundle: &Bundle,
         traceparent: Option<String>,
+        durably: bool,
     ) -> Result<(), Error> {
         let on_disk = OnDisk {
             assignment: assignment.clone(),
@@ -52,7 +55,8 @@ impl AcceptedFiles {
             traceparent,
         };
         let bytes = serde_json::to_vec(&on_disk).unwrap_or_default();
-        write_durably(&self.path(assignment.app), &bytes)
+        let write = if durably { write_durably } else { write };
+        write(&self.path(assignment.app), &bytes)
     }
 
     pub(crate) fn get(&self, app: AppUid) -> Option<OnDisk> {
@@ -114,7 +118,7 @@ mod tests {
                 prune_approved: false,
             },
         };
-        files.put(&assignment, &bundle, None).unwrap();
+        files.put(&assignment, &bundle, None, true).unwrap();
         assert_eq!(files.get(assignment.app).unwrap().assignment, assignment);
         assert_eq!(files.all().len(), 1);
 
@@ -125,7 +129,7 @@ mod tests {
             run: RunId(Uuid::from_u128(4)),
             prune_approved: false,
         };
-        files.put(&assignment, &bundle, None).unwrap();
+        files.put(&assignment, &bundle, None, false).unwrap();
         assert!(files.get(assignment.app).is_none() && files.all().is_empty());
         files.remove(assignment.app);
     }

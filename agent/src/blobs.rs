@@ -1,8 +1,8 @@
 //! The disk cache of objects by digest.
 //!
 //! A file is believed only after its digest was checked, so a torn or altered file is the same as
-//! a missing one. Never the only copy of what must survive a lost node: [`crate::state`] keeps
-//! that in the cluster.
+//! a missing one, and the disk is waited for only where no other copy is ([`BlobCache::make_durable`]).
+//! Never the only copy of what must survive a lost node: [`crate::state`] keeps that in the cluster.
 
 use std::{
     fs, io,
@@ -60,14 +60,22 @@ impl BlobCache {
         None
     }
 
-    /// Keeps an object and returns its digest once it is on disk.
+    /// Keeps an object and returns its digest. A machine that fails at once may lose it again.
     pub fn put(&self, object: &Value) -> Result<Digest, Error> {
         let bytes = canonical::to_vec(object);
         let digest = Digest::of_bytes(OBJECT_TAG, &bytes);
         if !self.has(digest) {
-            write_durably(&self.path(digest), &bytes)?;
+            write(&self.path(digest), &bytes)?;
         }
         Ok(digest)
+    }
+
+    /// Returns once these objects are on disk for good.
+    pub fn make_durable(&self, digests: impl IntoIterator<Item = Digest>) -> Result<(), Error> {
+        for digest in digests {
+            sync(&self.path(digest))?;
+        }
+        sync(&self.folder)
     }
 
     /// Removes every object that `keep` does not name.
@@ -106,22 +114,50 @@ pub(crate) fn make_private_folder(folder: &Path) -> Result<(), Error> {
         })
 }
 
+/// Replaces the file at `path`. Whoever reads it finds the old or the new bytes; after a crash of the
+/// machine they may be neither.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    replace(path, bytes, |_| Ok(()))
+}
+
 /// Replaces the file at `path`: after a crash it holds the old or the new bytes, never a mixture.
 pub(crate) fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    replace(path, bytes, fs::File::sync_all)?;
+    sync(folder_of(path))
+}
+
+fn replace(
+    path: &Path,
+    bytes: &[u8],
+    before: impl Fn(&fs::File) -> io::Result<()>,
+) -> Result<(), Error> {
     let attempt = || {
         // Content may hold secrets; a named temporary file is readable by its owner only.
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        let mut file = tempfile::NamedTempFile::new_in(folder_of(path))?;
         file.write_all(bytes)?;
-        file.as_file().sync_all()?;
+        before(file.as_file())?;
         file.persist(path)?;
-        fs::File::open(folder)?.sync_all()
+        Ok(())
     };
     attempt().map_err(|source| Error {
         action: "write",
         path: path.to_owned(),
         source,
     })
+}
+
+/// Waits until this file or folder is on disk as it is.
+fn sync(path: &Path) -> Result<(), Error> {
+    let opened = fs::File::open(path).and_then(|file| file.sync_all());
+    opened.map_err(|source| Error {
+        action: "make durable",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]
@@ -142,6 +178,10 @@ mod tests {
         assert!(!cache.has(digest));
         assert_eq!(cache.put(&object).unwrap(), digest);
         assert!(cache.has(digest));
+        cache.make_durable([digest]).unwrap();
+        let error = cache.make_durable([Digest::from_bytes([1; 32])]);
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("failed to make durable"), "{error}");
     }
 
     #[test]

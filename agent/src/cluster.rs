@@ -191,12 +191,27 @@ impl Cluster {
         uid: &str,
         resource_version: &str,
     ) -> Result<(), Error> {
+        let exactly = Preconditions {
+            uid: Some(uid.to_owned()),
+            resource_version: Some(resource_version.to_owned()),
+        };
+        self.delete_if(kind, id, Some(exactly)).await
+    }
+
+    /// Deletes whatever has this name: for names that hold one content only.
+    pub async fn delete_named(&self, kind: &Kind, id: &ObjectId) -> Result<(), Error> {
+        self.delete_if(kind, id, None).await
+    }
+
+    async fn delete_if(
+        &self,
+        kind: &Kind,
+        id: &ObjectId,
+        preconditions: Option<Preconditions>,
+    ) -> Result<(), Error> {
         let params = DeleteParams {
             propagation_policy: Some(PropagationPolicy::Background),
-            preconditions: Some(Preconditions {
-                uid: Some(uid.to_owned()),
-                resource_version: Some(resource_version.to_owned()),
-            }),
+            preconditions,
             ..DeleteParams::default()
         };
         self.call("delete", at(kind, &id.namespace).delete(&id.name, &params))

@@ -242,8 +242,7 @@ impl Supervisor {
             None => state::Content::Nothing,
         };
         let disk_only = content == state::Content::DiskOnly;
-        let traceparent = self.env.traces.kept(app, assignment.generation);
-        self.files.put(&assignment, &bundle, traceparent)?;
+        self.keep_on_disk(&assignment, &bundle, disk_only).await?;
         let accepted = Accepted {
             generation: assignment.generation,
             digest: assignment.digest(),
@@ -323,6 +322,28 @@ impl Supervisor {
         let taken =
             tokio::task::spawn_blocking(move || checks::objects(&blobs, &bundle, objects)).await;
         taken.unwrap_or(Err(Rejected::NotDurable(state::Error::Stopped)))
+    }
+
+    /// Puts the assignment on disk, with its objects for good if they are nowhere else.
+    async fn keep_on_disk(
+        &self,
+        assignment: &Assignment,
+        bundle: &Bundle,
+        disk_only: bool,
+    ) -> Result<(), Rejected> {
+        let traceparent = self.env.traces.kept(assignment.app, assignment.generation);
+        let (blobs, files) = (self.env.blobs.clone(), self.files.clone());
+        let (assignment, bundle) = (assignment.clone(), bundle.clone());
+        let kept = tokio::task::spawn_blocking(move || {
+            if disk_only {
+                blobs.make_durable(bundle.objects().iter().map(|entry| entry.digest))?;
+            }
+            files.put(&assignment, &bundle, traceparent, disk_only)
+        });
+        match kept.await {
+            Ok(kept) => Ok(kept?),
+            Err(_) => Err(Rejected::NotDurable(state::Error::Stopped)),
+        }
     }
 
     /// What an assignment declares, as far as discovery can name it now; its first pass names it

@@ -114,10 +114,10 @@ impl Inbox {
             .clone()
     }
 
-    fn put(&self, id: &ObjectId, seen: Seen) {
+    fn put(&self, id: &ObjectId, seen: impl FnOnce() -> Seen) {
         if self.interest().contains(id) {
             let mut all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            all.insert(id.clone(), seen);
+            all.insert(id.clone(), seen());
             self.arrived.notify_one();
         }
     }
@@ -193,7 +193,7 @@ impl WatchHub {
             if stream.users.insert(app) {
                 let latest = stream.latest.lock().unwrap_or_else(PoisonError::into_inner);
                 for (id, observation) in latest.iter() {
-                    inbox.put(id, Seen::Live(observation.clone()));
+                    inbox.put(id, || Seen::Live(observation.clone()));
                 }
             }
         }
@@ -355,7 +355,7 @@ impl Follower {
     fn tell(&self, id: &ObjectId, seen: impl Fn() -> Seen) {
         let inboxes = self.inboxes.read().unwrap_or_else(PoisonError::into_inner);
         for inbox in inboxes.values() {
-            inbox.put(id, seen());
+            inbox.put(id, &seen);
         }
     }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use tidegate_model::digest::Digest;
 
 use super::{Error, NAME_PREFIX, Store};
-use crate::cluster::meta;
+use crate::cluster::{self, meta};
 
 /// Largest piece in one Secret, in bytes: a Secret holds 1 MiB, a request to etcd 1.5 MiB with the
 /// base64 on top.
@@ -77,14 +77,17 @@ impl Store {
         for (number, piece) in bytes.chunks(PIECE).enumerate() {
             let name = pack.piece(number);
             let data = encoded(BTreeMap::from([("piece", piece.to_vec())]));
-            let mut version = None;
-            if let Some(there) = self.read(&name).await? {
+            // Content is new nearly always: what is there is looked at only if something is.
+            let mut written = self.write(&name, "pack", data.clone(), None).await;
+            if written.as_ref().is_err_and(cluster::Error::is_conflict)
+                && let Some(there) = self.read(&name).await?
+            {
                 if there.get("data") == Some(&data) {
                     continue;
                 }
-                version = Some(meta(&there, "resourceVersion").to_owned());
+                let version = meta(&there, "resourceVersion");
+                written = self.write(&name, "pack", data, Some(version)).await;
             }
-            let written = self.write(&name, "pack", data, version.as_deref()).await;
             written.map_err(|error| self.failed(&name, error))?;
         }
         Ok(pack)
@@ -109,7 +112,13 @@ impl Store {
 
     pub(super) async fn remove_pack(&self, pack: &PackRef) -> Result<(), Error> {
         for number in 0..pack.pieces {
-            self.remove(&pack.piece(number)).await?;
+            let name = pack.piece(number);
+            let secret = self.secret(&name);
+            let gone = self.cluster.delete_named(&self.secrets, &secret);
+            match gone.await {
+                Err(error) if !error.is_not_found() => return Err(self.failed(&name, error)),
+                _ => {}
+            }
         }
         Ok(())
     }

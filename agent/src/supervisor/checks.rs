@@ -60,7 +60,7 @@ pub(super) fn bundle(assignment: &Assignment, bundle: &Bundle) -> Result<(), Rej
     }
 }
 
-/// Checks the objects that came, keeps them on disk, and returns all objects of the bundle.
+/// Checks the objects that came, puts them on disk, and returns all objects of the bundle.
 pub(super) fn objects(
     blobs: &BlobCache,
     bundle: &Bundle,

@@ -229,7 +229,7 @@ async fn take_up(
             for object in &objects {
                 blobs.put(object)?;
             }
-            files.put(&record.assignment, &bundle, None)?;
+            files.put(&record.assignment, &bundle, None, false)?;
             record.bundle = Some(Arc::new(bundle));
         }
         if record.bundle.is_none() {
