@@ -5,6 +5,9 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use tidegate_agent::{config::Cli, runtime};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let options = Cli::parse();
     // One provider for every TLS connection of the process; a second installation is no harm.

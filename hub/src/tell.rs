@@ -1,6 +1,6 @@
-//! What `backup`, `restore` and `migrate` say when they are done, on standard output.
+//! What the command line asks for, done, and what it says on standard output when it is done.
 //!
-//! Never does the work.
+//! Never does the work itself.
 
 use std::{
     error::Error,
@@ -9,14 +9,39 @@ use std::{
 
 use crate::{
     backup,
-    config::{BackupOptions, EtcdOptions, MigrateOptions, RestoreOptions, StoreKind},
-    migrate, restore,
+    config::{
+        BackupOptions, Command, EtcdOptions, MigrateOptions, RestoreOptions, ServeOptions,
+        StoreKind,
+    },
+    init, migrate, restore, runtime, telemetry,
 };
 
 type Outcome = Result<(), Box<dyn Error>>;
 
+/// Does what a command says.
+pub async fn run(command: Command) -> Outcome {
+    match command {
+        Command::Init(options) => {
+            init::run(&options).await?;
+            init::tell(&options);
+            Ok(())
+        }
+        Command::Serve(options) => serve(options).await,
+        Command::Backup(options) => backup(&options).await,
+        Command::Restore(options) => restore(&options).await,
+        Command::Migrate(options) => migrate(&options).await,
+    }
+}
+
+async fn serve(options: ServeOptions) -> Outcome {
+    let telemetry = telemetry::start(&options)?;
+    let ended = runtime::run(options).await;
+    telemetry.end().await;
+    Ok(ended?)
+}
+
 /// Makes a backup.
-pub async fn backup(options: &BackupOptions) -> Outcome {
+async fn backup(options: &BackupOptions) -> Outcome {
     let made = backup::run(options).await?;
     say(&format!(
         "wrote {}: {} records at revision {}, {} blobs, and the hub's identity\nthe authority's \
@@ -30,7 +55,7 @@ pub async fn backup(options: &BackupOptions) -> Outcome {
 }
 
 /// Restores a hub.
-pub async fn restore(options: &RestoreOptions) -> Outcome {
+async fn restore(options: &RestoreOptions) -> Outcome {
     let made = restore::run(options).await?;
     let state = options.state_dir.display();
     say(&format!(
@@ -46,7 +71,7 @@ pub async fn restore(options: &RestoreOptions) -> Outcome {
 }
 
 /// Moves records.
-pub async fn migrate(options: &MigrateOptions) -> Outcome {
+async fn migrate(options: &MigrateOptions) -> Outcome {
     let records = migrate::run(options).await?;
     let state = options.state_dir.display();
     say(&format!(

@@ -52,6 +52,9 @@ struct WavesOptions {
     parallel: usize,
 }
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     let options = Options::parse();
