@@ -7,6 +7,7 @@ pub mod fleet;
 pub mod hub;
 pub mod up;
 pub mod waves;
+pub mod wire;
 
 use std::{collections::BTreeMap, fmt::Write as _};
 

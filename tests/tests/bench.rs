@@ -43,6 +43,7 @@ fn waves_tell_their_figures() {
             "single_s",
             "parallel_100_p90_s",
             "gate_p99_ms",
+            "between_clusters_p99_ms",
             "hub_rss_mib",
         ],
     );

@@ -3,7 +3,7 @@
 //! Owns them until it is dropped. Agents reach the hub over TCP with mutual TLS, and their cluster
 //! as a Kubernetes API; what is measured is looked up there, as kubectl would.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use clap::Parser as _;
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Namespace};
@@ -17,7 +17,11 @@ use tidegate_sandbox::{Options, Sandbox};
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{Error, hub::Hub};
+use super::{
+    Error,
+    hub::Hub,
+    wire::{Passed, Wire},
+};
 
 /// What a Deployment without Pods takes its controller to call available.
 const CONTROLLER: Duration = Duration::from_millis(20);
@@ -32,6 +36,8 @@ pub struct Member {
     /// Its label `group`, as a number: rollouts go to the clusters of one group.
     pub group: usize,
     sandbox: Sandbox,
+    /// To the hub, in the first group: what is measured there passes here.
+    wire: Option<Arc<Wire>>,
 }
 
 /// The label `group` of that group.
@@ -49,6 +55,14 @@ pub struct Seen {
 }
 
 impl Member {
+    /// What passed between its agent and the hub since this was asked last.
+    pub fn passed(&self) -> Passed {
+        self.wire
+            .as_ref()
+            .map(|wire| wire.passed())
+            .unwrap_or_default()
+    }
+
     /// Waits until the Deployment has this label `version`, and until it is done there.
     ///
     /// # Errors
@@ -121,13 +135,19 @@ impl Fleet {
                     delay: CONTROLLER,
                     ..Options::named(&name)
                 });
+                let wire = match group {
+                    0 => Some(Arc::new(Wire::start(hub.port()).await?)),
+                    _ => None,
+                };
+                let port = wire.as_ref().map_or(hub.port(), |wire| wire.port());
                 let member = Member {
                     name,
                     stage,
                     group,
                     sandbox,
+                    wire,
                 };
-                let options = options(hub, &member.name, &token.into_inner().token, folder)?;
+                let options = options(port, &member.name, &token.into_inner().token, folder)?;
                 member.start(options, &cancel, &mut tasks).await?;
                 members.push(member);
             }
@@ -169,11 +189,11 @@ impl Member {
     }
 }
 
-fn options(hub: &Hub, name: &str, token: &str, folder: &Path) -> Result<Cli, Error> {
+fn options(port: u16, name: &str, token: &str, folder: &Path) -> Result<Cli, Error> {
     let state = folder.join("agents").join(name);
     Ok(Cli::try_parse_from([
         "tidegate-agent",
-        &format!("--hub={}", hub.url()),
+        &format!("--hub=https://localhost:{port}"),
         &format!("--state-dir={}", state.display()),
         &format!("--join-token={token}"),
         "--health-listen=127.0.0.1:0",

@@ -70,9 +70,9 @@ impl Hub {
         })
     }
 
-    /// The URL that agents dial.
-    pub fn url(&self) -> String {
-        format!("https://localhost:{}", self.port.number())
+    /// The port that agents dial.
+    pub fn port(&self) -> u16 {
+        self.port.number()
     }
 
     /// Its process.

@@ -2,9 +2,14 @@
 //!
 //! Stages with 20, 30 and 50 of a hundred clusters, half of a stage at once, a namespace, a
 //! `ConfigMap` of 1 KB and a Deployment without replicas each; once alone and a hundred at the same
-//! time, in a fleet of a thousand of which each rollout goes to a hundred. The shipped hub on redb, agents over mutual TLS. A commit is announced (`refresh`), and the
-//! time runs until the run has succeeded. A gate's time runs from the last Deployment of a stage
-//! that is done in its cluster to the first new one of the next stage in its.
+//! time, in a fleet of a thousand of which each rollout goes to a hundred. The shipped hub on redb,
+//! agents over mutual TLS. A commit is announced (`refresh`), and the time runs until the run has
+//! succeeded.
+//!
+//! A gate's time runs from the last evidence to the next assignment, both on the wire: from the last
+//! message of an agent of a stage to the first assignment for one of the next. Beside it the time
+//! between clusters is told: from the last Deployment of a stage that is done in its cluster to the
+//! first new one of the next stage in its.
 
 use std::{path::Path, time::Duration};
 
@@ -18,6 +23,7 @@ use super::{
     fleet::{Fleet, Seen, label},
     hub::Hub,
     peak_rss_mib, percentile,
+    wire::Passed,
 };
 
 /// The stages and how many of a hundred clusters they have.
@@ -77,20 +83,23 @@ impl Bench {
         self.apply(0).await?;
         let commit = self.repository.head().await?;
         self.hub.ended(&name(0), &commit).await?;
-        let (mut alone, mut gates) = (vec![], vec![]);
+        let (mut alone, mut gates, mut between) = (vec![], vec![], vec![]);
         for number in 1..=options.repeat {
-            let (seconds, mut opened) = self.alone(number).await?;
+            let mut rolled = self.alone(number).await?;
             report.row([
                 ("rollout", json!(format!("alone {number}"))),
-                ("seconds", json!(super::round(seconds))),
-                ("gate_ms", json!(percentile(&opened, 99).round())),
+                ("seconds", json!(super::round(rolled.seconds))),
+                ("gate_ms", json!(percentile(&rolled.gates, 99).round())),
             ]);
-            alone.push(seconds);
-            gates.append(&mut opened);
+            alone.push(rolled.seconds);
+            gates.append(&mut rolled.gates);
+            between.append(&mut rolled.between);
         }
         report.value("single_s", percentile(&alone, 50));
         report.value("gate_p50_ms", percentile(&gates, 50));
         report.value("gate_p99_ms", percentile(&gates, 99));
+        report.value("between_clusters_p50_ms", percentile(&between, 50));
+        report.value("between_clusters_p99_ms", percentile(&between, 99));
         eprintln!(
             "bringing out the first release of {} sets …",
             options.parallel
@@ -128,8 +137,7 @@ impl Bench {
         self.hub.apply(&set).await
     }
 
-    /// One rollout: its seconds, and its gates' milliseconds.
-    async fn alone(&self, number: usize) -> Result<(f64, Vec<f64>), Error> {
+    async fn alone(&self, number: usize) -> Result<Rolled, Error> {
         let version = format!("alone-{number}");
         let commit = self.repository.commit(&version, 0..1).await?;
         let members = self.fleet.members.iter().filter(|it| it.group == 0);
@@ -137,6 +145,8 @@ impl Bench {
             let version = version.clone();
             async move { Ok::<_, Error>((member.stage, member.see(&name(0), &version).await?)) }
         });
+        // What passed before is none of this rollout's.
+        self.passed();
         let begun = Instant::now();
         let rolled = async {
             self.refresh(&name(0)).await?;
@@ -144,7 +154,24 @@ impl Bench {
             Ok::<_, Error>(begun.elapsed().as_secs_f64())
         };
         let (seconds, seen) = tokio::try_join!(rolled, try_join_all(watched))?;
-        Ok((seconds, gates(&seen)))
+        let rolled = Rolled {
+            seconds,
+            gates: gates(&self.passed()),
+            between: between(&seen),
+        };
+        let all = STAGES.len() - 1;
+        if rolled.gates.len() != all || rolled.between.len() != all {
+            return Err(format!("of {all} gates not all were seen on the wire").into());
+        }
+        Ok(rolled)
+    }
+
+    /// What passed on the wires of the first group.
+    fn passed(&self) -> Vec<(&'static str, Passed)> {
+        let members = self.fleet.members.iter().filter(|it| it.group == 0);
+        members
+            .map(|member| (member.stage, member.passed()))
+            .collect()
     }
 
     /// Seconds since `begun` until each set has rolled this commit out.
@@ -166,15 +193,43 @@ impl Bench {
     }
 }
 
-/// Milliseconds between the stages.
-fn gates(seen: &[(&'static str, Seen)]) -> Vec<f64> {
+/// One rollout.
+struct Rolled {
+    seconds: f64,
+    /// Milliseconds from the last evidence to the next assignment.
+    gates: Vec<f64>,
+    /// Milliseconds from the last cluster of a stage to the first of the next.
+    between: Vec<f64>,
+}
+
+fn milliseconds(from: Instant, to: Instant) -> f64 {
+    to.saturating_duration_since(from).as_secs_f64() * 1000.0
+}
+
+/// Between the stages, on the wire.
+fn gates(passed: &[(&'static str, Passed)]) -> Vec<f64> {
+    let of = |stage: &'static str| passed.iter().filter(move |(it, _)| *it == stage);
+    STAGES
+        .windows(2)
+        .filter_map(|pair| {
+            let told = of(pair[1].0).filter_map(|(_, passed)| passed.told.first());
+            let opened = *told.min()?;
+            let said = of(pair[0].0).flat_map(|(_, passed)| &passed.said);
+            let last = *said.filter(|at| **at < opened).max()?;
+            Some(milliseconds(last, opened))
+        })
+        .collect()
+}
+
+/// Between the stages, in the clusters.
+fn between(seen: &[(&'static str, Seen)]) -> Vec<f64> {
     let of = |stage: &'static str| seen.iter().filter(move |(it, _)| *it == stage);
     STAGES
         .windows(2)
         .filter_map(|pair| {
             let done = of(pair[0].0).map(|(_, seen)| seen.healthy).max()?;
             let opened = of(pair[1].0).map(|(_, seen)| seen.applied).min()?;
-            Some(opened.saturating_duration_since(done).as_secs_f64() * 1000.0)
+            Some(milliseconds(done, opened))
         })
         .collect()
 }
