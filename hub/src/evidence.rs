@@ -82,7 +82,11 @@ impl Evidence {
 
     /// Whether what is stored about a cluster is what its agent sees now.
     pub fn is_fresh(&self, cluster: ClusterUid) -> bool {
-        let live = self.session(cluster);
+        self.is_fresh_now(self.session(cluster))
+    }
+
+    /// The same of a cluster whose session is this.
+    pub fn is_fresh_now(&self, live: Live) -> bool {
         let now = self.clock.now();
         live.connected
             && live

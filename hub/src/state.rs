@@ -59,6 +59,11 @@ impl<R: Record> Table<R> {
         self.rows.get(key)
     }
 
+    /// The record at this path, the key after the kind.
+    pub fn at(&self, path: &str) -> Option<&Row<R>> {
+        self.get(&format!("/tidegate/v1/{}/{path}", R::KIND))
+    }
+
     /// All records in key order.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<R>> {
         self.rows.values().map(|row| &row.record)
@@ -173,24 +178,33 @@ pub struct Known {
 struct Index {
     apps: BTreeMap<AppUid, String>,
     apps_in: BTreeMap<ClusterUid, BTreeSet<String>>,
+    /// By project and name: one that is on its way out may have the name of another.
+    apps_named: BTreeMap<String, BTreeSet<String>>,
     runs: BTreeMap<RunId, String>,
 }
 
 impl Index {
     /// Follows the application at `key` from what it was to what it is.
     fn app(&mut self, key: &str, before: Option<&AppRecord>, after: Option<&AppRecord>) {
+        // What a run does to it changes none of that.
+        if before.map(place) == after.map(place) {
+            return;
+        }
         if let Some(app) = before {
             self.apps.remove(&app.uid);
-            if let Some(keys) = self.apps_in.get_mut(&app.app.cluster) {
-                keys.remove(key);
-                if keys.is_empty() {
-                    self.apps_in.remove(&app.app.cluster);
-                }
-            }
+            remove(&mut self.apps_in, &app.app.cluster, key);
+            remove(
+                &mut self.apps_named,
+                &named(&app.app.project, &app.app.name),
+                key,
+            );
         }
         if let Some(app) = after {
             self.apps.insert(app.uid, key.to_owned());
             let keys = self.apps_in.entry(app.app.cluster).or_default();
+            keys.insert(key.to_owned());
+            let name = named(&app.app.project, &app.app.name);
+            let keys = self.apps_named.entry(name).or_default();
             keys.insert(key.to_owned());
         }
     }
@@ -201,6 +215,25 @@ impl Index {
         }
         if let Some(record) = after {
             self.runs.insert(record.run.id, key.to_owned());
+        }
+    }
+}
+
+/// What an application is asked for by.
+fn place(record: &AppRecord) -> (AppUid, ClusterUid, &str, &str) {
+    let app = &record.app;
+    (record.uid, app.cluster, &app.project, &app.name)
+}
+
+fn named(project: &str, name: &str) -> String {
+    format!("{project}/{name}")
+}
+
+fn remove<K: Ord>(all: &mut BTreeMap<K, BTreeSet<String>>, at: &K, key: &str) {
+    if let Some(keys) = all.get_mut(at) {
+        keys.remove(key);
+        if keys.is_empty() {
+            all.remove(at);
         }
     }
 }
@@ -300,7 +333,7 @@ impl State {
 
     /// The cluster with this uid.
     pub fn cluster(&self, uid: ClusterUid) -> Option<&Row<ClusterRecord>> {
-        self.clusters.under(&format!("_/{uid}")).next()
+        self.clusters.at(&format!("_/{uid}"))
     }
 
     /// The cluster with this name.
@@ -334,18 +367,12 @@ impl State {
 
     /// The set of that name.
     pub fn set(&self, project: &str, name: &str) -> Option<&Row<SetRecord>> {
-        self.sets.get(&format!(
-            "/tidegate/v1/{}/{project}/{name}",
-            SetRecord::KIND
-        ))
+        self.sets.at(&format!("{project}/{name}"))
     }
 
     /// The wave plan of that name.
     pub fn wave_plan(&self, project: &str, name: &str) -> Option<&Row<WavePlanRecord>> {
-        self.wave_plans.get(&format!(
-            "/tidegate/v1/{}/{project}/{name}",
-            WavePlanRecord::KIND
-        ))
+        self.wave_plans.at(&format!("{project}/{name}"))
     }
 
     /// The sets that name a wave plan, in key order.
@@ -387,6 +414,14 @@ impl State {
             .filter(|app| app.assignment.is_some())
     }
 
+    /// Applications of a project with this name: one, and those on their way out.
+    pub fn apps_named(&self, project: &str, name: &str) -> impl Iterator<Item = &Arc<AppRecord>> {
+        let keys = self.index.apps_named.get(&named(project, name));
+        let keys = keys.into_iter().flatten();
+        keys.filter_map(|key| self.apps.get(key))
+            .map(|row| &row.record)
+    }
+
     /// The application with this uid.
     pub fn app(&self, uid: AppUid) -> Option<&Arc<AppRecord>> {
         self.app_row(uid).map(|row| &row.record)
@@ -400,8 +435,7 @@ impl State {
     /// The last report on an application.
     pub fn report_of(&self, app: &AppRecord) -> Option<&Row<ReportRecord>> {
         self.reports
-            .under(&format!("{}/{}/{}", app.app.project, app.set, app.uid))
-            .next()
+            .at(&format!("{}/{}/{}", app.app.project, app.set, app.uid))
     }
 
     /// Releases of a set, oldest first.
@@ -413,8 +447,7 @@ impl State {
     /// The release of a set with this number.
     pub fn release(&self, set: &SetRecord, number: u64) -> Option<&Row<ReleaseRecord>> {
         self.releases
-            .under(&format!("{}/{}/{number:020}", set.project, set.uid))
-            .next()
+            .at(&format!("{}/{}/{number:020}", set.project, set.uid))
     }
 
     /// Runs of a set, oldest first (their ids sort by time).
@@ -442,7 +475,7 @@ impl State {
     /// One member of a run.
     pub fn member(&self, run: &RunRecord, id: &MemberId) -> Option<&Row<MemberRecord>> {
         let path = MemberRecord::path_of(&run.project, run.run.set, run.run.id, id);
-        self.members.under(&path).next()
+        self.members.at(&path)
     }
 
     /// Pins of a set.
@@ -472,15 +505,12 @@ impl State {
             return None;
         }
         self.restored
-            .under(&format!("{}/{}/{}", app.app.project, app.set, app.uid))
-            .next()
+            .at(&format!("{}/{}/{}", app.app.project, app.set, app.uid))
     }
 
     /// Whether a set needs another release, and why.
     pub fn reissue(&self, set: &SetRecord) -> Option<&Row<ReissueRecord>> {
-        self.reissues
-            .under(&format!("{}/{}", set.project, set.uid))
-            .next()
+        self.reissues.at(&format!("{}/{}", set.project, set.uid))
     }
 }
 

@@ -120,8 +120,7 @@ pub(crate) fn application(
     let rejection = rejection::current(record, said);
     let pin = state
         .pins
-        .under(&format!("{}/{}/{}", app.project, record.set, record.uid))
-        .next();
+        .at(&format!("{}/{}/{}", app.project, record.set, record.uid));
     let verdict = evidence.of(state, record);
     let assignment = record.assignment.as_ref();
     wire::Application {

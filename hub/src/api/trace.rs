@@ -261,7 +261,7 @@ fn told(state: &State, app: &AppRecord, id: &ObjectId) -> wire::Trace {
             .and_then(|run| wave_of(state, run, app))
             .unwrap_or_default(),
         report_at_ms: convert::millis(state.report_of(app).map(|row| row.record.received_at)),
-        pinned: state.pins.under(&pins).next().is_some(),
+        pinned: state.pins.at(&pins).is_some(),
         ..wire::Trace::default()
     }
 }

@@ -88,9 +88,8 @@ pub(super) fn find_app<'a>(
     name: &str,
 ) -> Result<&'a AppRecord, Status> {
     let project = project_or_default(project);
-    let mut named = state.apps.under(&format!("{project}/"));
-    let app = named.find(|row| row.record.app.name == name);
-    app.map(|row| &*row.record).ok_or_else(|| {
+    let app = state.apps_named(project, name).next();
+    app.map(AsRef::as_ref).ok_or_else(|| {
         Status::not_found(format!(
             "no application {name:?} in project {project}; `tidegate get applications` lists them"
         ))
@@ -264,7 +263,7 @@ impl Why<'_> {
     fn stops(&mut self, set: &SetRecord) {
         let (app, name) = (self.app, &self.app.app.name);
         let key = format!("{}/{}/{}", app.app.project, app.set, app.uid);
-        if let Some(row) = self.state.pins.under(&key).next() {
+        if let Some(row) = self.state.pins.at(&key) {
             let pin = &row.record.pin;
             let opens = match pin.release {
                 PinRelease::Converged => "Git at the pinned content again, or ",

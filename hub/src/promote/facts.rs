@@ -12,7 +12,7 @@ use tidegate_waves::{AppFacts, ClusterFacts, Evidence as Seen, Facts};
 
 use super::debts;
 use crate::{
-    evidence::Evidence,
+    evidence::{Evidence, Live},
     records::{RunRecord, SetRecord},
     rejection,
     restored::{self, Standing},
@@ -35,10 +35,11 @@ pub(super) fn gather(
             // Of a run that is over nobody asks any more but a person, and those whom it owes.
             continue;
         }
+        let live = evidence.session(member.id.cluster);
         let facts = clusters
             .entry(member.id.cluster)
-            .or_insert_with(|| cluster(state, evidence, member.id.cluster));
-        facts.apps.extend(apps(state, evidence, member));
+            .or_insert_with(|| cluster(state, evidence, member.id.cluster, live));
+        facts.apps.extend(apps(state, evidence, member, live));
     }
     let mut facts = Facts {
         epoch,
@@ -53,8 +54,7 @@ pub(super) fn gather(
     facts
 }
 
-fn cluster(state: &State, evidence: &Evidence, uid: ClusterUid) -> ClusterFacts {
-    let live = evidence.session(uid);
+fn cluster(state: &State, evidence: &Evidence, uid: ClusterUid, live: Live) -> ClusterFacts {
     ClusterFacts {
         unreachable_since: (!live.connected).then(|| {
             live.last_seen
@@ -65,9 +65,13 @@ fn cluster(state: &State, evidence: &Evidence, uid: ClusterUid) -> ClusterFacts 
     }
 }
 
-fn apps(state: &State, evidence: &Evidence, member: &Member) -> Vec<(AppUid, AppFacts)> {
-    let live = evidence.session(member.id.cluster);
-    let fresh = evidence.is_fresh(member.id.cluster);
+fn apps(
+    state: &State,
+    evidence: &Evidence,
+    member: &Member,
+    live: Live,
+) -> Vec<(AppUid, AppFacts)> {
+    let fresh = evidence.is_fresh_now(live);
     let facts = |uid: AppUid| {
         let Some(app) = state.app(uid).filter(|app| !app.vanished) else {
             return Some(AppFacts {

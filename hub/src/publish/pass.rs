@@ -194,11 +194,10 @@ fn match_applications<'a>(
 
 /// The other set that an application of this name belongs to.
 fn name_taken(view: &View<'_>, set: &SetRecord, candidate: &CandidateApp) -> Option<String> {
-    view.state
-        .apps
-        .under(&format!("{}/", candidate.app.project))
-        .find(|row| row.record.set != set.uid && row.record.app.name == candidate.app.name)
-        .map(|row| row.record.app.set.clone())
+    let app = &candidate.app;
+    let mut named = view.state.apps_named(&app.project, &app.name);
+    let other = named.find(|other| other.set != set.uid)?;
+    Some(other.app.set.clone())
 }
 
 /// Applications whose row is gone get a tombstone, unless the brake holds them.

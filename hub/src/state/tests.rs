@@ -29,6 +29,8 @@ fn change() -> impl Strategy<Value = Change> {
 
 fn record(n: u128, cluster: u128, assigned: bool) -> AppRecord {
     let mut record = app(&set(1, "web", &json!({})), n, cluster);
+    // Several have one name, and names change.
+    record.app.name = if assigned { "old" } else { "new" }.to_owned();
     record.assignment = assigned.then(|| tidegate_model::assignment::Assignment {
         cluster: record.app.cluster,
         app: record.uid,
@@ -63,6 +65,12 @@ proptest! {
                     .filter(|app| app.app.cluster == cluster && app.assignment.is_some())
                     .collect();
                 prop_assert_eq!(state.apps_in(cluster).collect::<Vec<_>>(), scanned);
+            }
+            for name in ["old", "new"] {
+                let scanned: Vec<_> = state.apps.iter().filter(|app| app.app.name == name).collect();
+                let found = state.apps_named("default", name);
+                prop_assert_eq!(found.collect::<Vec<_>>(), scanned);
+                prop_assert_eq!(state.apps_named("other", name).count(), 0);
             }
         }
     }

@@ -107,7 +107,7 @@ pub fn tell(db: &Db, release: &ReleaseRecord, candidate: &Candidate, begun: Inst
     // What was rendered before the release before this one was told with that.
     let number = release.number.saturating_sub(1);
     let path = format!("{}/{}/{number:020}", release.project, release.set);
-    let before = state.releases.under(&path).next();
+    let before = state.releases.at(&path);
     let since = before.map_or(SystemTime::UNIX_EPOCH, |row| time(row.record.created_at));
     let set = state.set_by_uid(release.set).map(|set| set.name.clone());
     let links = places::news(&state, release)

@@ -41,7 +41,7 @@ pub fn news<'a>(state: &State, release: &'a ReleaseRecord) -> Vec<&'a SourceComm
 
 fn find<'a>(state: &'a State, of: &ReleaseRecord, number: u64) -> Option<&'a ReleaseRecord> {
     let path = format!("{}/{}/{number:020}", of.project, of.set);
-    Some(state.releases.under(&path).next()?.record.as_ref())
+    Some(state.releases.at(&path)?.record.as_ref())
 }
 
 /// A release belongs to the trace of its first new commit; one that has none (a changed set, a new
@@ -58,7 +58,7 @@ pub fn release(state: &State, record: &ReleaseRecord) -> Place {
 pub fn run(state: &State, record: &RunRecord) -> Option<Place> {
     let run = &record.run;
     let path = format!("{}/{}/{:020}", record.project, run.set, run.release_number);
-    let release = &state.releases.under(&path).next()?.record;
+    let release = &state.releases.at(&path)?.record;
     Some(self::release(state, release).child(&["run", &run.id.to_string()]))
 }
 
