@@ -173,7 +173,8 @@ fn decision(view: &View<'_>, run: &Run, audit: Audit) -> Decision {
     let text = |digest: Option<Digest>| digest.map(|digest| digest.to_string()).unwrap_or_default();
     let reason = match &audit.cause {
         Some(cause) if audit.reason.is_empty() => cause.message.clone(),
-        Some(cause) if cause.message != audit.reason => {
+        // The end of a run and of a member name their cause themselves.
+        Some(cause) if !audit.reason.contains(&cause.message) => {
             format!("{}: {}", audit.reason, cause.message)
         }
         _ => audit.reason,

@@ -100,6 +100,7 @@ async fn a_rollback_pins_denies_and_says_so() {
     }
     let state = world.hub.db.read().clone();
     let run = world.run();
+    let cause = run.cause.as_ref().unwrap().message.clone();
     for pin in state.pins.iter().map(|record| &record.pin) {
         assert_eq!(
             (pin.bundle, pin.bad, pin.run),
@@ -131,6 +132,9 @@ async fn a_rollback_pins_denies_and_says_so() {
     }
     world.recover().await;
     assert_eq!(world.run().state, RunState::RolledBack);
+    let audit = world.hub.audit("default").await;
+    let end = audit.iter().rfind(|record| record.action == "run.finish");
+    assert_eq!(end.unwrap().reason, format!("RolledBack: {cause}"));
     assert_eq!(
         world.set().record.last_succeeded,
         Some(1),
