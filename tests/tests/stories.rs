@@ -18,7 +18,7 @@ use tidegate_tests::{
 use tokio::sync::Semaphore;
 
 /// Real fleets at a time: they wait far more than they work, but their start is heavy.
-static TURNS: Semaphore = Semaphore::const_new(2);
+static TURNS: Semaphore = Semaphore::const_new(3);
 
 fn tell(file: &str, bed: Bed) {
     let Some(binaries) = require_real(&format!("{file} on {bed}")) else {
