@@ -1,22 +1,16 @@
-//! A wire between an agent and the hub that notes when something passes, and how much.
+//! What passes between an agent and the hub, and when.
 //!
 //! Never looks into the bytes: they are encrypted. A message is known by its size.
 
 use std::{
     io,
-    net::{Ipv4Addr, SocketAddr},
+    net::Ipv4Addr,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{
-        TcpListener, TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
-    task::{JoinHandle, JoinSet},
-    time::Instant,
-};
+use tokio::time::Instant;
+
+use crate::story::proxy::{Proxy, Way};
 
 /// More bytes than any frame has that only keeps a connection going, and fewer than a report or an
 /// answer: a digest alone is 71.
@@ -33,12 +27,21 @@ pub struct Passed {
     pub told: Vec<Instant>,
 }
 
+impl Passed {
+    fn note(&mut self, way: Way, size: usize) {
+        match way {
+            Way::There if size >= MESSAGE => self.said.push(Instant::now()),
+            Way::Back if size >= ASSIGNMENT => self.told.push(Instant::now()),
+            Way::There | Way::Back => {}
+        }
+    }
+}
+
 /// The wire. Dropped, it is gone.
 #[derive(Debug)]
 pub struct Wire {
-    address: SocketAddr,
+    proxy: Proxy,
     passed: Arc<Mutex<Passed>>,
-    task: JoinHandle<()>,
 }
 
 impl Wire {
@@ -48,90 +51,23 @@ impl Wire {
     ///
     /// When no port can be had.
     pub async fn start(port: u16) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let address = listener.local_addr()?;
         let passed = Arc::<Mutex<Passed>>::default();
-        let task = tokio::spawn(serve(listener, port, Arc::clone(&passed)));
-        Ok(Self {
-            address,
-            passed,
-            task,
-        })
+        let noted = Arc::clone(&passed);
+        let note = move |way, size| {
+            let mut passed = noted.lock().unwrap_or_else(PoisonError::into_inner);
+            passed.note(way, size);
+        };
+        let proxy = Proxy::noting((Ipv4Addr::LOCALHOST, port).into(), note).await?;
+        Ok(Self { proxy, passed })
     }
 
     /// The port that the agent dials.
     pub fn port(&self) -> u16 {
-        self.address.port()
+        self.proxy.address().port()
     }
 
     /// What passed since this was asked last.
     pub fn passed(&self) -> Passed {
         std::mem::take(&mut *self.passed.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl Drop for Wire {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-async fn serve(listener: TcpListener, port: u16, passed: Arc<Mutex<Passed>>) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => if let Ok((near, _)) = accepted {
-                connections.spawn(carry(near, port, Arc::clone(&passed)));
-            },
-            Some(_) = connections.join_next() => {}
-        }
-    }
-}
-
-/// Carries a connection until either side ends it.
-async fn carry(near: TcpStream, port: u16, passed: Arc<Mutex<Passed>>) -> io::Result<()> {
-    let far = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
-    // What is sent is on the wire at once.
-    near.set_nodelay(true)?;
-    far.set_nodelay(true)?;
-    let (near_reads, near_writes) = near.into_split();
-    let (far_reads, far_writes) = far.into_split();
-    let note = |note: fn(&mut Passed, usize)| {
-        let passed = Arc::clone(&passed);
-        move |size| {
-            let mut passed = passed.lock().unwrap_or_else(PoisonError::into_inner);
-            note(&mut passed, size);
-        }
-    };
-    let said = note(|passed, size| {
-        if size >= MESSAGE {
-            passed.said.push(Instant::now());
-        }
-    });
-    let told = note(|passed, size| {
-        if size >= ASSIGNMENT {
-            passed.told.push(Instant::now());
-        }
-    });
-    tokio::try_join!(
-        copy(near_reads, far_writes, said),
-        copy(far_reads, near_writes, told)
-    )?;
-    Ok(())
-}
-
-async fn copy(
-    mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
-    note: impl Fn(usize),
-) -> io::Result<()> {
-    let mut buffer = vec![0; 16 * 1024];
-    loop {
-        let read = from.read(&mut buffer).await?;
-        if read == 0 {
-            return to.shutdown().await;
-        }
-        note(read);
-        to.write_all(&buffer[..read]).await?;
     }
 }

@@ -2,9 +2,9 @@
 //!
 //! Owns one listening port and the connections through it. Cut, it closes all of them and takes no
 //! new one, which is what a broken network shows; silent, it keeps all and carries nothing, which is
-//! what a stopped server shows. Never looks into the bytes.
+//! what a stopped server shows. Never looks into the bytes: whoever wants to know hears how many.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
@@ -19,6 +19,18 @@ enum State {
     Silent,
     Cut,
 }
+
+/// Where bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// From the near side to the target.
+    There,
+    /// From the target to the near side.
+    Back,
+}
+
+/// Hears how many bytes pass at once, and where they go.
+type Note = Arc<dyn Fn(Way, usize) + Send + Sync>;
 
 /// The wire. Dropped, it is gone.
 #[derive(Debug)]
@@ -35,10 +47,22 @@ impl Proxy {
     ///
     /// When no port can be had.
     pub async fn start(target: SocketAddr) -> io::Result<Self> {
+        Self::noting(target, |_, _| {}).await
+    }
+
+    /// The same, and `note` hears of all that passes.
+    ///
+    /// # Errors
+    ///
+    /// When no port can be had.
+    pub async fn noting(
+        target: SocketAddr,
+        note: impl Fn(Way, usize) + Send + Sync + 'static,
+    ) -> io::Result<Self> {
         let listener = TcpListener::bind((target.ip(), 0)).await?;
         let address = listener.local_addr()?;
         let (state, watching) = watch::channel(State::Whole);
-        let task = tokio::spawn(serve(listener, target, watching));
+        let task = tokio::spawn(serve(listener, target, watching, Arc::new(note)));
         Ok(Self {
             address,
             state,
@@ -73,14 +97,19 @@ impl Drop for Proxy {
     }
 }
 
-async fn serve(listener: TcpListener, target: SocketAddr, mut state: watch::Receiver<State>) {
+async fn serve(
+    listener: TcpListener,
+    target: SocketAddr,
+    mut state: watch::Receiver<State>,
+    note: Note,
+) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 let open = *state.borrow() != State::Cut;
                 if let (Ok((socket, _)), true) = (accepted, open) {
-                    connections.spawn(carry(socket, target, state.clone()));
+                    connections.spawn(carry(socket, target, state.clone(), Arc::clone(&note)));
                 }
             }
             changed = state.changed() => {
@@ -96,14 +125,19 @@ async fn serve(listener: TcpListener, target: SocketAddr, mut state: watch::Rece
     }
 }
 
-async fn carry(near: TcpStream, target: SocketAddr, state: watch::Receiver<State>) {
+async fn carry(near: TcpStream, target: SocketAddr, state: watch::Receiver<State>, note: Note) {
     if let Ok(far) = TcpStream::connect(target).await {
+        // What comes passes at once; a wire that cannot be told so is only slower.
+        let _ = (near.set_nodelay(true), far.set_nodelay(true));
         let (near_reads, near_writes) = near.into_split();
         let (far_reads, far_writes) = far.into_split();
         // Either side may end it at any time; that is what wires do.
         let _ = futures::try_join!(
-            copy(near_reads, far_writes, state.clone()),
-            copy(far_reads, near_writes, state)
+            copy(near_reads, far_writes, state.clone(), |size| note(
+                Way::There,
+                size
+            )),
+            copy(far_reads, near_writes, state, |size| note(Way::Back, size))
         );
     }
 }
@@ -113,6 +147,7 @@ async fn copy(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     mut state: watch::Receiver<State>,
+    note: impl Fn(usize),
 ) -> io::Result<()> {
     let mut buffer = vec![0; 16 * 1024];
     loop {
@@ -122,6 +157,7 @@ async fn copy(
         if read == 0 {
             return to.shutdown().await;
         }
+        note(read);
         to.write_all(&buffer[..read]).await?;
     }
 }
