@@ -421,7 +421,6 @@ impl Session {
         self.work.set_held(local.held());
         self.outbox.refresh(local.reports());
         // The root must speak of what the hub was told, so news go first.
-        self.outbox.hasten();
         if let Some(report) = self.outbox.next(now) {
             return Some(ToHub::Report(report));
         }

@@ -1,8 +1,7 @@
 //! Reports that have to be sent: one slot an application, the latest wins.
 //!
-//! A change of health or generation, a failure and a removal go at once; the rest (how far a
-//! generation got, details of drift and problems) goes at most twice a second an application
-//! (design/protocol.md, Session 3). Never makes a report.
+//! A change of health, phase or generation goes at once; the rest (details of drift and problems)
+//! goes at most twice a second an application. Never makes a report.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,7 +16,7 @@ use tidegate_model::{
     report::{Phase, Report, StatusRow, status_root},
 };
 
-/// Shortest time between two reports on one application that differ in nothing that goes at once.
+/// Shortest time between two reports on one application that differ in detail only.
 const DETAIL_INTERVAL: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Debug, Default)]
@@ -25,8 +24,6 @@ pub(super) struct Outbox {
     latest: BTreeMap<AppUid, Report>,
     /// To be sent at once.
     urgent: BTreeSet<AppUid>,
-    /// To be sent when their time has come, or before a heartbeat, which speaks of phases.
-    phases: BTreeSet<AppUid>,
     /// To be sent when their time has come.
     details: BTreeSet<AppUid>,
     sent_at: BTreeMap<AppUid, Duration>,
@@ -52,11 +49,11 @@ impl Outbox {
     /// Takes the latest report of an application.
     pub(super) fn put(&mut self, report: Report) {
         let app = report.app;
-        match self.latest.get(&app).map(|old| news(old, &report)) {
-            None | Some(News::Urgent) => drop(self.urgent.insert(app)),
-            Some(News::Phase) => drop(self.phases.insert(app)),
-            Some(News::Detail) => drop(self.details.insert(app)),
-            Some(News::Nothing) => {}
+        let old = self.latest.get(&app);
+        if old.map(StatusRow::from) != Some(StatusRow::from(&report)) {
+            self.urgent.insert(app);
+        } else if old.is_some_and(|old| details(old) != details(&report)) {
+            self.details.insert(app);
         }
         self.latest.insert(app, report);
     }
@@ -66,7 +63,6 @@ impl Outbox {
         let there: BTreeSet<_> = reports.iter().map(|report| report.app).collect();
         self.latest.retain(|app, _| there.contains(app));
         self.urgent.retain(|app| there.contains(app));
-        self.phases.retain(|app| there.contains(app));
         self.details.retain(|app| there.contains(app));
         self.sent_at.retain(|app, _| there.contains(app));
         for report in reports {
@@ -90,22 +86,11 @@ impl Outbox {
             .urgent
             .first()
             .copied()
-            .or_else(|| self.patient().find(due))?;
+            .or_else(|| self.details.iter().copied().find(due))?;
         self.urgent.remove(&app);
-        self.phases.remove(&app);
         self.details.remove(&app);
         self.sent_at.insert(app, now);
         self.latest.get(&app).cloned()
-    }
-
-    /// Lets what a heartbeat speaks of go now.
-    pub(super) fn hasten(&mut self) {
-        self.urgent.append(&mut self.phases);
-    }
-
-    /// Those that wait for their time.
-    fn patient(&self) -> impl Iterator<Item = AppUid> {
-        self.phases.union(&self.details).copied()
     }
 
     fn detail_at(&self, app: AppUid) -> Duration {
@@ -118,12 +103,11 @@ impl Outbox {
         if !self.urgent.is_empty() {
             return Some(Duration::ZERO);
         }
-        self.patient().map(|app| self.detail_at(app)).min()
+        self.details.iter().map(|app| self.detail_at(*app)).min()
     }
 
     pub(super) fn unsent(&self) -> Vec<AppUid> {
-        let waiting: BTreeSet<_> = self.patient().collect();
-        self.urgent.union(&waiting).copied().collect()
+        self.urgent.union(&self.details).copied().collect()
     }
 
     /// Digest over the latest reports.
@@ -138,35 +122,6 @@ impl Outbox {
                 && report.generation == row.generation
                 && report.digest == row.digest
         })
-    }
-}
-
-/// What a report has that the one before has not.
-enum News {
-    Nothing,
-    Detail,
-    Phase,
-    Urgent,
-}
-
-fn news(old: &Report, new: &Report) -> News {
-    let [before, after] = [old, new].map(StatusRow::from);
-    let ended = matches!(after.phase, Phase::Failed | Phase::Removed);
-    let phase = StatusRow {
-        phase: after.phase,
-        ..before
-    };
-    if before == after {
-        return if details(old) == details(new) {
-            News::Nothing
-        } else {
-            News::Detail
-        };
-    }
-    if phase == after && !ended {
-        News::Phase
-    } else {
-        News::Urgent
     }
 }
 

@@ -57,42 +57,6 @@ fn reports_are_coalesced_but_a_change_of_health_goes_at_once() {
 }
 
 #[test]
-fn how_far_a_generation_got_waits_but_not_beyond_a_heartbeat() {
-    let held = wants(1, 1);
-    let cluster = cluster(std::slice::from_ref(&held));
-    let mut session = open(&cluster);
-    let mut put = |phase, health, now| {
-        let report = report(&held, phase, health);
-        *cluster.reports.borrow_mut() = vec![report.clone()];
-        session.reported(vec![report]);
-        let sent = sent(&mut session, &cluster, now);
-        (sent, session.wake_at())
-    };
-    let at = |millis| NOW + Duration::from_millis(millis);
-    assert_eq!(put(Phase::Accepted, Health::Progressing, NOW).0.len(), 1);
-    for (phase, millis) in [(Phase::Applying, 10), (Phase::Applied, 20)] {
-        let waits = put(phase, Health::Progressing, at(millis));
-        assert_eq!(waits, (Vec::new(), at(500)), "{phase:?}");
-    }
-    // What decides goes at once, with what waited.
-    let (decided, _) = put(Phase::Applied, Health::Healthy, at(30));
-    assert!(
-        matches!(decided.as_slice(), [ToHub::Report(r)] if r.phase == Phase::Applied),
-        "{decided:?}"
-    );
-    let (failed, _) = put(Phase::Failed, Health::Healthy, at(40));
-    assert_eq!(failed.len(), 1, "a failure goes at once");
-    let late = NOW + HEARTBEAT * 2;
-    let just_before = late.saturating_sub(Duration::from_millis(100));
-    put(Phase::Failed, Health::Degraded, just_before);
-    let (last, _) = put(Phase::Applying, Health::Degraded, late);
-    assert!(
-        matches!(last.as_slice(), [ToHub::Report(r), ToHub::Heartbeat { .. }] if r.phase == Phase::Applying),
-        "the root speaks of a phase that was not told: {last:?}"
-    );
-}
-
-#[test]
 fn a_heartbeat_speaks_of_what_was_sent_and_is_not_suppressed_for_long() {
     let held = [wants(1, 1), wants(2, 1)];
     let cluster = cluster(&held);
